@@ -1,0 +1,92 @@
+"""Dropsafe: drop a file in; it is safe until the server has it.
+
+The names below are the public API. Each is imported when it is first used, so that a program which needs one of them
+does not load the others.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropsafe.async_queue import AsyncPendingQueue
+    from dropsafe.config import Config
+    from dropsafe.errors import (
+        AcceptanceUnknown,
+        AcceptError,
+        BadValue,
+        ConfigError,
+        DestinationUnavailable,
+        DropsafeError,
+        EntryNotFound,
+        LockLost,
+        LockTimeout,
+        NoPermission,
+        QueueFullError,
+        SpoolError,
+        TemporaryError,
+        UnknownKey,
+        UsageError,
+        WorkerFailed,
+        WrongState,
+        WrongType,
+    )
+    from dropsafe.operations import NotSerialisable, OperationRefused, QueuedOperation, QueueStatus
+    from dropsafe.queue import QueueManager
+    from dropsafe.spool import Spool
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AcceptError",
+    "AcceptanceUnknown",
+    "AsyncPendingQueue",
+    "BadValue",
+    "Config",
+    "ConfigError",
+    "DestinationUnavailable",
+    "DropsafeError",
+    "EntryNotFound",
+    "LockLost",
+    "LockTimeout",
+    "NoPermission",
+    "NotSerialisable",
+    "OperationRefused",
+    "QueueFullError",
+    "QueueManager",
+    "QueueStatus",
+    "QueuedOperation",
+    "Spool",
+    "SpoolError",
+    "TemporaryError",
+    "UnknownKey",
+    "UsageError",
+    "WorkerFailed",
+    "WrongState",
+    "WrongType",
+    "__version__",
+]
+
+_MODULES = {
+    "AsyncPendingQueue": "dropsafe.async_queue",
+    "Config": "dropsafe.config",
+    "NotSerialisable": "dropsafe.operations",
+    "OperationRefused": "dropsafe.operations",
+    "QueueManager": "dropsafe.queue",
+    "QueueStatus": "dropsafe.operations",
+    "QueuedOperation": "dropsafe.operations",
+    "Spool": "dropsafe.spool",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES.get(name, "dropsafe.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

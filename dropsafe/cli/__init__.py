@@ -1,0 +1,1 @@
+"""The command line. `main` knows the commands by name; each is a module of its own, imported when it is chosen."""

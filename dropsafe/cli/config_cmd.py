@@ -1,0 +1,157 @@
+"""`dropsafe config`: check the file strictly, read what is in force, change the file, and say where things lie."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dropsafe.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+
+HELP = """\
+check             is the configuration right? Strict: unknown keys count
+get [KEY]         the value in force, or all of them with where each came from
+set KEY VALUE     change the file, keeping its comments
+path              the files and folders in force, and where each came from
+schema            every key with its type, range, default and meaning
+"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.formatter_class = RawDescriptionHelpFormatter
+    parser.add_argument("action", choices=list(_ACTIONS))
+    parser.add_argument("key", nargs="?", metavar="KEY")
+    parser.add_argument("value", nargs="?", metavar="VALUE")
+
+
+def run(args: Namespace, context: Context) -> int:
+    wanted, action = _ACTIONS[args.action]
+    given = [part for part in (args.key, args.value) if part is not None]
+    if len(given) not in wanted:
+        raise UsageError(
+            f"`dropsafe config {args.action}` does not take {len(given)} arguments",
+            remedy="See: dropsafe config --help",
+        )
+    return action(given, context)
+
+
+def _check(_: list[str], context: Context) -> int:
+    from dropsafe.config import Config
+    from dropsafe.errors import ConfigError
+
+    problems: list[str] = []
+    try:
+        if context.config_file_exists():
+            config = Config.inspect(context.config_path)
+            problems += [*config.validate(), *config.warnings]
+        if not problems:
+            config = context.read_strictly()
+            problems += config.warnings
+    except ConfigError as error:
+        problems.append(error.message)
+    notes = [] if problems or "destination.url" in config else ["destination.url is not set: nothing is delivered yet"]
+    if context.options.json:
+        _print_json({"file": str(context.config_path), "problems": problems, "notes": notes})
+    else:
+        for line in problems:
+            print(f"! {line}")
+        if not problems:
+            print(
+                f"{context.config_path} is right"
+                if context.config_file_exists()
+                else "there is no file; the defaults apply"
+            )
+        for line in notes:
+            print(f"  {line}")
+    return ExitCode.CONFIGURATION if problems else ExitCode.OK
+
+
+def _get(given: list[str], context: Context) -> int:
+    from dropsafe.config_rules import keys
+
+    config = context.config
+    if given:
+        value = config[given[0]]
+        print(json.dumps(value, ensure_ascii=False) if context.options.json else _shown(value))
+        return ExitCode.OK
+    if context.options.json:
+        _print_json({key: {"value": value, "origin": config.origin(key)} for key, value in config.items()})
+        return ExitCode.OK
+    for key in keys():
+        value = json.dumps(config[key], ensure_ascii=False) if key in config else None
+        print(f"{key} = {value}  # {config.origin(key)}" if value else f"# {key} is not set")
+    return ExitCode.OK
+
+
+def _set(given: list[str], context: Context) -> int:
+    from dropsafe.config import Config
+    from dropsafe.config_layers import parse
+
+    key, text = given
+    value = parse(key, text)
+    Config(instance=context.instance).set(key, value)  # a refused value must not leave a new file behind
+    if not context.config_file_exists():
+        Config.load_or_create(context.config_path)
+    config = Config.inspect(context.config_path)
+    config.set(key, value)
+    config.save()
+    in_force = context.config
+    outvoted = None if in_force.origin(key).startswith("file") else in_force.origin(key)
+    if context.options.json:
+        _print_json({"file": str(config.path), "key": key, "value": config[key], "outvoted_by": outvoted})
+        return ExitCode.OK
+    print(f"{key} = {json.dumps(config[key], ensure_ascii=False)} now stands in {config.path}")
+    if outvoted:
+        print(f"  but the {outvoted} says {json.dumps(in_force[key], ensure_ascii=False)}, which goes first")
+    return ExitCode.OK
+
+
+def _path(_: list[str], context: Context) -> int:
+    config, places = context.config, context.places
+    rows = {
+        "configuration": (str(context.config_path), context.config_path_origin),
+        "spool": (config["spool_dir"], config.origin("spool_dir")),
+        "run folder": (str(places.run_dir), f"default ({places.reason})"),
+        "log folder": (str(places.log_dir), f"default ({places.reason})"),
+    }
+    if context.options.json:
+        _print_json({name: {"path": path, "origin": origin} for name, (path, origin) in rows.items()})
+        return ExitCode.OK
+    width = max(len(path) for path, _ in rows.values())
+    for name, (path, origin) in rows.items():
+        print(f"{name:<13}  {path:<{width}}  {origin}")
+    return ExitCode.OK
+
+
+def _schema(_: list[str], context: Context) -> int:
+    if context.options.json:
+        from dropsafe.schemas import load_schema
+
+        _print_json(load_schema("config"))
+    else:
+        from dropsafe.schemas.reference import configuration_page
+
+        print(configuration_page(), end="")
+    return ExitCode.OK
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+# How many arguments each takes, and what does it.
+_ACTIONS = {
+    "check": ((0,), _check),
+    "get": ((0, 1), _get),
+    "set": ((2,), _set),
+    "path": ((0,), _path),
+    "schema": ((0,), _schema),
+}

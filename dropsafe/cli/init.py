@@ -1,0 +1,66 @@
+"""`dropsafe init`: make a spool, and a configuration file if there is none."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+
+HELP = "Make a spool, and a configuration file if there is none. Does no harm where both exist."
+
+_FILE = """\
+# Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.
+spool_dir = {spool}
+
+[destination]
+{url}
+# Folders whose files are taken, one table for each:
+# [[watch]]
+# path = "/data/reports"
+# pattern = "*.xml"
+"""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--url", help="where reports are delivered to: destination.url in the new file")
+    parser.add_argument("--group", help="share the spool with this group (default: dropsafe, if you are in it)")
+    parser.add_argument("--private", action="store_true", help="share it with nobody")
+
+
+def run(args: Namespace, context: Context) -> int:
+    import json
+
+    from dropsafe.cli.files import write_new
+    from dropsafe.config import Config
+    from dropsafe.spool import Spool, limits_from
+
+    config = context.config_or_new
+    if args.url:
+        Config.from_dict({"destination": {"url": args.url}})  # refuse a malformed one before anything is made
+    spool_dir = config["spool_dir"]
+    with Spool.create(spool_dir, group="" if args.private else args.group, limits=limits_from(config)) as spool:
+        spool_id, caution = spool.spool_id, spool.caution
+    made = not context.config_file_exists()
+    if made:
+        url = f"url = {json.dumps(args.url)}" if args.url else '# url = "https://reports.example.com/ingest"'
+        write_new(context.config_path, _FILE.format(spool=json.dumps(spool_dir), url=url))
+    if context.options.json:
+        print(
+            json.dumps(
+                {"spool": spool_dir, "spool_id": spool_id, "config": str(context.config_path), "made_config": made}
+            )
+        )
+        return 0
+    print(f"The spool is at {spool_dir}")
+    print(f"The configuration is {context.config_path}{'' if made else ' (it was there already, and is unchanged)'}")
+    if caution:
+        print(f"! {caution}")
+    command = f"dropsafe --config {context.config_path}" if context.options.config else "dropsafe"
+    if args.url and not made and config.get("destination.url") != args.url:
+        print(f"It does not have that address yet:  {command} config set destination.url {args.url}")
+    elif not args.url and not config.get("destination.url"):
+        print(f"Before anything is delivered, set the address:  {command} config set destination.url https://…")
+    print(f"Next:  {command} submit FILE    {command} run    {command} status")
+    return 0

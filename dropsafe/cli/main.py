@@ -1,0 +1,143 @@
+"""`dropsafe`: finds the command, reads the options that all commands share, and ends with the right exit code.
+
+A command is a module with `HELP`, `arguments(parser)` and `run(args, context)`, which returns the exit code. It is
+imported only when it is chosen. Shared options may stand before or after the command's name.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from dropsafe import __version__
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+
+TAKES_A_VALUE = ("--config", "--instance", "--spool", "--set")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: the module that does it, and one line of help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "init": Entry("init", "make a spool, and a configuration file if there is none"),
+    "run": Entry("run", "run the service: take files, deliver, keep house, until it is stopped"),
+    "deliver": Entry("deliver", "deliver what is due, once, and end; needs no service"),
+    "submit": Entry("submit", "put files into the spool"),
+    "status": Entry("status", "what waits, what was delivered, what needs a person"),
+    "list": Entry("listing", "the entries, oldest first"),
+    "show": Entry("show", "everything about one entry"),
+    "retry": Entry("retry", "send failed or quarantined entries again"),
+    "config": Entry("config_cmd", "check, read, change or explain the configuration"),
+    "receive": Entry("receive", "an example server that takes reports"),
+    "demo": Entry("demo", "see it all work, on a spool and a server of its own"),
+}
+
+
+class Command(Protocol):
+    """What each module in this package offers."""
+
+    HELP: str
+
+    def arguments(self, parser: ArgumentParser) -> None: ...
+
+    def run(self, args: Namespace, context: Context) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Never raises; what went wrong is told on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be printable
+    try:
+        before, name, after = split(sys.argv[1:] if argv is None else argv)
+        shared = _main_parser().parse_args(before)
+        if name is None:
+            _main_parser().print_help(sys.stderr)
+            return 2
+        if name not in COMMANDS:
+            _main_parser().error(f"there is no command {name!r}{_meant(name)}")
+    except SystemExit as end:  # argparse has told it
+        return cast(int, end.code)
+
+    from dropsafe.cli.trouble import guarded
+
+    return guarded(lambda: _run(name, shared, after))
+
+
+def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
+    from dropsafe.cli.context import Context, Options
+
+    command = cast(Command, import_module(f"dropsafe.cli.{COMMANDS[name].module}"))
+    args = _command_parser(name, command).parse_args(after)
+    args.config = args.config or shared.config
+    args.instance = args.instance or shared.instance
+    args.spool = args.spool or shared.spool
+    args.set = shared.set + args.set
+    args.json = shared.json or args.json
+    with Context(Options(args.config, args.instance, args.spool, tuple(args.set), args.json)) as context:
+        code = command.run(args, context)
+        sys.stdout.flush()
+        return code
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
+    """The arguments before the command's name, the name, and those after it."""
+    index = 0
+    while index < len(argv) and argv[index].startswith("-"):
+        index += 2 if argv[index] in TAKES_A_VALUE else 1
+    if index >= len(argv):
+        return list(argv), None, []
+    return list(argv[:index]), argv[index], list(argv[index + 1 :])
+
+
+def _main_parser() -> ArgumentParser:
+    width = max(map(len, COMMANDS))
+    table = "\n".join(f"  {name:<{width}}  {entry.help}" for name, entry in COMMANDS.items())
+    parser = ArgumentParser(
+        prog="dropsafe",
+        usage="dropsafe [OPTIONS] COMMAND …",
+        description="Drop a file in; it is safe until the server has it.",
+        epilog=f"commands:\n{table}\n\n`dropsafe COMMAND --help` tells more about each.",
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dropsafe {__version__}")
+    _add_shared(parser)
+    return parser
+
+
+def _command_parser(name: str, command: Command) -> ArgumentParser:
+    parser = ArgumentParser(prog=f"dropsafe {name}", description=command.HELP, allow_abbrev=False)
+    command.arguments(parser)
+    parser.add_argument("--version", action="version", version=f"dropsafe {__version__}", help=SUPPRESS)
+    _add_shared(parser)
+    return parser
+
+
+def _add_shared(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("options of all commands")
+    group.add_argument("--config", metavar="FILE", help="the configuration file")
+    group.add_argument("--instance", metavar="NAME", help="which of several instances on this machine")
+    group.add_argument("--spool", metavar="DIR", help="the folder of the spool")
+    group.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="set a key for this run; repeatable"
+    )
+    group.add_argument("--json", action="store_true", help="print JSON where state is printed")
+
+
+def _meant(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,101 @@
+"""`dropsafe show ID`: everything about one entry."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dropsafe.errors import EntryNotFound
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.spool import Entry, Spool
+
+HELP = "Everything about one entry: where it is and why, what is known of it, its receipt and its history."
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="its id, or the beginning of it or of its random part")
+
+
+def run(args: Namespace, context: Context) -> int:
+    spool = context.spool
+    try:
+        fact = _facts(spool, spool.find(args.id))
+    except EntryNotFound:
+        fact = _expired(spool, args.id)
+    if context.options.json:
+        print(json.dumps(fact, indent=1))
+    else:
+        _print(fact)
+    return 0
+
+
+def _facts(spool: Spool, entry: Entry) -> dict[str, Any]:
+    reason = spool.reason(entry)
+    return {
+        "id": entry.id,
+        "state": str(entry.state),
+        "path": str(entry.path),
+        "size": entry.size,
+        "accepted": entry.name.accepted.isoformat(timespec="milliseconds"),
+        **asdict(spool.meta(entry)),
+        "reason": asdict(reason) if reason else None,
+        "receipt": _receipt(spool, entry.id),
+        "history": spool.history(entry.id),
+    }
+
+
+def _expired(spool: Spool, entry_id: str) -> dict[str, Any]:
+    """Delivered, and past retention: the receipt is all that is kept. Raises EntryNotFound."""
+    try:
+        receipt = spool.receipt_of(entry_id)
+    except EntryNotFound:
+        return _facts(spool, spool.find(entry_id))  # says what is wrong with the id
+    return {
+        "id": receipt.id,
+        "state": "expired",
+        "path": None,
+        "size": receipt.size,
+        "accepted": receipt.accepted,
+        "original_name": receipt.name,
+        "reason": None,
+        "receipt": asdict(receipt),
+        "history": spool.history(receipt.id),
+    }
+
+
+def _receipt(spool: Spool, entry_id: str) -> dict[str, Any] | None:
+    try:
+        return asdict(spool.receipt_of(entry_id))
+    except EntryNotFound:
+        return None
+
+
+def _print(fact: dict[str, Any]) -> None:
+    from datetime import datetime
+
+    from dropsafe.cli.words import ago, printable, size
+
+    age = time.time() - datetime.fromisoformat(fact["accepted"]).timestamp()
+    print(f"{fact['id']}  {fact['state'].upper()}  {printable(fact['original_name'])}")
+    print(f"  accepted   {fact['accepted']}  ({ago(age)})")
+    print(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
+    print(f"  file       {fact['path'] or 'removed after retention_days; its receipt is kept'}")
+    for name, value in fact.get("attributes", {}).items():
+        print(f"  attribute  {printable(name)}={printable(value)}")
+    if reason := fact["reason"]:
+        print(f"  why        {printable(reason['summary'])}")
+        if reason["detail"]:
+            print(f"             {printable(reason['detail'])}")
+        print(f"  what to do {reason['remedy']}")
+    if receipt := fact["receipt"]:
+        print(f"  delivered  {receipt['at']}  status {receipt['status']}  proof: {receipt['grade']}")
+        print(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
+        print(f"  sha256     {receipt['sha256']}")
+    for line in fact["history"]:
+        rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
+        print(f"  history    {line['at']}  {line['event']:<10} {printable(rest)}".rstrip())

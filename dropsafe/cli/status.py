@@ -1,0 +1,146 @@
+"""`dropsafe status`: one screen that says whether all is well, and if not, what to do."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dropsafe.errors import ExitCode, NoPermission
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.spool import Stats
+
+HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
+
+_OLD_COUNT = 5.0
+_STALE = 10.0
+"""A status older than this (seconds) is that of a service that has died without a word."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--utc", action="store_true", help="show times in UTC instead of how long ago")
+
+
+def run(args: Namespace, context: Context) -> int:
+    service = _service(context)
+    try:
+        fact = _facts(context, service)
+    except NoPermission:
+        # Not in the spool's group: then only what the service publishes for everybody.
+        if service is None:
+            raise
+        fact = {"condition": service["condition"], "reasons": service["reasons"], "workers": service["workers"]}
+    if context.options.json:
+        print(json.dumps(fact, indent=1))
+    else:
+        _print(fact, args.utc)
+    return int(ExitCode.NEEDS_A_PERSON if fact.get("needs_a_person") or fact["reasons"] else ExitCode.OK)
+
+
+def _service(context: Context) -> dict[str, Any] | None:
+    """What the running service published; None if none runs for this instance."""
+    from datetime import datetime
+
+    from dropsafe.supervisor.status import status_path
+
+    try:
+        content = json.loads(status_path(context.places.run_dir, context.instance).read_text(encoding="utf-8"))
+        age = time.time() - datetime.fromisoformat(content["as_of"]).timestamp()
+    except (OSError, ValueError, KeyError):
+        return None
+    return content if age < _STALE else None
+
+
+def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
+    from dropsafe.spool.platform import system
+
+    spool = context.spool
+    config = context.config
+    if service is not None and service.get("spool_id") != spool.spool_id:
+        service = None
+    stats = spool.stats()
+    last = spool.last_receipt()
+    needs = stats.failed + stats.quarantine
+    reasons = list(service["reasons"]) if service else _reasons(stats)
+    return {
+        "condition": service["condition"] if service else "NO SERVICE",
+        "station": config["station_name"],
+        "destination": config.get("destination.url") or "",
+        "spool": str(spool.path),
+        "config": str(context.config_path),
+        "counts": asdict(stats),
+        "needs_a_person": needs,
+        "last_delivered": last.at if last else None,
+        "grade": str(last.grade) if last else None,
+        "reasons": reasons,
+        "workers": service["workers"] if service else [],
+        "free_bytes": system.room(str(spool.path)).bytes,
+    }
+
+
+def _reasons(stats: Stats) -> list[dict[str, str]]:
+    """Without a service, what the folders themselves tell."""
+    reasons = []
+    if stats.failed:
+        text = f"{stats.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
+        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        reasons.append({"code": "failed", "text": text, "remedy": remedy})
+    if stats.quarantine:
+        text = f"{stats.quarantine:,} entries are in quarantine/. Nothing was deleted."
+        reasons.append({"code": "quarantine", "text": text, "remedy": "See why: dropsafe list --state quarantine"})
+    if stats.strangers:
+        text = f"{len(stats.strangers)} thing(s) do not belong in the spool and were left alone: {stats.strangers[0]}"
+        remedy = "Move them away, or to pending/ to have them sent."
+        reasons.append({"code": "stranger", "text": text, "remedy": remedy})
+    return reasons
+
+
+def _print(fact: dict[str, Any], utc: bool) -> None:
+    from dropsafe.cli.words import coloured, number, printable, several, size
+
+    colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
+    condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
+    where = f"   {fact['station']} → {fact['destination'] or '(no destination set)'}" if "station" in fact else ""
+    print(f"Dropsafe  {condition}{where}")
+    if "counts" in fact:
+        counts = fact["counts"]
+        oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""
+        print(
+            f"waiting {number(counts['waiting'])}{oldest}    in hand {number(counts['inflight'])}    "
+            f"delivered and kept {number(counts['sent'])}    needs a person {number(fact['needs_a_person'])}"
+        )
+        if _age(counts["as_of"]) > _OLD_COUNT:
+            print(f"(all but those waiting were counted {_when(counts['as_of'], utc)})")
+        last = _when(fact["last_delivered"], utc) if fact["last_delivered"] else "never"
+        print(f"last delivered {last}{'    proof: ' + fact['grade'] if fact['grade'] else ''}")
+    for reason in fact["reasons"]:
+        print(f"\n! {printable(reason['text'])}")
+        if reason["remedy"]:
+            print(f"    {reason['remedy']}")
+    if fact["workers"]:
+        print("\n" + "    ".join(f"{worker['name']}  {worker['state']}" for worker in fact["workers"]))
+    if "counts" in fact:
+        print(f"\nspool {fact['spool']}    {size(fact['free_bytes'])} free    configuration {fact['config']}")
+        if fact["condition"] == "NO SERVICE":
+            waiting = fact["counts"]["waiting"]
+            if waiting:
+                waits = several(waiting, "entry waits", "entries wait")
+                print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
+            else:
+                print("No service runs here. Files can be submitted all the same.")
+
+
+def _when(moment: str, utc: bool) -> str:
+    from dropsafe.cli.words import ago
+
+    return moment if utc else ago(_age(moment))
+
+
+def _age(moment: str) -> float:
+    from datetime import datetime
+
+    return time.time() - datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,88 @@
+"""`dropsafe submit FILE…`: put files into the spool. The service need not run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from dropsafe.errors import DropsafeError, UsageError
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.spool import Acceptance
+
+HELP = "Put files into the spool. Each line of the answer means: that file is safe, also from a power cut."
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file; - reads standard input (needs --name)")
+    parser.add_argument("--name", help="the name that the server is told, instead of the file's own (one file only)")
+    parser.add_argument("--type", metavar="MIME", help="its content type (default: by its name)")
+    parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help="sent along; repeatable")
+    parser.add_argument("--id", help="the id that an earlier, uncertain try was given: it keeps the same key")
+    parser.add_argument("--wait", type=float, metavar="SECONDS", help="how long to wait for room in a full queue")
+
+
+def run(args: Namespace, context: Context) -> int:
+    attributes = dict(_attribute(text) for text in args.attribute)
+    if len(args.files) > 1 and (args.name or args.id):
+        raise UsageError("--name and --id are for one file. Nothing was accepted.")
+    if "-" in args.files and not args.name:
+        raise UsageError("What comes from standard input needs a name: --name. Nothing was accepted.")
+    plain = len(args.files) > 1 and not (attributes or args.type or args.wait is not None or "-" in args.files)
+    if plain:
+        return _submit_many(args.files, context)
+    for done, path in enumerate(args.files):
+        source = sys.stdin.buffer if path == "-" else path
+        try:
+            acceptance = context.spool.submit(
+                source,
+                name=args.name,
+                content_type=args.type,
+                attributes=attributes or None,
+                entry_id=args.id,
+                timeout=args.wait,
+            )
+        except DropsafeError:
+            _tell_progress(done, len(args.files))
+            raise
+        _tell(path, acceptance, context)
+    return 0
+
+
+def _submit_many(paths: list[str], context: Context) -> int:
+    try:
+        accepted = context.spool.submit_many(paths)
+    except DropsafeError as error:
+        for path, acceptance in zip(paths, error.accepted, strict=False):
+            _tell(path, acceptance, context)
+        _tell_progress(len(error.accepted), len(paths))
+        raise
+    for path, acceptance in zip(paths, accepted, strict=True):
+        _tell(path, acceptance, context)
+    return 0
+
+
+def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
+    if context.options.json:
+        print(json.dumps({"file": path, **asdict(acceptance)}))
+        return
+    from dropsafe.cli.words import printable, size
+
+    print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(path)}")
+
+
+def _tell_progress(done: int, total: int) -> None:
+    sys.stdout.flush()
+    if total > 1:
+        print(f"dropsafe: {done} of {total} files were accepted before the error; they are safe", file=sys.stderr)
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise UsageError(f"--attribute {text!r} is not NAME=VALUE. Nothing was accepted.")
+    return name, value

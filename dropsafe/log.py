@@ -1,0 +1,100 @@
+"""Where log lines go, and what they look like: one handler on standard error, or on a file for what went wrong.
+
+Under journald a line has no time and the priority in front; elsewhere UTC time. A message stays on one line whatever
+names it holds; only a traceback has several. An exception that nobody expected is logged once, with its traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+_MARK = "_dropsafe_logged"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# syslog(3) priorities, highest level first
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
+
+
+class PlainFormatter(logging.Formatter):
+    """`2026-11-23T14:30:01.123Z warning workers.uploader: message`"""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        copy = logging.makeLogRecord(record.__dict__)
+        copy.message = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", record.message)
+        copy.levelname = record.levelname.lower()
+        copy.name = record.name.removeprefix("dropsafe.")
+        return super().formatMessage(copy)
+
+
+class JournalFormatter(PlainFormatter):
+    """`<4>workers.uploader: message`, each line of a traceback with the same priority."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._style = logging.PercentStyle("%(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{next((number for level, number in _PRIORITIES if record.levelno >= level), 7)}>"
+        return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+def set_up(level: str, *, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Log from this level up (`debug`, `info`, `warning`, `error`) to standard error. May be called again."""
+    target = sys.stderr if stream is None else stream
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(JournalFormatter() if _goes_to_journal(target, environ) else PlainFormatter())
+    _install(handler, getattr(logging, level.upper()))
+
+
+def set_up_file(path: Path) -> None:
+    """Log warnings and worse to that file, for commands whose standard error a person reads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(PlainFormatter())
+    _install(handler, logging.WARNING)
+
+
+def is_set_up() -> bool:
+    return _ours() is not None
+
+
+def log_unexpected(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Log an exception that nobody expected with its traceback, unless that was done already."""
+    if getattr(error, _MARK, False):
+        return
+    logger.error("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
+    setattr(error, _MARK, True)
+
+
+def _install(handler: logging.Handler, level: int) -> None:
+    root = logging.getLogger()
+    if old := _ours():
+        root.removeHandler(old)
+        old.close()
+    handler.set_name("dropsafe")
+    root.addHandler(handler)
+    root.setLevel(max(level, logging.WARNING))  # libraries: only what matters
+    logging.getLogger("dropsafe").setLevel(level)
+
+
+def _ours() -> logging.Handler | None:
+    return next((handler for handler in logging.getLogger().handlers if handler.get_name() == "dropsafe"), None)
+
+
+def _goes_to_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """systemd sets JOURNAL_STREAM to device:inode; a stream that was redirected since is another one."""
+    try:
+        facts = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{facts.st_dev}:{facts.st_ino}"

@@ -1,0 +1,112 @@
+"""Where things lie when nothing else is said: configuration, spool, run folder and logs, for each instance.
+
+There are two sets of places: the machine's, for the service, and a plain user's own. Which of them applies, and why,
+is said with each place. Nothing here makes a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropsafe.errors import UsageError
+
+INSTANCE_NAME = re.compile(r"[a-z0-9-]{1,32}")
+# The spool of an instance lies inside that of the unnamed one, so it must not be called like one of its folders.
+TAKEN = frozenset(
+    {"tmp", "pending", "inflight", "sent", "receipts", "failed", "quarantine"}
+    | {"hold", "discarded", "meta", "intake", "journal", "locks"}
+)
+CONFIG_NAME = "dropsafe.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The default places of one instance. `reason` says why these and not the others."""
+
+    config_file: Path
+    spool_dir: Path
+    run_dir: Path
+    log_dir: Path
+    reason: str
+
+
+def checked_instance(name: str | None) -> str | None:
+    """The instance's name if it can be one; None for the unnamed instance, which `default` means too."""
+    if name is None or name == "default":
+        return None
+    if not INSTANCE_NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of an instance",
+            remedy="Use 1 to 32 small letters, digits and hyphens.",
+        )
+    if name in TAKEN:
+        raise UsageError(
+            f"an instance cannot be called {name}: the spool has a folder of that name",
+            remedy="Choose another name.",
+        )
+    return name
+
+
+def default_places(instance: str | None = None) -> Places:
+    """The places in force for this user.
+
+    An administrator means the service. Anyone else means their own instance if they have configured one, else the
+    service if one is configured here, else their own.
+    """
+    name = checked_instance(instance)
+    if is_administrator():
+        return system_places(name, reason="the service's, because an administrator asks")
+    own = user_places(name, reason="this user's own")
+    service = system_places(name, reason="the service's, because it is configured on this machine")
+    # os.path.exists: a folder that this user may not look into counts as not there
+    configured = os.path.exists(service.config_file) and not os.path.exists(own.config_file)
+    return service if configured else own
+
+
+def is_administrator() -> bool:
+    """Whether this process may act for the whole machine."""
+    if os.name == "posix":
+        return os.geteuid() == 0
+    import ctypes
+
+    return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined,unused-ignore]
+
+
+def system_places(instance: str | None, *, reason: str) -> Places:
+    """The service's places."""
+    file_name = f"{instance}.{CONFIG_NAME}" if instance else CONFIG_NAME
+    if os.name == "posix":
+        return Places(
+            config_file=Path("/etc/dropsafe", file_name),
+            spool_dir=Path("/var/lib/dropsafe", instance or ""),
+            run_dir=Path("/run/dropsafe"),
+            log_dir=Path("/var/log/dropsafe"),
+            reason=reason,
+        )
+    base = Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "Dropsafe")
+    return Places(
+        config_file=base / file_name,
+        spool_dir=base / "spool" / (instance or ""),
+        run_dir=base / "run",
+        log_dir=base / "log",
+        reason=reason,
+    )
+
+
+def user_places(instance: str | None, *, reason: str) -> Places:
+    """A plain user's own places: XDG's on Linux, %LOCALAPPDATA% on Windows."""
+    from platformdirs import PlatformDirs
+
+    folders = PlatformDirs("dropsafe", appauthor=False)
+    # Where there is none, platformdirs would take a name in /tmp that any other user could take first.
+    session = os.environ.get("XDG_RUNTIME_DIR") if os.name == "posix" else None
+    return Places(
+        config_file=Path(folders.user_config_path, f"{instance}.{CONFIG_NAME}" if instance else CONFIG_NAME),
+        spool_dir=Path(folders.user_data_path, "spool", instance or ""),
+        run_dir=Path(session, "dropsafe") if session else Path(folders.user_state_path, "run"),
+        log_dir=Path(folders.user_log_path),
+        reason=reason,
+    )

@@ -1,0 +1,339 @@
+"""Accepting: from bytes to a durable entry in `pending/` (DESIGN 3.2).
+
+Write to `tmp/PRODUCER/`, sync the file, take a place and a bucket, rename, sync the bucket, and only then return the
+acceptance. Until the rename, an error leaves no trace but a file in `tmp/`, which is removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, TypeVar
+
+from dropsafe.errors import AcceptanceUnknown, AcceptError, DropsafeError, QueueFullError, UsageError
+from dropsafe.spool import durable
+from dropsafe.spool.admission import Admission, Departure
+from dropsafe.spool.clock import Clock
+from dropsafe.spool.entry import Acceptance, Meta
+from dropsafe.spool.journal import Journal
+from dropsafe.spool.layout import Layout, no_permission
+from dropsafe.spool.limits import Limits, WhenFull
+from dropsafe.spool.meta import MetaFolder
+from dropsafe.spool.names import EntryName, entry_name, new_id
+from dropsafe.spool.platform import system
+from dropsafe.spool.producer import Producer, remove_scratch
+from dropsafe.spool.sources import Opener
+from dropsafe.spool.states import Event
+
+Result = TypeVar("Result")
+
+BLOCK = 1 << 20
+GROUP = 512
+"""Entries that `accept_many` commits together."""
+_SYNC_THREADS = 8
+_ROOM_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One payload and what is said about it. `entry_id` is given to keep the key of an earlier try."""
+
+    source: Opener | bytes
+    original: str
+    content_type: str | None = None
+    attributes: dict[str, str] | None = None
+    entry_id: str | None = None
+    size_hint: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    path: str
+    name: EntryName
+    sha256: str
+    size: int
+    own_meta: bool
+
+
+class Acceptor:
+    """Accepts submissions. Safe for threads."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        limits: Limits,
+        clock: Clock,
+        admission: Admission,
+        producer: Producer,
+        meta: MetaFolder,
+        journal: Journal,
+    ) -> None:
+        self._layout = layout
+        self._limits = limits
+        self._clock = clock
+        self._admission = admission
+        self._producer = producer
+        self._meta = meta
+        self._journal = journal
+
+    def accept(self, submission: Submission, event: Event = Event.ACCEPT) -> Acceptance:
+        """Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout."""
+        if submission.size_hint > BLOCK:
+            self.check_room(submission.size_hint)
+        staged = self._stage(submission)
+        return self._commit([staged], event, self._admission.take)[0]
+
+    def check_room(self, size: int) -> None:
+        """Refuse early, before anything is written, what the limits would refuse. Raises QueueFullError."""
+        self._refuse_if_large(size)
+        self._admission.check_room(size)
+        self._refuse_if_low(size)
+
+    def accept_exempt(self, submission: Submission, event: Event) -> Acceptance:
+        """The same, for what is in the spool already: exempt from `max_queue_size`."""
+        return self._commit([self._stage(submission)], event, self._admission.take_unlimited)[0]
+
+    def accept_many(self, submissions: Iterable[Submission]) -> list[Acceptance]:
+        """In group commits of 512, each of which waits for room as `queue_full_action` says.
+
+        An error carries `accepted`: the acceptances that stand all the same.
+        """
+        accepted: list[Acceptance] = []
+        group: list[Submission] = []
+        try:
+            for submission in submissions:
+                group.append(submission)
+                if len(group) == GROUP:
+                    accepted += self._patiently(partial(self._accept_group, group), 0, None)
+                    group = []
+            if group:
+                accepted += self._patiently(partial(self._accept_group, group), 0, None)
+        except DropsafeError as error:
+            error.accepted = [*accepted, *error.accepted]
+            raise
+        return accepted
+
+    def accept_patiently(self, submission: Submission, timeout: float | None) -> Acceptance:
+        """Accept, and try again while the queue is full, as `queue_full_action` says."""
+        return self._patiently(partial(self.accept, submission), submission.size_hint, timeout)
+
+    def _patiently(self, attempt: Callable[[], Result], size: int, timeout: float | None) -> Result:
+        """No lock is held while waiting."""
+        if timeout is None:
+            timeout = {WhenFull.REJECT: 0.0, WhenFull.BLOCK: self._limits.block_timeout}.get(self._limits.when_full)
+        deadline = None if timeout is None else self._clock.monotonic() + timeout
+        refused = False
+        while True:
+            try:
+                if refused:  # the payload is not written again and again while there is no room for it
+                    self.check_room(size)
+                return attempt()
+            except QueueFullError as full:
+                final = "max_entry_bytes" in full.figures or full.accepted
+                if final or (deadline is not None and self._clock.monotonic() + _ROOM_POLL > deadline):
+                    raise
+            refused = True
+            time.sleep(_ROOM_POLL)
+
+    def _accept_group(self, group: Sequence[Submission]) -> list[Acceptance]:
+        with ThreadPoolExecutor(min(_SYNC_THREADS, len(group)), "dropsafe-accept") as pool:
+            futures = [pool.submit(self._stage, submission) for submission in group]
+        failed = next((error for future in futures if (error := future.exception())), None)
+        if failed is not None:
+            self._withdraw([future.result() for future in futures if future.exception() is None])
+            raise failed
+        return self._commit([future.result() for future in futures], Event.ACCEPT, self._admission.take)
+
+    def _stage(self, submission: Submission) -> _Staged:
+        """Write and sync the payload in `tmp/`, and its meta in place."""
+        entry_id = submission.entry_id or new_id(self._clock.now())
+        try:
+            self._refuse_if_low(submission.size_hint)
+            path = f"{self._producer.folder}/{entry_id}"
+            descriptor = durable.create("accept.create", path, self._layout.file_mode)
+            try:
+                sha256, size = self._write(descriptor, path, submission.source)
+                name = entry_name(entry_id, sha256, submission.original)
+                has_meta = self._write_meta(name, submission)
+            except BaseException:
+                remove_scratch(path)
+                raise
+        except OSError as error:
+            raise self._refused(error, submission.original) from error
+        return _Staged(path, name, sha256, size, has_meta and submission.entry_id is None)
+
+    def _write(self, descriptor: int, path: str, source: Opener | bytes) -> tuple[str, int]:
+        try:
+            digest = hashlib.sha256()
+            size = 0
+            for block in _blocks(source):
+                size += len(block)
+                self._refuse_if_large(size)
+                digest.update(block)
+                durable.write("accept.write", descriptor, block, path)
+            durable.fsync("accept.fsync", descriptor, path)
+        finally:
+            os.close(descriptor)
+        return digest.hexdigest(), size
+
+    def _write_meta(self, name: EntryName, submission: Submission) -> bool:
+        """Whether the entry needs a file in `meta/`, which is there then."""
+        plain = submission.content_type is None and not submission.attributes and name.original == submission.original
+        if not plain:
+            meta = Meta(submission.content_type or "", submission.original, submission.attributes or {})
+            self._meta.write(name.id, meta, self._producer.folder)
+        return not plain
+
+    def _refuse_if_large(self, size: int) -> None:
+        limit = self._limits.max_entry_bytes
+        if limit and size > limit:
+            raise QueueFullError(
+                f"The payload is larger than max_entry_bytes ({limit:,} bytes) and was not accepted. Nothing was changed.",
+                {"bytes": size, "max_entry_bytes": limit},
+            )
+
+    def _refuse_if_low(self, size: int) -> None:
+        room = system.room(self._layout.root)
+        if room.bytes - size < self._limits.min_free_bytes:
+            raise QueueFullError(
+                f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "
+                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted. Nothing was changed.",
+                {"free_bytes": room.bytes, "min_free_bytes": self._limits.min_free_bytes, "bytes": size},
+                remedy="Make room on that disk.",
+            )
+        if room.inodes is not None and room.inodes < self._limits.min_free_inodes:
+            raise QueueFullError(
+                f"The file system of the spool has {room.inodes:,} inodes free and min_free_inodes is "
+                f"{self._limits.min_free_inodes:,}; the payload was not accepted. Nothing was changed.",
+                {"free_inodes": room.inodes, "min_free_inodes": self._limits.min_free_inodes},
+                remedy="Remove small files from that disk.",
+            )
+
+    def _commit(self, staged: list[_Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
+        """Give the staged files their places, make that durable, and say so.
+
+        An error in mid-group carries those that were in place by then in `accepted`.
+        """
+        buckets: list[str] = []
+        waiting = list(staged)
+        failure: DropsafeError | None = None
+        try:
+            while waiting:
+                buckets.append(take(len(waiting), sum(item.size for item in waiting)))
+                self._rename_into(buckets[-1], waiting)
+        except OSError as error:
+            failure = self._refused(error, waiting[0].name.original)
+        except DropsafeError as error:
+            failure = error
+        self._withdraw(waiting)
+        done = staged[: len(staged) - len(waiting)]
+        if done:
+            self._confirm(buckets, done)
+        for item in done:
+            self._journal.write(event, [item.name.id], name=item.name.original, size=item.size)
+        accepted = [Acceptance(item.name.id, item.sha256, item.size, item.name.stamp, str(item.name)) for item in done]
+        if failure is not None:
+            failure.accepted = accepted
+            raise failure
+        return accepted
+
+    def _rename_into(self, bucket: str, waiting: list[_Staged]) -> None:
+        """Move the files to the bucket and take them off `waiting`.
+
+        Some are left if the bucket is gone (it was empty, and was removed before they came): they need new places.
+        """
+        merged: list[_Staged] = []
+        departure: Departure | None = None
+        try:
+            while waiting:
+                target = f"{bucket}/{waiting[0].name}"
+                try:
+                    durable.rename("accept.rename", waiting[0].path, target)
+                except FileExistsError:
+                    # Submitted again with the id of an earlier try, of which nobody knew whether it had succeeded.
+                    if not same_bytes(waiting[0].path, target):
+                        raise
+                    # Before the file goes: an audit that does not see it has not counted it either.
+                    departure = departure or self._admission.departing()
+                    remove_scratch(waiting[0].path)
+                    merged.append(waiting[0])
+                waiting.pop(0)
+        except FileNotFoundError:
+            if os.path.isdir(bucket):
+                raise
+        finally:
+            if unused := [*waiting, *merged]:
+                departure = departure or self._admission.departing()
+                self._admission.withdraw(departure, len(unused), sum(item.size for item in unused))
+
+    def _withdraw(self, refused: list[_Staged]) -> None:
+        for item in refused:
+            remove_scratch(item.path)
+            if item.own_meta:
+                with suppress(OSError):  # an orphan in meta/ harms nobody
+                    self._meta.remove(item.name.id)
+
+    def _confirm(self, buckets: list[str], done: list[_Staged]) -> None:
+        try:
+            for bucket in buckets:
+                durable.fsync_directory("accept.fsync_bucket", bucket)
+        except OSError as error:
+            raise AcceptanceUnknown(
+                done[0].name.id,
+                f"The system failed to confirm that {len(done)} file(s), the first {done[0].name.original!r}, "
+                f"would survive a power cut ({error.strerror}). They are in pending/ now.",
+            ) from error
+
+    def _refused(self, error: OSError, name: str) -> DropsafeError:
+        """The error for a payload that the system refused to store."""
+        if isinstance(error, PermissionError):
+            return no_permission(self._layout.root)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return QueueFullError(
+                f"The disk of the spool (or a quota on it) is full; {name!r} was not accepted. "
+                "Nothing else was disturbed.",
+                {"free_bytes": 0},
+                remedy="Make room on that disk.",
+            )
+        return AcceptError(
+            f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
+            "Nothing else was disturbed.",
+            remedy="Mend what the system complains of, and submit it again.",
+        )
+
+
+def same_bytes(one: str, other: str) -> bool:
+    """Whether two names lead to regular files with the same content. OSError if one cannot be read to the end."""
+    if not stat.S_ISREG(os.lstat(other).st_mode):
+        return False
+    with _reading(one) as left, _reading(other) as right:
+        while True:
+            block = left.read(BLOCK)
+            if block != right.read(BLOCK):
+                return False
+            if not block:
+                return True
+
+
+def _reading(path: str) -> BinaryIO:
+    return os.fdopen(system.open_regular(path), "rb")
+
+
+def _blocks(source: Opener | bytes) -> Iterable[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source() as file:
+        # A non-blocking stream says None where it has nothing yet: that is not its end.
+        while (block := file.read(BLOCK)) != b"":
+            if not isinstance(block, bytes):
+                raise UsageError("What is submitted must be a binary file that blocks; nothing was accepted.")
+            yield block

@@ -1,0 +1,64 @@
+"""The parts of an open spool, wired together. `Spool` is the door; workers' hands, intake and recovery share these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dropsafe.spool.accept import Acceptor
+from dropsafe.spool.admission import Admission
+from dropsafe.spool.audit import AuditFigures, audit
+from dropsafe.spool.buckets import Placer
+from dropsafe.spool.clock import Clock
+from dropsafe.spool.journal import Journal
+from dropsafe.spool.layout import Layout
+from dropsafe.spool.limits import Limits
+from dropsafe.spool.meta import MetaFolder
+from dropsafe.spool.moves import Mover
+from dropsafe.spool.producer import Producer
+from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.strikes import Strikes
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One process's view of one spool."""
+
+    layout: Layout
+    limits: Limits
+    clock: Clock
+    admission: Admission
+    placer: Placer
+    producer: Producer
+    meta: MetaFolder
+    journal: Journal
+    reserve: Reserve
+    strikes: Strikes
+    mover: Mover
+    acceptor: Acceptor
+
+    def audit(self, tick: Callable[[], None] = lambda: None) -> AuditFigures:
+        """Count everything now, calling `tick` on the way. Raises LockTimeout, OSError."""
+        return audit(self.layout, self.admission, self.producer, self.clock, tick)
+
+    def close(self) -> None:
+        """Close files and end the producer's name."""
+        self.producer.close()
+        self.admission.close()
+        self.journal.close()
+
+
+def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
+    """Wire the parts; opens and changes nothing yet."""
+    producer = Producer(layout)
+    admission = Admission(layout, limits, clock, lambda: audit(layout, admission, producer, clock))
+    placer = Placer(layout, admission.locked)
+    meta = MetaFolder(layout)
+    journal = Journal(layout, clock)
+    reserve = Reserve(layout)
+    mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
+    acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
+    strikes = Strikes(layout, producer)
+    return Core(
+        layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, mover, acceptor
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Foreign files in `pending/`: whatever a person or a program put there without an entry's name. They are adopted.
+
+A bucket of 10,000 entries is listed again only when its folder has changed, so waiting entries cost nothing here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dropsafe.spool.core import Core
+from dropsafe.spool.dropfolder import Candidate, DropFolder, look
+from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.listing import PARKING, Stranger, is_entry_name
+from dropsafe.spool.names import REASON_SUFFIX
+from dropsafe.spool.reasons import read_reason
+
+SETTLE = 2.0
+"""Seconds for which a foreign file must be unchanged."""
+_TICK = 2.0
+
+
+def adoption_folder(core: Core, settle_seconds: float = SETTLE) -> DropFolder:
+    """`pending/` as a drop folder, exempt from the limits: what lies there is in the spool already."""
+    return DropFolder(core.layout.pending, settle_seconds=settle_seconds, adopts=True)
+
+
+def adopt_settled(core: Core) -> int:
+    """Adopt, once, what has been unchanged for as long as its own clock tells. Without a service nobody else does."""
+    intake = Intake(core)
+    folder = adoption_folder(core)
+    adopted = 0
+    for item in list(ForeignFiles(core).scan()):
+        if isinstance(item, Candidate) and core.clock.now() - item.seen.modified / 1e9 >= SETTLE:
+            adopted += intake.take(folder, item).taken is Taken.ACCEPTED
+    return adopted
+
+
+class ForeignFiles:
+    """Finds them. Absorbs the reason files that came along with an entry moved by hand."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._clean: dict[str, int] = {}
+
+    def scan(self) -> Iterator[Candidate | Stranger]:
+        """What could be adopted. Raises OSError if `pending/` cannot be read."""
+        yield from self._scan(self._core.layout.pending)
+
+    def _scan(self, folder: str) -> Iterator[Candidate | Stranger]:
+        try:
+            changed = os.stat(folder, follow_symlinks=False).st_mtime_ns
+        except FileNotFoundError:
+            return
+        is_root = folder == self._core.layout.pending
+        if not is_root and self._clean.get(folder) == changed:
+            return
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            if is_root:
+                raise
+            yield Stranger(folder, f"this folder cannot be read ({error.strerror})")
+            return
+        # A change within the same tick of the file system's clock would not be told from the one before.
+        clean = not is_root and self._core.clock.now() - changed / 1e9 > _TICK
+        for name in names:
+            if name == PARKING or is_entry_name(name):
+                continue
+            path = f"{folder}/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):
+                yield from self._scan(path)
+                clean = False
+            elif not name.startswith(".") and not self._absorbs(path, name):
+                clean = False
+                yield from look(path)
+        if clean:
+            if len(self._clean) > 10_000:
+                self._clean.clear()
+            self._clean[folder] = changed
+
+    def _absorbs(self, path: str, name: str) -> bool:
+        """Whether it is the reason file of an entry that this spool knows: then it becomes history."""
+        if not name.endswith(REASON_SUFFIX):
+            return False
+        reason = read_reason(path)
+        known = reason is not None and any(True for _ in self._core.journal.read({reason.id}))
+        if reason is None or not known:
+            return False
+        self._core.mover.absorb_reason(path.removesuffix(REASON_SUFFIX))
+        return True

@@ -1,0 +1,330 @@
+"""Intake: taking one settled file from a drop folder (or a foreign file from `pending/`) exactly once (DESIGN 2).
+
+The steps: an intake record, durable; the source renamed to `.dropsafe/ID`, so that a program which replaces its file
+by name makes a new source, not a loss; a check that it is the inode that settled and that nobody has it open for
+writing; accept under the recorded id; the same checks again; only then the source is removed, and the record last.
+Whatever interrupts this, the record lets the next start finish it under the same id.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import BinaryIO
+
+from dropsafe.errors import DropsafeError, QueueFullError
+from dropsafe.spool import durable
+from dropsafe.spool.accept import Submission
+from dropsafe.spool.core import Core
+from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
+from dropsafe.spool.facts import Writers
+from dropsafe.spool.listing import find_all
+from dropsafe.spool.moves import digest_of
+from dropsafe.spool.names import is_id, new_id
+from dropsafe.spool.platform import system
+from dropsafe.spool.receipts import find_receipt
+from dropsafe.spool.states import Event
+
+log = logging.getLogger(__name__)
+
+PARKING_MODE = 0o770
+
+
+class Taken(Enum):
+    """How an attempt ended."""
+
+    ACCEPTED = "accepted"
+    WAITS = "waits"  # it changed, or somebody has it open for writing
+    GONE = "gone"  # replaced or removed before it was taken: what is there now is another file
+    FULL = "full"  # the queue or the disk is full: it stays where it is
+    REFUSED = "refused"  # the system does not let us
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The result of `Intake.take`. `why` is for people; empty unless WAITS, FULL or REFUSED."""
+
+    taken: Taken
+    entry_id: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`intake/ID.json`: what is being taken from where."""
+
+    id: str
+    source: str
+    parked: str
+    seen: Fingerprint
+    move_to: str
+    adopts: bool
+
+
+class Intake:
+    """Takes files. Safe for threads, each with a file of its own."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._standing: dict[str, Fingerprint] = {}
+        """Of what is accepted but not yet removed: its id, and the file as it was then."""
+
+    def take(self, folder: DropFolder, candidate: Candidate) -> Attempt:
+        """Take a file from where its program put it. Raises nothing but errors of the spool itself (DropsafeError)."""
+        try:
+            writers = _look_at(candidate)
+        except FileNotFoundError:
+            return Attempt(Taken.GONE)
+        except OSError as error:
+            return Attempt(Taken.REFUSED, why=_denied(candidate.path, error))
+        if writers is Writers.SOME:
+            return Attempt(Taken.WAITS, why=f"{candidate.path} is still open for writing in another program")
+        if not folder.adopts:
+            try:
+                self._core.acceptor.check_room(candidate.seen.size)
+            except QueueFullError as full:
+                return Attempt(Taken.FULL, why=full.message)
+        entry_id = new_id(self._core.clock.now())
+        record = Record(
+            entry_id,
+            candidate.path,
+            f"{folder.parking}/{entry_id}",
+            candidate.seen,
+            folder.move_to,
+            folder.adopts,
+        )
+        try:
+            self._write(record)
+        except OSError as error:
+            return Attempt(Taken.FULL, why=f"the intake record could not be written ({error.strerror})")
+        try:
+            with suppress(FileExistsError):
+                durable.mkdir("intake.mkdir", folder.parking, PARKING_MODE)
+            durable.rename("intake.rename", record.source, record.parked)
+        except OSError as error:
+            self._drop(record)
+            if isinstance(error, FileNotFoundError):
+                return Attempt(Taken.GONE)
+            return Attempt(Taken.REFUSED, why=_denied(candidate.path, error))
+        return self.take_parked(record, record.seen)
+
+    def take_parked(self, record: Record, seen: Fingerprint) -> Attempt:
+        """Take a file that is in `.dropsafe/` already, and was last seen as `seen`."""
+        try:
+            descriptor = system.open_regular(record.parked)
+        except FileNotFoundError:
+            self._standing.pop(record.id, None)
+            self._drop(record)
+            return Attempt(Taken.GONE)
+        except OSError as error:
+            return Attempt(Taken.REFUSED, why=_denied(record.parked, error))
+        try:
+            if not _is_quiet(descriptor, seen):
+                # Another inode than the one that settled, or it was written to: it waits where nobody replaces it.
+                return Attempt(Taken.WAITS, record.id, f"{record.source} changed while it was being taken")
+            if record.id not in self._standing:
+                self._accept(record, descriptor)
+                self._standing[record.id] = seen
+            if self._standing[record.id] != seen or not _is_quiet(descriptor, seen):
+                # The accepted copy stands; what was written since makes another entry.
+                self._take_again(record)
+                return Attempt(Taken.ACCEPTED, record.id)
+        except QueueFullError as full:
+            return Attempt(Taken.FULL, record.id, full.message)
+        except DropsafeError as error:
+            return Attempt(Taken.REFUSED, record.id, error.message)
+        except OSError as error:
+            return Attempt(Taken.REFUSED, record.id, _denied(record.parked, error))
+        finally:
+            os.close(descriptor)
+        return self._finish(record)
+
+    def parked(self, folder: DropFolder) -> Iterator[tuple[Record, Candidate]]:
+        """What lies in that folder's `.dropsafe/`. A file without a record gets one: it is taken anew."""
+        try:
+            names = sorted(os.listdir(folder.parking))
+        except FileNotFoundError:
+            return
+        for name in names:
+            path = f"{folder.parking}/{name}"
+            try:
+                facts = os.lstat(path)
+                if not stat.S_ISREG(facts.st_mode):
+                    continue
+                record = self._read(name) if is_id(name) else None
+                if record is None:
+                    record = self._record_anew(folder, path, Fingerprint.of(facts))
+            except FileNotFoundError:
+                continue
+            # The drop folder may have another name now than when the record was written.
+            record = replace(record, parked=f"{folder.parking}/{record.id}")
+            yield record, Candidate(record.parked, Fingerprint.of(facts))
+
+    def finish_interrupted(self, tick: Callable[[], None] = lambda: None) -> int:
+        """At start-up: finish what a crash interrupted after its acceptance. Returns how many records were settled.
+
+        `tick` is called after each record: a large file takes a while to compare.
+        """
+        records = list(self._records())
+        parked = [record for record in records if os.path.lexists(record.parked)]
+        known = find_all(self._core.layout, {record.id for record in parked})
+        settled = 0
+        for record in records:
+            tick()
+            try:
+                if record in parked:
+                    digest = known[record.id].name.digest16 if record.id in known else self._delivered_digest(record.id)
+                    settled += self._settle(record, digest)
+                elif _is_over(record):
+                    self._drop(record)
+                    settled += 1
+            except OSError as error:
+                log.warning("%s; the next start tries again", _denied(record.parked, error))
+        return settled
+
+    def _settle(self, record: Record, digest16: str) -> bool:
+        if not digest16:
+            return False  # never accepted: the watcher takes it from there, under the same id
+        if _has_digest(record.parked, digest16):
+            self._standing[record.id] = Fingerprint.of(os.lstat(record.parked))
+            self._finish(record)
+        else:
+            self._take_again(record)
+        return True
+
+    def _records(self) -> Iterator[Record]:
+        for name in sorted(os.listdir(self._core.layout.intake)):
+            entry_id = name.removesuffix(".json")
+            try:
+                record = self._read(entry_id) if is_id(entry_id) else None
+            except OSError as error:
+                log.warning("%s/%s cannot be read (%s); it is left alone", self._core.layout.intake, name, error)
+                continue
+            if record is not None:
+                yield record
+
+    def _accept(self, record: Record, descriptor: int) -> None:
+        def reader() -> BinaryIO:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return os.fdopen(os.dup(descriptor), "rb", buffering=0)
+
+        size = os.fstat(descriptor).st_size
+        submission = Submission(reader, os.path.basename(record.source), entry_id=record.id, size_hint=size)
+        if record.adopts:
+            self._core.acceptor.accept_exempt(submission, Event.ADOPT)
+        else:
+            self._core.acceptor.accept(submission)
+
+    def _finish(self, record: Record) -> Attempt:
+        """The entry is durable: remove the source (only our name, if it has several), or move it."""
+        try:
+            if record.move_to:
+                durable.rename("intake.move", record.parked, _free_name(record.move_to, record))
+            else:
+                durable.unlink("intake.unlink", record.parked)
+        except OSError as error:
+            return Attempt(Taken.REFUSED, record.id, _denied(record.parked, error))
+        self._standing.pop(record.id, None)
+        if self._synced(os.path.dirname(record.parked)):
+            self._drop(record)
+        return Attempt(Taken.ACCEPTED, record.id)
+
+    def _synced(self, parking: str) -> bool:
+        """Before the record goes: a source that a power cut brings back must still be known as taken."""
+        try:
+            durable.fsync_directory("intake.fsync_parking", parking)
+        except OSError as error:
+            # Some shares cannot sync a folder at all: there the removal is as durable as it gets.
+            return error.errno in (errno.EINVAL, errno.ENOTSUP)
+        return True
+
+    def _take_again(self, record: Record) -> None:
+        folder = os.path.dirname(record.parked)
+        entry_id = new_id(self._core.clock.now())
+        again = replace(record, id=entry_id, parked=f"{folder}/{entry_id}")
+        self._write(again)
+        durable.rename("intake.again", record.parked, again.parked)
+        self._standing.pop(record.id, None)
+        if self._synced(folder):
+            self._drop(record)
+
+    def _record_anew(self, folder: DropFolder, path: str, seen: Fingerprint) -> Record:
+        entry_id = new_id(self._core.clock.now())
+        record = Record(entry_id, path, f"{folder.parking}/{entry_id}", seen, folder.move_to, folder.adopts)
+        self._write(record)
+        durable.rename("intake.anew", path, record.parked)
+        return record
+
+    def _delivered_digest(self, entry_id: str) -> str:
+        receipt = find_receipt(self._core.layout, entry_id)
+        return receipt.sha256[:16] if receipt else ""
+
+    def _path(self, entry_id: str) -> str:
+        return f"{self._core.layout.intake}/{entry_id}.json"
+
+    def _write(self, record: Record) -> None:
+        # ASCII escapes carry names that are not valid UTF-8 (surrogate escapes) unharmed.
+        data = json.dumps(asdict(record)).encode("ascii")
+        scratch = f"{self._core.producer.folder}/{record.id}.intake"
+        durable.write_file("intake.record", scratch, self._path(record.id), data, self._core.layout.file_mode)
+
+    def _read(self, entry_id: str) -> Record | None:
+        """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
+        try:
+            with open(self._path(entry_id), encoding="ascii") as file:
+                content = json.load(file)
+            return Record(**{**content, "seen": Fingerprint(**content["seen"])})
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return None
+
+    def _drop(self, record: Record) -> None:
+        try:
+            durable.unlink("intake.forget", self._path(record.id))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
+
+
+def _is_over(record: Record) -> bool:
+    """Of a record whose file is not parked: it was never renamed, and is taken anew, or all was done but this.
+
+    Unless the drop folder is not there at all: its disk or share may come back, with the file.
+    """
+    return os.path.isdir(os.path.dirname(record.parked)) or os.path.lexists(record.source)
+
+
+def _look_at(candidate: Candidate) -> Writers:
+    descriptor = system.open_regular(candidate.path)
+    try:
+        return system.writers(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_quiet(descriptor: int, seen: Fingerprint) -> bool:
+    unchanged = Fingerprint.of(os.fstat(descriptor)) == seen
+    return unchanged and system.writers(descriptor) is not Writers.SOME
+
+
+def _has_digest(path: str, digest16: str) -> bool:
+    return digest_of(Path(path)).startswith(digest16)
+
+
+def _free_name(folder: str, record: Record) -> str:
+    """Where a taken file goes in `move:DIR`: under its own name, or with its id before it if that is taken."""
+    name = os.path.basename(record.source)
+    path = f"{folder}/{name}"
+    return f"{folder}/{record.id}_{name}" if os.path.lexists(path) else path
+
+
+def _denied(path: str, error: OSError) -> str:
+    return f"{path} cannot be taken ({error.strerror or error}); it stays where it is"

@@ -1,0 +1,94 @@
+"""`journal/DAY.jsonl`: one line for every transition, for people. Nothing is ever decided from it.
+
+One write a call, unsynced; a reader skips torn lines. A journal that cannot be written never stops a transition: it
+is logged, counted in `lost`, and shown by the audit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from dropsafe.spool import durable
+from dropsafe.spool.clock import Clock, iso
+from dropsafe.spool.layout import Layout
+from dropsafe.spool.names import ID_LENGTH, day_name
+from dropsafe.spool.states import Event
+
+log = logging.getLogger(__name__)
+
+_ID_KEY = '"id": "'
+
+
+class Journal:
+    """Appends to the file of the day. Safe for threads."""
+
+    def __init__(self, layout: Layout, clock: Clock) -> None:
+        self._layout = layout
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._day = ""
+        self._descriptor = -1
+        self.lost = 0
+
+    def write(self, event: Event, entry_ids: Iterable[str], **facts: object) -> None:
+        """One line for each entry; `facts` that are None are left out."""
+        now = self._clock.now()
+        told = {key: value for key, value in facts.items() if value is not None}
+        tail = json.dumps(told)[1:] if told else "}"
+        separator = ", " if told else ""
+        head = f'{{"at": "{iso(now)}", "event": "{event.value}", "id": "'
+        lines = "".join(f'{head}{entry_id}"{separator}{tail}\n' for entry_id in entry_ids)
+        with self._lock:
+            try:
+                self._append(day_name(now), lines.encode())
+            except OSError as error:
+                self.lost += 1
+                log.warning(
+                    "history: %d line(s) could not be written to journal/ (%s); no entry is affected",
+                    lines.count("\n"),
+                    error,
+                )
+
+    def _append(self, day: str, data: bytes) -> None:
+        if day != self._day:
+            self._close()
+            path = f"{self._layout.journal}/{day}.jsonl"
+            self._descriptor = durable.open_append("journal.open", path, self._layout.file_mode)
+            self._day = day
+        durable.write("journal.write", self._descriptor, data, f"{self._layout.journal}/{day}.jsonl")
+
+    def read(self, entry_ids: Collection[str]) -> Iterator[dict[str, Any]]:
+        """The lines of those entries, oldest first, in one pass over the days since the first was accepted."""
+        first = min((entry_id[:8] for entry_id in entry_ids), default="9")
+        for name in sorted(os.listdir(self._layout.journal)):
+            if not name.endswith(".jsonl") or name[:8] < first:
+                continue
+            with open(f"{self._layout.journal}/{name}", encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    start = line.find(_ID_KEY) + len(_ID_KEY)
+                    if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:
+                        yield fact
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._day = -1, ""
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """A line's content; None for a torn one."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None

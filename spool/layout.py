@@ -1,0 +1,127 @@
+"""Where everything in a spool lies, and the file `spool.json` that says a folder is one.
+
+Without `spool.json` nothing starts: an unmounted disk is not an empty spool.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+
+from dropsafe.errors import NoPermission, SpoolError
+from dropsafe.spool.platform import system
+from dropsafe.spool.states import State
+
+FORMAT = 1
+MARK = "spool.json"
+DEFAULT_GROUP = "dropsafe"
+
+STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIRED)
+FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
+LOCK_FOLDERS = ("strikes", "ballast")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths as strings (they are used thousands of times a second) and the modes of what is made in them."""
+
+    root: str
+    spool_id: str
+    folder_mode: int
+    file_mode: int
+
+    def state(self, state: State) -> str:
+        return f"{self.root}/{state.value}"
+
+    @property
+    def tmp(self) -> str:
+        return f"{self.root}/tmp"
+
+    @property
+    def pending(self) -> str:
+        return f"{self.root}/pending"
+
+    @property
+    def inflight(self) -> str:
+        return f"{self.root}/inflight"
+
+    @property
+    def sent(self) -> str:
+        return f"{self.root}/sent"
+
+    @property
+    def receipts(self) -> str:
+        return f"{self.root}/receipts"
+
+    @property
+    def meta(self) -> str:
+        return f"{self.root}/meta"
+
+    @property
+    def intake(self) -> str:
+        return f"{self.root}/intake"
+
+    @property
+    def journal(self) -> str:
+        return f"{self.root}/journal"
+
+    @property
+    def locks(self) -> str:
+        return f"{self.root}/locks"
+
+    @property
+    def strikes(self) -> str:
+        return f"{self.root}/locks/strikes"
+
+    @property
+    def ballast(self) -> str:
+        return f"{self.root}/locks/ballast"
+
+
+def modes_of(shared: bool) -> tuple[int, int]:
+    """(folder mode, file mode): of a spool that a group shares, or of one that is its owner's alone."""
+    return (0o2770, 0o660) if shared else (0o700, 0o600)
+
+
+def open_layout(path: str) -> Layout:
+    """Read `spool.json` and find the modes. Raises SpoolError or NoPermission."""
+    root = os.path.abspath(path)
+    mark = os.path.join(root, MARK)
+    try:
+        with open(mark, encoding="utf-8") as file:
+            content = json.load(file)
+        shared = bool(os.stat(root).st_mode & stat.S_ISGID)
+    except FileNotFoundError:
+        raise SpoolError(
+            f"{root} is not a spool: it has no {MARK}. Nothing was changed.",
+            remedy=f"If its disk is not mounted, mount it. To make a new spool: dropsafe init --spool {root}",
+        ) from None
+    except PermissionError:
+        raise no_permission(root) from None
+    except (ValueError, OSError) as error:
+        raise SpoolError(
+            f"{mark} cannot be read ({error}). Nothing was changed; the entries are untouched.",
+            remedy="Restore that file from a backup, or copy it from docs/spool-format.md; it holds no entries.",
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("spool_id"), str) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else content
+        raise SpoolError(
+            f"{mark} is not of a format that this version knows ({found!r}; known: {FORMAT}). Nothing was changed.",
+            remedy="Use the version of Dropsafe that made this spool, or a newer one.",
+        )
+    folder_mode, file_mode = modes_of(shared)
+    return Layout(root, content["spool_id"], folder_mode, file_mode)
+
+
+def no_permission(path: str) -> NoPermission:
+    """The error for a spool that this user may not use, with what to ask an administrator for."""
+    try:
+        group = system.group_name(path)
+    except OSError:
+        group = DEFAULT_GROUP
+    return NoPermission(
+        f"The spool at {path} belongs to group {group}, and you are not in it. Nothing was changed.",
+        remedy=f"Ask an administrator for: usermod -aG {group} USER",
+    )

@@ -1,0 +1,201 @@
+"""Reading the folders of a spool: entries, and what does not belong there. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropsafe.errors import EntryNotFound
+from dropsafe.spool.entry import Entry
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, Layout
+from dropsafe.spool.locks import HOLDER_NAME
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, parse_bucket, parse_entry_name
+from dropsafe.spool.states import WITH_REASON, State
+
+PARKING = ".dropsafe"
+"""The sub-folder of a drop folder (and of `pending/`) in which intake keeps what it is taking."""
+
+ENTRY_STATES = (
+    State.PENDING,
+    State.INFLIGHT,
+    State.SENT,
+    State.FAILED,
+    State.QUARANTINE,
+    State.HOLD,
+    State.DISCARDED,
+)
+
+
+_NAMES_IN = {
+    "tmp": HOLDER_NAME,
+    "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
+    "meta": re.compile(r"[0-9]{8}T[0-9]{2}"),
+    "journal": re.compile(r"[0-9]{8}\.jsonl"),
+    "intake": re.compile(r".{29}\.json"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Something in the spool that is no part of it. It is left alone and shown."""
+
+    path: str
+    why: str
+
+
+def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
+    """The entries of a state in name order of its folders. What moves meanwhile may be missed, or seen twice."""
+    return _entries(files_of(layout, state), state)
+
+
+def entries_in(folder: str, state: State) -> Iterator[Entry]:
+    """The entries that lie directly in one folder, sorted by name."""
+    return _entries(((path, name) for path, name, is_folder in _scan(folder) if not is_folder), state)
+
+
+def _entries(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
+    for path, name in files:
+        try:
+            parsed = parse_entry_name(name)
+            found = os.lstat(path)
+        except (NotAName, FileNotFoundError):
+            continue
+        if stat.S_ISREG(found.st_mode):
+            yield Entry(parsed, state, Path(path), found.st_size)
+
+
+def files_of(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
+    """(path, name) of whatever lies in a state's folder or one level below it, sorted."""
+    for path, name, is_folder in _scan(layout.state(state)):
+        if not is_folder:
+            yield path, name
+        elif name != PARKING:
+            for inner, inner_name, inner_is_folder in _scan(path):
+                if not inner_is_folder:
+                    yield inner, inner_name
+
+
+def _scan(folder: str) -> list[tuple[str, str, bool]]:
+    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells."""
+    try:
+        with os.scandir(folder) as listing:
+            return sorted((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
+    except OSError:
+        return []
+
+
+def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
+    """Where those ids are now, in one pass over the spool; those not found are missing from the answer."""
+    found: dict[str, Entry] = {}
+    if ids:
+        for state in ENTRY_STATES:
+            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in ids)
+            for entry in _entries(named, state):
+                found.setdefault(entry.id, entry)
+    return found
+
+
+def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> Entry:
+    """The one entry whose id, or whose random part of the id, begins with `prefix`. Raises EntryNotFound."""
+    prefix = prefix.strip()
+    matches: dict[str, Entry] = {}
+    for state in states:
+        named = (
+            (path, name)
+            for path, name in files_of(layout, state)
+            if prefix and (name.startswith(prefix) or name[TOKEN_START:ID_LENGTH].startswith(prefix))
+        )
+        for entry in _entries(named, state):
+            matches.setdefault(entry.id, entry)
+    if len(matches) == 1:
+        return next(iter(matches.values()))
+    if matches:
+        some = ", ".join(sorted(matches)[:3])
+        raise EntryNotFound(
+            f"{len(matches):,} entries have an id that begins with {prefix!r}: {some}, … Nothing was changed.",
+            remedy="Give more of the id.",
+        )
+    raise EntryNotFound(
+        f"No entry in this spool has an id that begins with {prefix!r}. Nothing was changed.",
+        remedy="See the ids: dropsafe list. Delivered entries leave sent/ after retention_days; their receipts stay.",
+    )
+
+
+def strangers(layout: Layout) -> Iterator[Stranger]:
+    """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted."""
+    known = {MARK, *FOLDERS}
+    for path, name, _ in _scan(layout.root):
+        if name not in known:
+            yield Stranger(path, "nothing of that name belongs in a spool")
+    for state in ENTRY_STATES:
+        yield from _unreadable(layout.state(state))
+        yield from _strangers_in_state(layout, state)
+    for path, name, is_folder in _scan(layout.locks):
+        if is_folder and name not in LOCK_FOLDERS:
+            yield Stranger(path, "no folder of that name belongs in locks/")
+    for folder, belongs in _NAMES_IN.items():
+        for path, name, _ in _scan(f"{layout.root}/{folder}"):
+            if not belongs.fullmatch(name):
+                yield Stranger(path, f"nothing of that name belongs in {folder}/")
+
+
+def _unreadable(folder: str) -> Iterator[Stranger]:
+    try:
+        os.scandir(folder).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        yield Stranger(folder, f"cannot be read ({error.strerror})")
+
+
+def _strangers_in_state(layout: Layout, state: State) -> Iterator[Stranger]:
+    for path, name, is_folder in _scan(layout.state(state)):
+        if is_folder:
+            yield from _unreadable(path)
+            bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
+            if not bucket_like:
+                yield Stranger(path, "not a bucket: entries in it are seen, but are not served or expired")
+            for inner, inner_name, inner_is_folder in _scan(path):
+                if inner_is_folder and state is not State.PENDING:
+                    yield Stranger(inner, "a folder inside a bucket")
+                elif not inner_is_folder:
+                    yield from _stranger(state, inner, inner_name)
+        else:
+            yield from _stranger(state, path, name)
+
+
+def _stranger(state: State, path: str, name: str) -> Iterator[Stranger]:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        yield Stranger(path, "no regular file")
+    elif state is State.PENDING:
+        if name.startswith("."):
+            yield Stranger(
+                path, "its name begins with a dot, as those of unfinished copies do; rename it to have it sent"
+            )
+    elif not (is_entry_name(name) or (state in WITH_REASON and name.endswith(REASON_SUFFIX))):
+        yield Stranger(path, "not an entry's name; move it to pending/ to have it sent")
+
+
+def is_entry_name(name: str) -> bool:
+    """Whether a file name is an entry's."""
+    try:
+        parse_entry_name(name)
+    except NotAName:
+        return False
+    return True
+
+
+def _is_bucket(name: str) -> bool:
+    try:
+        parse_bucket(name)
+    except NotAName:
+        return False
+    return True

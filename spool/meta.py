@@ -1,0 +1,77 @@
+"""`meta/HOUR/ID.json`: for entries submitted with more than the defaults. Durable before the payload appears."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import suppress
+
+from dropsafe.errors import SpoolError
+from dropsafe.spool import durable
+from dropsafe.spool.entry import Meta, content_type_of
+from dropsafe.spool.layout import Layout
+from dropsafe.spool.names import EntryName
+
+
+class MetaFolder:
+    """Reads and writes the files of `meta/`. They are never moved."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def path(self, entry_id: str) -> str:
+        """Where that entry's file is, if it has one: the hour is that of its acceptance."""
+        return f"{self._layout.meta}/{entry_id[:11]}/{entry_id}.json"
+
+    def read(self, name: EntryName) -> Meta:
+        """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged."""
+        path = self.path(name.id)
+        try:
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+            return Meta(
+                content.get("content_type") or content_type_of(name.original),
+                content.get("original_name") or name.original,
+                dict(content.get("attributes") or {}),
+            )
+        except FileNotFoundError:
+            return Meta(content_type_of(name.original), name.original)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise SpoolError(
+                f"{path} is damaged ({error}). The payload of entry {name.id} is untouched and stays where it is.",
+                remedy="Mend the JSON, or move the file away: the entry is then sent with the defaults.",
+            ) from error
+
+    def write(self, entry_id: str, meta: Meta, scratch_folder: str) -> None:
+        """Durable when it returns. An older file of the same id is replaced."""
+        content = {
+            "content_type": meta.content_type,
+            "original_name": meta.original_name,
+            "attributes": meta.attributes,
+        }
+        # ASCII escapes carry names that are not valid UTF-8 (surrogate escapes) unharmed.
+        self._put(entry_id, json.dumps(content, indent=1).encode("ascii") + b"\n", scratch_folder)
+
+    def _put(self, entry_id: str, data: bytes, scratch_folder: str) -> None:
+        path = self.path(entry_id)
+        with suppress(FileExistsError):
+            durable.mkdir("meta.mkdir", os.path.dirname(path), self._layout.folder_mode)
+        # Also when it existed: whoever made it may have been killed before this.
+        durable.fsync_directory("meta.fsync_parent", self._layout.meta)
+        scratch = f"{scratch_folder}/{secrets.token_hex(8)}.meta"
+        durable.write_file("meta", scratch, path, data, self._layout.file_mode)
+
+    def copy(self, old_id: str, new_id: str, scratch_folder: str) -> None:
+        """Give an entry's new id its own copy, if the old one had a file."""
+        try:
+            with open(self.path(old_id), "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return
+        self._put(new_id, data, scratch_folder)  # damaged or not: whoever reads it says so
+
+    def remove(self, entry_id: str) -> None:
+        """After the entry has expired."""
+        with suppress(FileNotFoundError):
+            durable.unlink("meta.unlink", self.path(entry_id))

@@ -1,0 +1,58 @@
+"""`NAME.reason.json` beside an entry in `failed/`, `quarantine/` or `discarded/`: why it is there, in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dropsafe.spool import durable
+from dropsafe.spool.names import REASON_SUFFIX, parse_entry_name
+from dropsafe.spool.platform import system
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`kind` is a word for programs; the rest is for people. `at` is ISO 8601 UTC, filled in when it is written."""
+
+    kind: str
+    summary: str
+    remedy: str
+    detail: str = ""
+    status: int | None = None
+    at: str = ""
+    id: str = ""
+
+
+def reason_path(entry_path: str) -> str:
+    """The reason file that belongs to an entry's file."""
+    return entry_path + REASON_SUFFIX
+
+
+def write_reason(entry_path: str, reason: Reason, scratch_folder: str, mode: int) -> None:
+    """Durable when it returns, so that the entry never arrives without its reason."""
+    data = json.dumps(asdict(reason), indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    target = reason_path(entry_path)
+    durable.write_file("reason", f"{scratch_folder}/{secrets.token_hex(8)}.reason", target, data, mode)
+
+
+def read_reason(path: str) -> Reason | None:
+    """The reason in a file; None if there is none to be read, or if it is not one of ours for the entry it names."""
+    try:
+        with os.fdopen(system.open_regular(path), encoding="utf-8") as file:
+            content: Any = json.load(file)
+        reason = Reason(**content)
+        named = parse_entry_name(os.path.basename(path).removesuffix(REASON_SUFFIX))
+    except (OSError, ValueError, TypeError):
+        return None
+    strings = (reason.kind, reason.summary, reason.remedy, reason.detail, reason.at)
+    return reason if reason.id == named.id and all(isinstance(text, str) for text in strings) else None
+
+
+def remove_reason(entry_path: str) -> None:
+    """After the entry has left, and the journal has the reason."""
+    with suppress(FileNotFoundError):
+        durable.unlink("reason.unlink", reason_path(entry_path))

@@ -1,0 +1,173 @@
+"""Retention: the only deletion of a payload. Delivered, its receipt held and durable, and old, or room is needed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropsafe.spool import durable
+from dropsafe.spool.buckets import buckets_in, remove_if_empty
+from dropsafe.spool.clock import from_iso
+from dropsafe.spool.core import Core
+from dropsafe.spool.entry import Entry
+from dropsafe.spool.listing import entries_in
+from dropsafe.spool.names import hour_name
+from dropsafe.spool.platform import system
+from dropsafe.spool.receipts import Receipt, find_receipt, read_receipts, receipt_files
+from dropsafe.spool.states import Event, State, transition
+
+log = logging.getLogger(__name__)
+
+DAY = 86_400.0
+CLOCK_STEP = 3600.0
+"""A step of the wall clock by more than this suspends expiry (seconds)."""
+SUSPENSION = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Days, and bytes; `retention_bytes` 0 means no limit."""
+
+    retention_days: float = 30
+    retention_bytes: int = 0
+    receipt_retention_days: float = 365
+    min_free_bytes: int = 256 << 20
+
+
+class ExpiryGuard:
+    """Clocks lie: whether expiry may run. Pure; the caller keeps `saved` between runs of the program (DESIGN 3.7)."""
+
+    def __init__(self, retention_days: float, saved: dict[str, float]) -> None:
+        self._longest_gap = retention_days * DAY / 2
+        self._left = saved.get("suspended", 0.0)
+        self._wall = saved.get("wall")
+        self._monotonic: float | None = None
+
+    def may_expire(self, wall: float, monotonic: float) -> bool:
+        """Call regularly, with both clocks in seconds."""
+        if self._wall is not None:
+            passed = 0.0 if self._monotonic is None else monotonic - self._monotonic
+            step = wall - self._wall - passed
+            self._left = max(0.0, self._left - passed)
+            # Across a restart there is no monotonic time to compare with: only a gap or a clock set back tells.
+            tolerated = self._longest_gap if self._monotonic is None else CLOCK_STEP
+            if step > tolerated or step < -CLOCK_STEP:
+                self._left = SUSPENSION
+        self._wall, self._monotonic = wall, monotonic
+        return self._left == 0.0
+
+    def saved(self) -> dict[str, float]:
+        return {"suspended": self._left} if self._wall is None else {"wall": self._wall, "suspended": self._left}
+
+
+@dataclass(slots=True)
+class Expired:
+    """What a run of `expire` did: entries and bytes removed, and entries kept because no receipt was found."""
+
+    entries: int = 0
+    bytes: int = 0
+    unproven: int = 0
+
+
+def expire(core: Core, policy: Policy, tick: Callable[[], None] = lambda: None) -> Expired:
+    """Remove what the policy lets go of, oldest first. Nothing without a receipt of the same id and digest.
+
+    `tick` is called after each bucket.
+    """
+    done = Expired()
+    excess = _sent_bytes(core) - policy.retention_bytes if policy.retention_bytes else 0
+    for _, _, bucket in buckets_in(core.layout.sent):
+        tick()
+        removed: list[str] = []
+        for entry, receipt in _with_receipts(core, bucket):
+            if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
+                done.unproven += 1
+                continue
+            old = core.clock.now() - from_iso(receipt.at) > policy.retention_days * DAY
+            excessive = done.bytes < excess or system.room(core.layout.sent).bytes < policy.min_free_bytes
+            if (old or excessive) and _removed(core, entry):
+                removed.append(entry.id)
+                done.bytes += entry.size
+        if removed:
+            done.entries += len(removed)
+            core.admission.expired(len(removed))
+            core.journal.write(Event.EXPIRE, removed)
+        if hour_name(core.clock.now()) not in bucket:
+            with core.admission.locked():
+                remove_if_empty(bucket)
+    return done
+
+
+def expire_receipts(core: Core, policy: Policy) -> int:
+    """Remove receipts files past their time, unless an entry that they prove may still be in `sent/`."""
+    oldest_kept = min((due for due, _, _ in buckets_in(core.layout.sent)), default=core.clock.now())
+    limit = core.clock.now() - max(policy.receipt_retention_days, policy.retention_days) * DAY
+    removed = 0
+    for path in receipt_files(core.layout):
+        hour = os.path.basename(path).split(".")[0]
+        if hour < hour_name(min(limit, oldest_kept - DAY)):
+            durable.unlink("receipt.expire", path)
+            removed += 1
+    return removed
+
+
+def expire_journal(core: Core, days: float) -> int:
+    """Remove history older than `days`."""
+    limit = f"{hour_name(core.clock.now() - days * DAY)[:8]}.jsonl"
+    removed = 0
+    for name in os.listdir(core.layout.journal):
+        if name.endswith(".jsonl") and name < limit:
+            durable.unlink("journal.expire", f"{core.layout.journal}/{name}")
+            removed += 1
+    return removed
+
+
+def load_guard(core: Core, retention_days: float) -> ExpiryGuard:
+    """The guard as the last run left it."""
+    saved: dict[str, float] = {}
+    damaged = (FileNotFoundError, ValueError, TypeError, AttributeError)
+    with suppress(*damaged), open(_guard_path(core), encoding="ascii") as file:
+        saved = {name: float(value) for name, value in json.load(file).items()}
+    return ExpiryGuard(retention_days, saved)
+
+
+def save_guard(core: Core, guard: ExpiryGuard) -> None:
+    """Keep the guard for the next run."""
+    path = _guard_path(core)
+    scratch = f"{core.producer.folder}/expiry"
+    durable.write_file("guard", scratch, path, json.dumps(guard.saved()).encode(), core.layout.file_mode)
+
+
+def _removed(core: Core, entry: Entry) -> bool:
+    """Whether the entry is gone now. One that cannot be removed must not stop what makes room."""
+    transition(entry.state, Event.EXPIRE)
+    try:
+        durable.unlink("expire.unlink", str(entry.path))
+        core.meta.remove(entry.id)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        log.warning("delivered entry %s could not be removed (%s)", entry.id, error)
+        return not os.path.lexists(entry.path)
+    return True
+
+
+def _with_receipts(core: Core, bucket: str) -> Iterator[tuple[Entry, Receipt | None]]:
+    """The entries of one bucket, each with its receipt: of the bucket's hour as a rule, else it is searched for."""
+    hour = os.path.basename(bucket)[:11]
+    known = {receipt.id: receipt for path in receipt_files(core.layout, hour=hour) for receipt in read_receipts(path)}
+    for entry in entries_in(bucket, State.SENT):
+        yield entry, known.get(entry.id) or find_receipt(core.layout, entry.id)
+
+
+def _sent_bytes(core: Core) -> int:
+    return sum(entry.size for _, _, bucket in buckets_in(core.layout.sent) for entry in entries_in(bucket, State.SENT))
+
+
+def _guard_path(core: Core) -> str:
+    return str(Path(core.layout.locks) / "expiry.json")

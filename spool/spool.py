@@ -1,0 +1,393 @@
+"""`Spool`: the door to one spool directory, for programs, commands and workers. It needs no service."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from dropsafe.errors import EntryNotFound, NoPermission, SpoolError, TemporaryError, UsageError
+from dropsafe.spool import durable, listing
+from dropsafe.spool.accept import Submission
+from dropsafe.spool.audit import AuditFigures, read_audit
+from dropsafe.spool.claims import Hand
+from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, from_iso, iso
+from dropsafe.spool.core import Core, build
+from dropsafe.spool.entry import Acceptance, Entry, Meta
+from dropsafe.spool.facts import Suitability, suitability
+from dropsafe.spool.layout import (
+    DEFAULT_GROUP,
+    FOLDERS,
+    FORMAT,
+    LOCK_FOLDERS,
+    MARK,
+    modes_of,
+    no_permission,
+    open_layout,
+)
+from dropsafe.spool.limits import Limits
+from dropsafe.spool.names import is_id
+from dropsafe.spool.platform import system
+from dropsafe.spool.reasons import Reason, read_reason, reason_path
+from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
+from dropsafe.spool.sources import open_source, rewindable
+from dropsafe.spool.states import Event, State
+
+_AT_ONCE, _WITHIN_REASON = 200, 10_000
+"""Entries that `stats` counts anew at each call, or once a second: tens of milliseconds."""
+_HELD = (State.FAILED, State.QUARANTINE, State.HOLD, State.DISCARDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts of entries. `waiting` (in `pending/`) and `inflight` are counted by the admission counter or the audit of
+    `as_of` (ISO 8601 UTC); `oldest` is the acceptance time of the oldest waiting entry, empty if unknown."""
+
+    waiting: int
+    waiting_bytes: int
+    inflight: int
+    sent: int
+    failed: int
+    quarantine: int
+    hold: int
+    discarded: int
+    oldest: str
+    accepted: int
+    expired: int
+    unexplained: int | None
+    strangers: list[str]
+    as_of: str
+
+
+class Spool:
+    """An open spool. Safe for threads; after a fork the child gets its own name and locks at the first use."""
+
+    def __init__(self, path: str | os.PathLike[str], limits: Limits | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Open an existing spool. Raises SpoolError (missing, foreign, or on an unsuitable file system), NoPermission."""
+        self._layout = open_layout(os.fspath(path))
+        self.caution = check_file_system(self._layout.root)
+        """What a person should know about the place of this spool; empty if all is well."""
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._core = build(self._layout, self._limits, clock)
+        self._process = os.getpid()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        group: str | None = None,
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Make a spool in a new or empty folder, durably, and open it; an existing spool is just opened.
+
+        `group` shares it with that group (default: `dropsafe`, where that group exists and this user is in it); an
+        empty string makes it private. Raises SpoolError, NoPermission.
+        """
+        root = os.path.abspath(os.fspath(path))
+        if not os.path.exists(os.path.join(root, MARK)):
+            try:
+                _make(root, _chosen_group(group), clock)
+            except PermissionError as error:
+                raise NoPermission(
+                    f"The spool {root} could not be made: {error.strerror} ({error.filename}).",
+                    remedy="Choose a folder that you may write to, or ask an administrator to make this one for you.",
+                ) from error
+        return cls(root, limits, clock)
+
+    @property
+    def path(self) -> Path:
+        return Path(self._layout.root)
+
+    @property
+    def spool_id(self) -> str:
+        return self._layout.spool_id
+
+    @property
+    def core(self) -> Core:
+        """The parts, for workers and recovery. Anew in the child of a fork: names and locks are the parent's."""
+        if os.getpid() != self._process:
+            self._core.producer.forget()
+            self._core = build(self._layout, self._limits, self._clock)
+            self._process = os.getpid()
+        return self._core
+
+    def submit(
+        self,
+        source: str | os.PathLike[str] | bytes | BinaryIO,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        attributes: dict[str, str] | None = None,
+        entry_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Acceptance:
+        """Accept one payload: a path, bytes, or a binary file object (these two with `name`). Durable when it returns.
+
+        `entry_id` repeats an earlier try under the same key. `timeout` (seconds) is how long to wait for room; None:
+        as `queue_full_action` says. Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout, UsageError.
+        """
+        submission = _submission(source, name, content_type, attributes, entry_id)
+        with _explained(self._layout.root):
+            return self.core.acceptor.accept_patiently(submission, timeout)
+
+    def submit_many(self, paths: Iterable[str | os.PathLike[str]]) -> list[Acceptance]:
+        """Accept several files in group commits. Raises like `submit`; the error's `accepted` are those that stand."""
+        with _explained(self._layout.root):
+            return self.core.acceptor.accept_many(_submission(path, None, None, None, None) for path in paths)
+
+    def stats(self) -> Stats:
+        """Counts: exact for a small spool (it is audited), else those of the last audit corrected by the counter."""
+        figures = read_audit(self._layout)
+        if figures is None or self._is_cheap(figures):
+            try:
+                figures = self.core.audit()
+            except (OSError, TemporaryError):
+                if figures is None:
+                    raise  # else those of the last audit must do, where we may only read
+        count = self.core.admission.peek()
+        inflight = figures.counts[State.INFLIGHT]
+        waiting = max(0, count.entries - inflight) if count and count.audited else figures.counts[State.PENDING]
+        return Stats(
+            waiting=waiting,
+            waiting_bytes=count.bytes if count and count.audited else figures.waiting_bytes,
+            inflight=inflight,
+            sent=figures.counts[State.SENT],
+            failed=figures.counts[State.FAILED],
+            quarantine=figures.counts[State.QUARANTINE],
+            hold=figures.counts[State.HOLD],
+            discarded=figures.counts[State.DISCARDED],
+            oldest=figures.oldest,
+            accepted=max(figures.accepted, count.accepted if count else 0),
+            expired=figures.expired,
+            unexplained=figures.unexplained,
+            strangers=figures.strangers,
+            as_of=figures.at,
+        )
+
+    def audit(self) -> AuditFigures:
+        """Count everything now, whatever that costs."""
+        return self.core.audit()
+
+    def entries(self, state: State | str | None = None) -> Iterator[Entry]:
+        """The entries of one state, or of all, in the order of the folders' names. Raises UsageError for no such state."""
+        try:
+            states = listing.ENTRY_STATES if state is None else (State(state),)
+        except ValueError:
+            known = ", ".join(known.value for known in listing.ENTRY_STATES)
+            raise UsageError(f"There is no state {state!r}. The states are: {known}.") from None
+        for wanted in states:
+            yield from listing.entries_of(self._layout, wanted)
+
+    def find(self, prefix: str) -> Entry:
+        """The entry whose id, or the random part of whose id, begins with `prefix`. Raises EntryNotFound."""
+        return listing.find(self._layout, prefix)
+
+    def meta(self, entry: Entry) -> Meta:
+        """What was submitted with it, defaults filled in. Raises SpoolError for a damaged file in `meta/`."""
+        return self.core.meta.read(entry.name)
+
+    def reason(self, entry: Entry) -> Reason | None:
+        """Why it is where it is, for the states that have a reason; None if there is none."""
+        return read_reason(reason_path(str(entry.path)))
+
+    def history(self, entry_id: str) -> list[dict[str, Any]]:
+        """The journal's lines for that entry, oldest first."""
+        return list(self.core.journal.read({entry_id}))
+
+    def histories(self, entry_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+        """The same for many entries in one pass; each id has a list, if an empty one."""
+        lines: dict[str, list[dict[str, Any]]] = {entry_id: [] for entry_id in entry_ids}
+        for line in self.core.journal.read(lines.keys()):
+            lines[line["id"]].append(line)
+        return lines
+
+    def receipt_of(self, entry_id: str) -> Receipt:
+        """The proof of its delivery. Raises EntryNotFound if there is none."""
+        receipt = find_receipt(self._layout, entry_id)
+        if receipt is None:
+            raise EntryNotFound(f"There is no receipt for {entry_id}: it has not been delivered from this spool.")
+        return receipt
+
+    def last_receipt(self) -> Receipt | None:
+        """The newest proof of delivery; None if nothing was ever delivered."""
+        return newest_receipt(self._layout)
+
+    def retry(self, prefix: str) -> Entry:
+        """From `failed/` or `quarantine/` to `pending/`. These five raise EntryNotFound, WrongState."""
+        return self._by_hand(prefix, Event.RETRY)
+
+    def hold(self, prefix: str) -> Entry:
+        """From `pending/` or `failed/` to `hold/`."""
+        return self._by_hand(prefix, Event.HOLD)
+
+    def unhold(self, prefix: str) -> Entry:
+        """From `hold/` to `pending/`."""
+        return self._by_hand(prefix, Event.UNHOLD)
+
+    def discard(self, prefix: str) -> Entry:
+        """To `discarded/`: a person does not want it delivered. Never deleted by us."""
+        return self._by_hand(
+            prefix,
+            Event.DISCARD,
+            Reason("discarded", "A person discarded it.", "To have it delivered after all: dropsafe restore ID"),
+        )
+
+    def restore(self, prefix: str) -> Entry:
+        """From `discarded/` to `pending/`."""
+        return self._by_hand(prefix, Event.RESTORE)
+
+    def readmit(self, prefix: str) -> Entry:
+        """A person vouches for the bytes as they are: under a new id to `pending/`."""
+        return self.core.mover.readmit(self.find(prefix))
+
+    def take_hand(self, kind: str) -> Hand:
+        """Begin to work on this spool under a name of its own. For one thread."""
+        return Hand(self.core, kind)
+
+    def close(self) -> None:
+        """Close files, and end this process's name as a producer."""
+        self.core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _by_hand(self, prefix: str, event: Event, reason: Reason | None = None) -> Entry:
+        return self.core.mover.move(self.find(prefix), event, reason=reason)
+
+    def _is_cheap(self, figures: AuditFigures) -> bool:
+        """Whether to count anew: at once in a small spool, after a second in a larger one, never in a large one."""
+        total = sum(figures.counts.values())
+        age = abs(self._clock.now() - from_iso(figures.at))
+        return total < _AT_ONCE or (total < _WITHIN_REASON and age > 1.0)
+
+
+def check_file_system(root: str) -> str:
+    """Refuse file systems that cannot keep the promise (DESIGN 3.6); words of caution for doubtful ones, else nothing.
+
+    Raises SpoolError.
+    """
+    kind = system.file_system(root)
+    match suitability(kind):
+        case Suitability.REFUSED:
+            raise SpoolError(
+                f"The spool at {root} would be on a {kind} file system, which cannot promise that a renamed file "
+                "survives a power cut. Nothing was changed.",
+                remedy="Put the spool on a local disk (ext4, xfs, btrfs, NTFS). Drop folders may stay on the share.",
+            )
+        case Suitability.DOUBTFUL:
+            return f"The spool at {root} is on {kind}: entries may not survive a power cut there."
+        case Suitability.GOOD:
+            return ""
+
+
+def _chosen_group(group: str | None) -> str:
+    if group is None:
+        return DEFAULT_GROUP if system.is_our_group(DEFAULT_GROUP) else ""
+    if group and not system.is_our_group(group):
+        raise NoPermission(
+            f"The spool cannot be shared with group {group}: there is no such group, or you are not in it.",
+            remedy=f"Ask an administrator for: groupadd --system {group}; usermod -aG {group} USER",
+        )
+    return group
+
+
+def _make(root: str, group: str, clock: Clock) -> None:
+    """Every folder and its parent are synced: otherwise the first reports could vanish with `pending/` itself."""
+    if os.path.isdir(root) and not _is_unfinished(root):
+        if os.path.exists(os.path.join(root, MARK)):
+            return  # another program was faster
+        raise SpoolError(
+            f"{root} holds files and is not a spool. Nothing was changed.",
+            remedy="Choose a new or empty folder for the spool.",
+        )
+    check_file_system(root)
+    folder_mode, file_mode = modes_of(bool(group))
+    made: list[str] = []
+    for parent in reversed([Path(root), *Path(root).parents]):
+        if not parent.exists():
+            with suppress(FileExistsError):
+                durable.mkdir("create.mkdir", str(parent), folder_mode if str(parent) == root else 0o755)
+            made.append(str(parent))
+    if group:
+        durable.give_to_group("create.group", root, group)
+    durable.set_folder_mode("create.mode", root, folder_mode)
+    for name in (*FOLDERS, *(f"locks/{name}" for name in LOCK_FOLDERS)):
+        with suppress(FileExistsError):
+            durable.mkdir("create.mkdir", os.path.join(root, name), folder_mode)
+        made.append(os.path.join(root, name))
+    for folder in {os.path.dirname(path) for path in made} | set(made) | {root, os.path.dirname(root)}:
+        durable.fsync_directory("create.fsync", folder)
+    mark = {"format": FORMAT, "spool_id": secrets.token_hex(16), "created": iso(clock.now())}
+    _write_mark(root, json.dumps(mark, indent=1).encode() + b"\n", file_mode)
+
+
+def _is_unfinished(root: str) -> bool:
+    """Whether a folder is empty but for what an interrupted `create` leaves. Anything else may hold entries."""
+    for folder, folders, files in os.walk(root):
+        if folder == root and not set(folders) <= set(FOLDERS):
+            return False
+        if any(folder != os.path.join(root, "tmp") or not name.startswith(MARK) for name in files):
+            return False
+    return True
+
+
+def _write_mark(root: str, data: bytes, mode: int) -> None:
+    """Last: a folder with the mark is whole. Of several programs that make one spool, the first one's mark stays."""
+    scratch = os.path.join(root, "tmp", f"{MARK}.{secrets.token_hex(4)}")
+    descriptor = durable.create("create.mark.create", scratch, mode)
+    try:
+        durable.write("create.mark.write", descriptor, data, scratch)
+        durable.fsync("create.mark.fsync", descriptor, scratch)
+    finally:
+        os.close(descriptor)
+    try:
+        durable.rename("create.mark.rename", scratch, os.path.join(root, MARK))
+    except FileExistsError:
+        durable.unlink("create.mark.undo", scratch)
+    durable.fsync_directory("create.mark.fsync_folder", root)
+
+
+def _submission(
+    source: str | os.PathLike[str] | bytes | BinaryIO,
+    name: str | None,
+    content_type: str | None,
+    attributes: dict[str, str] | None,
+    entry_id: str | None,
+) -> Submission:
+    if entry_id is not None and not is_id(entry_id):
+        raise UsageError(f"{entry_id!r} is not an entry id. Nothing was changed.")
+    if isinstance(source, bytes):
+        if name is None:
+            raise UsageError("Bytes are submitted with name=, the file name that the server will be told.")
+        return Submission(source, name, content_type, attributes, entry_id, len(source))
+    if isinstance(source, (str, os.PathLike)):
+        path = os.path.realpath(source)
+        original = name or os.path.basename(os.fspath(source))
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        return Submission(lambda: open_source(path), original, content_type, attributes, entry_id, size)
+    given = name or os.path.basename(str(getattr(source, "name", "")))
+    if not given:
+        raise UsageError("A file object without a name of its own is submitted with name=.")
+    return Submission(rewindable(source), given, content_type, attributes, entry_id)
+
+
+@contextmanager
+def _explained(root: str) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise no_permission(root) from error

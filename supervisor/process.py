@@ -1,0 +1,144 @@
+"""The supervisor's side of one worker process: start it, hear it, signal it, bury it.
+
+Spawned, never forked: a forked sibling would hold copies of the other pipes' ends, and the death of one end would stay
+unnoticed. Nothing here decides or waits, except for a process that has been killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dropsafe.errors import ExitCode
+from dropsafe.supervisor import child, messages
+
+# A worker beats every 2 s; more than a few messages are there only when the supervisor was not scheduled for long.
+MOST_AT_ONCE: Final = 1000
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Account:
+    """What a worker has told us in this life, and how its last one ended."""
+
+    hand: str | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    last_death: str = ""
+
+
+class WorkerProcess:
+    """A running worker, until `reap`."""
+
+    def __init__(self, name: str, module: str, config: dict[str, Any]) -> None:
+        """Start it. OSError if the system has no room for another process."""
+        self.name = name
+        self.connection, theirs = _SPAWN.Pipe()
+        try:
+            self._process = _SPAWN.Process(target=child.main, args=(name, module, config, theirs), name=name)
+            with _keyboard_signals_blocked():
+                self._process.start()
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            # Ours must be the only other end, or the worker's death would not end the pipe.
+            theirs.close()
+        self.sentinel = self._process.sentinel
+        self.pid = self._process.pid
+        self.is_open = True
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """What has arrived, without waiting for more, and not so much at once that others wait.
+
+        At the end of the pipe `is_open` turns false; a worker that lives on without it falls silent and is replaced.
+        """
+        try:
+            for _ in range(MOST_AT_ONCE):
+                if not self.connection.poll():
+                    return
+                data = self.connection.recv_bytes(messages.MAX_MESSAGE)
+                try:
+                    yield messages.decode(data)
+                except ValueError:
+                    _log.warning("%s sent something that is no message: %r", self.name, data[:80])
+        except (EOFError, OSError):
+            self.is_open = False
+
+    def send(self, message_type: str) -> None:
+        """Say it, if there is anybody to hear it: a dead one's sentinel tells the rest."""
+        with suppress(OSError):
+            self.connection.send_bytes(messages.encode(message_type))
+
+    def dump_stack(self) -> None:
+        """Let it write the stack of each of its threads to standard error, where the system has a way."""
+        if sys.platform != "win32" and self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGUSR2)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+
+    def leave_alone(self) -> None:
+        """Close the pipe, which tells the worker to leave with its supervisor."""
+        self.connection.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, after waiting that long at most."""
+        self._process.join(seconds)
+        return self._process.exitcode is not None
+
+    def reap(self) -> int:
+        """Bury it, once its sentinel says it is dead: its exit code, or minus the signal's number."""
+        self._process.join()
+        exit_code = self._process.exitcode
+        self.connection.close()
+        self._process.close()
+        return exit_code if exit_code is not None else -signal.SIGTERM
+
+
+def describe_exit(exit_code: int) -> str:
+    """An exit code in words."""
+    if exit_code < 0:
+        try:
+            name = signal.Signals(-exit_code).name
+        except ValueError:
+            name = "a signal"
+        return f"it was killed by {name} (signal {-exit_code})"
+    match exit_code:
+        case ExitCode.OK:
+            return "it left without being asked (exit code 0)"
+        case ExitCode.WORKER_FAILED:
+            return f"it met an error that it did not expect (exit code {exit_code})"
+        case ExitCode.CONFIGURATION:
+            return f"it refused its configuration (exit code {exit_code})"
+        case _:
+            return f"it ended with exit code {exit_code}"
+
+
+@contextmanager
+def _keyboard_signals_blocked() -> Iterator[None]:
+    """A process inherits what its parent's thread blocks: so a Ctrl-C cannot kill it before it ignores that itself."""
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # Started first: starting it would unblock the signals again (bpo-33613), just before the spawn.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,136 @@
+"""Why the service is DEGRADED, in words for people: pure, from what the machine and the heartbeats say.
+
+The texts name no entry, file or address (see `status`); what might goes into `detail`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dropsafe.supervisor.lifecycle import State
+from dropsafe.supervisor.machine import Worker
+from dropsafe.supervisor.policy import DEATHS_TOLERATED, DEATHS_WINDOW, Mode
+from dropsafe.supervisor.status import Reason
+
+_MEANS: Final = {
+    "uploader": "nothing is delivered meanwhile",
+    "watcher": "nothing is taken from the drop folders meanwhile",
+    "janitor": "nothing is counted or tidied meanwhile",
+}
+_SEE_LOG: Final = "The log says why. If this comes again, show it to whoever looks after Dropsafe."
+
+
+def of_worker(worker: Worker, last_death: str) -> list[Reason]:
+    """What is wrong with the worker itself, if anything. `last_death` says how it died last."""
+    name = worker.name
+    means = _MEANS.get(name, "its work waits meanwhile")
+    if worker.standing.mode is Mode.PARKED:
+        return [
+            Reason(
+                f"{name}-parked",
+                f"The {name} refuses its configuration and does not run. Nothing is lost; {means}.",
+                "Correct the configuration (dropsafe config check), then restart or reload the service.",
+                last_death,
+            )
+        ]
+    if worker.standing.mode is Mode.OPEN:
+        return [
+            Reason(
+                f"{name}-failing",
+                f"The {name} died more than {DEATHS_TOLERATED} times in {DEATHS_WINDOW / 60:.0f} minutes "
+                f"and is only tried every few minutes. Nothing is lost; {means}.",
+                _SEE_LOG,
+                last_death,
+            )
+        ]
+    if worker.state in (State.DUMPING, State.KILLED):
+        return [
+            Reason(
+                f"{name}-hung",
+                f"The {name} hangs and is being replaced. Nothing is lost; {means}.",
+                _SEE_LOG,
+            )
+        ]
+    if worker.warned:
+        return [
+            Reason(
+                f"{name}-silent",
+                f"The {name} gives no sign of life. It is replaced if that lasts. Nothing is lost.",
+                "Nothing to do yet. A machine under heavy load can be the cause.",
+            )
+        ]
+    if worker.standing.failures:
+        return [
+            Reason(
+                f"{name}-died",
+                f"The {name} died and {'runs again' if worker.state is State.READY else 'is started again'}. "
+                "Nothing is lost; what it held went back to wait.",
+                _SEE_LOG,
+                last_death,
+            )
+        ]
+    return []
+
+
+def of_progress(progress: Mapping[str, Any]) -> list[Reason]:
+    """What a worker reports in its heartbeat: the destination's breaker, steps it owes to the spool, and `problems`."""
+    found = []
+    if progress.get("breaker") in ("open", "probing"):
+        found.append(_destination(bool(progress.get("alarm")), str(progress.get("breaker_why", ""))))
+    if trouble := progress.get("trouble"):
+        found.append(
+            Reason(
+                "spool-trouble",
+                "What was delivered cannot be put away in the spool just now. Nothing is lost; it is tried again.",
+                "See that the spool's disk is writable and not full.",
+                str(trouble),
+            )
+        )
+    problems = progress.get("problems")
+    for problem in problems if isinstance(problems, list) else []:
+        if isinstance(problem, Mapping):
+            code, text, remedy, detail = (str(problem.get(key, "")) for key in ("code", "text", "remedy", "detail"))
+            found.append(Reason(code, text, remedy, detail))
+    return found
+
+
+def _destination(alarm: bool, why: str) -> Reason:
+    if alarm:
+        return Reason(
+            "destination-refuses",
+            "The server refuses everything: its address or our credentials are wrong. Nothing is lost; entries wait.",
+            "Correct destination.url or the credentials (dropsafe config), then reload the service.",
+            why,
+        )
+    return Reason(
+        "destination-down",
+        "The server cannot be reached or does not work. Nothing is lost; entries wait and go out when it is back.",
+        "Nothing to do here if the server or the network is known to be down; it is tried again by itself.",
+        why,
+    )
+
+
+def config_kept(error: str) -> Reason:
+    """A reload met a bad file."""
+    return Reason(
+        "configuration-kept",
+        "The configuration file has an error. The service goes on with the configuration it had.",
+        "Correct the file (dropsafe config check), then reload the service.",
+        error,
+    )
+
+
+def claims_kept(hands: int, error: str) -> Reason:
+    """The claims of dead workers could not be returned."""
+    return Reason(
+        "claims-kept",
+        f"What {hands} dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried again.",
+        "See that the spool's disk is writable and not full.",
+        error,
+    )
+
+
+def ended(text: str, remedy: str) -> Reason:
+    """The service could not start, or could not go on."""
+    return Reason("service-failed", "The service had to end. Nothing is lost; entries wait in the spool.", remedy, text)

@@ -1,0 +1,144 @@
+"""From what the supervisor knows to what others are told: the status value, its file, and the service manager."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dropsafe import __version__
+from dropsafe.errors import DropsafeError
+from dropsafe.spool.clock import iso
+from dropsafe.supervisor import reasons
+from dropsafe.supervisor.machine import Machine, Phase, Worker
+from dropsafe.supervisor.notify import READY, WATCHDOG, sd_notify, status_line
+from dropsafe.supervisor.process import Account, WorkerProcess
+from dropsafe.supervisor.status import WRITE_EVERY, Condition, Reason, Status, StatusFile, Stop, WorkerStatus
+
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
+
+_log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Tells the status on each change, and every 2 s as a sign of life. `on_change` hears of changes only."""
+
+    def __init__(self, path: Path, spool_id: str, on_change: Callable[[Status], None]) -> None:
+        self._file = StatusFile(path)
+        self._spool_id = spool_id
+        self._on_change = on_change
+        self._told: Status | None = None
+        self._told_at = 0.0
+        self._told_ready = False
+        self._file_works = True
+        self._worker_states: dict[str, tuple[str, str]] = {}
+
+    def report(
+        self,
+        machine: Machine,
+        processes: Mapping[str, WorkerProcess],
+        accounts: Mapping[str, Account],
+        others: Sequence[Reason],
+    ) -> None:
+        """To be called in every turn of the loop: it is what feeds the service manager's watchdog."""
+        found = [*others]
+        for name, worker in machine.workers.items():
+            found += reasons.of_worker(worker, accounts[name].last_death) + reasons.of_progress(accounts[name].progress)
+        condition = _condition(machine, found)
+        workers = tuple(
+            self._worker(worker, processes.get(name), accounts[name]) for name, worker in machine.workers.items()
+        )
+        self._tell(self._status(condition, found, workers, _stop(machine)))
+        if machine.settled and not self._told_ready and condition is not Condition.STOPPING:
+            self._told_ready = True
+            sd_notify(READY)
+
+    def failed(self, error: BaseException) -> None:
+        """The service ends by an error: the last status stays in the file, for whoever asks why."""
+        remedy = error.remedy if isinstance(error, DropsafeError) else "The log says more. Start the service again."
+        self._tell(self._status(Condition.ERROR, [reasons.ended(str(error), remedy)], (), None))
+
+    def close(self) -> None:
+        """The service has stopped as asked: there is no status any more."""
+        self._file.remove()
+
+    def _tell(self, status: Status) -> None:
+        changed = self._told is None or _essence(status) != _essence(self._told)
+        if not changed and time.monotonic() - self._told_at < WRITE_EVERY:
+            return
+        self._told, self._told_at = status, time.monotonic()
+        self._write(status)
+        sd_notify(WATCHDOG, status_line(status.in_a_line()))
+        if changed:
+            self._on_change(status)
+
+    def _write(self, status: Status) -> None:
+        try:
+            self._file.write(status)
+            self._file_works = True
+        except OSError as error:
+            if self._file_works:
+                _log.error("The status cannot be written: %s. The service works on without showing it", error)
+            self._file_works = False
+
+    def _status(
+        self, condition: Condition, found: Sequence[Reason], workers: tuple[WorkerStatus, ...], stop: Stop | None
+    ) -> Status:
+        now = iso(time.time())
+        since = self._told.since if self._told is not None and self._told.condition is condition else now
+        return Status(condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop)
+
+    def _worker(self, worker: Worker, process: WorkerProcess | None, account: Account) -> WorkerStatus:
+        name, state = worker.name, worker.state.value
+        if self._worker_states.get(name, ("", ""))[0] != state:
+            self._worker_states[name] = (state, iso(time.time()))
+        pid = process.pid if process is not None else None
+        return WorkerStatus(name, state, self._worker_states[name][1], pid, worker.deaths, _figures(account.progress))
+
+
+def _condition(machine: Machine, found: Sequence[Reason]) -> Condition:
+    if machine.phase is not Phase.SERVING:
+        return Condition.STOPPING
+    if not machine.settled:
+        return Condition.STARTING
+    return Condition.DEGRADED if found else Condition.RUNNING
+
+
+def _stop(machine: Machine) -> Stop | None:
+    if machine.phase is Phase.SERVING:
+        return None
+    waiting_for = tuple(worker.name for worker in machine.workers.values() if worker.has_process)
+    left = machine.stop_began + machine.budget - time.monotonic()
+    return Stop(machine.phase.name.lower(), waiting_for, max(0, round(left)))
+
+
+def _figures(progress: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """Numbers and moments alone, those of nested tables with dotted names: any other text might name an entry."""
+    found: dict[str, int | float | str] = {}
+    for key, value in progress.items():
+        if not key.isidentifier():
+            continue
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{name}": figure for name, figure in _figures(value).items()}
+        elif _is_number(value) or (isinstance(value, str) and _MOMENT.fullmatch(value)):
+            found[key] = value
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _essence(status: Status) -> object:
+    """What makes one status differ from another for people: not the time, not the figures."""
+    return (
+        status.condition,
+        status.reasons,
+        tuple((worker.name, worker.state, worker.pid) for worker in status.workers),
+        status.stop and (status.stop.phase, status.stop.waiting_for),
+    )

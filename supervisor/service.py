@@ -1,0 +1,63 @@
+"""The service on one spool: takes the service lock, puts the parts together, and runs until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dropsafe.config import Config
+from dropsafe.errors import ConfigError, ExitCode
+from dropsafe.spool import Spool
+from dropsafe.spool.recovery import recover, return_claims
+from dropsafe.supervisor.reporter import Reporter
+from dropsafe.supervisor.service_lock import ServiceLock
+from dropsafe.supervisor.status import Status
+from dropsafe.supervisor.supervisor import Ports, Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    spool: Spool,
+    config: Config,
+    read_config: Callable[[], Config],
+    status_path: Path,
+    on_change: Callable[[Status], None],
+) -> ExitCode:
+    """Be the service, in the main thread, which gets the signal handlers.
+
+    `read_config` is asked at SIGHUP. Raises TemporaryError if another service has the spool, SpoolError if it cannot
+    be put in order.
+    """
+    if spool.caution:
+        _log.warning("%s", spool.caution)
+    lock = ServiceLock(spool.core.layout)
+    try:
+        ports = Ports(
+            recover=lambda: _recover(spool),
+            return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
+            reload=lambda: _reload(config, read_config),
+        )
+        reporter = Reporter(status_path, spool.spool_id, on_change)
+        supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
+        supervisor.catch_signals()
+        return supervisor.run()
+    finally:
+        lock.release()
+
+
+def _recover(spool: Spool) -> None:
+    if done := recover(spool.core).words():
+        _log.info("Recovered at the start: %s", done)
+
+
+def _reload(running: Config, read_config: Callable[[], Config]) -> dict[str, Any]:
+    config = read_config()
+    if config["spool_dir"] != running["spool_dir"]:
+        raise ConfigError(
+            "spool_dir was changed, which a running service cannot follow. The configuration in force stays.",
+            remedy="Restart the service for that.",
+        )
+    return config.to_dict()

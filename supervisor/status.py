@@ -1,0 +1,121 @@
+"""The one status value, and the file in which any local user may read it.
+
+`Status` is what every surface shows. A reason's `text` and `remedy` never name an entry, a file or an address: those
+stand in `detail`, which `public()` and so `status.json` leave out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+FILE_MODE: Final = 0o644
+# How old the file may get while the service runs; a reader takes one several times older for that of a dead service.
+WRITE_EVERY: Final = 2.0
+
+
+def status_path(run_dir: Path, instance: str | None) -> Path:
+    """Where the status of that instance is published. Instances share the run folder."""
+    return run_dir / (f"{instance}.status.json" if instance else "status.json")
+
+
+class Condition(Enum):
+    """The service as a whole."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    DEGRADED = "DEGRADED"
+    STOPPING = "STOPPING"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why all is not well, what that means, and what to do about it."""
+
+    code: str
+    text: str
+    remedy: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat."""
+
+    name: str
+    state: str
+    since: str
+    pid: int | None
+    deaths: int
+    figures: Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stop under way: its phase, whom it waits for, and the seconds until it ends by force."""
+
+    phase: str
+    waiting_for: tuple[str, ...]
+    seconds_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of it, at one moment (`as_of`, UTC). `spool_id` tells a reader whether it is about the spool that it means."""
+
+    condition: Condition
+    spool_id: str
+    since: str
+    as_of: str
+    pid: int
+    version: str
+    reasons: tuple[Reason, ...] = ()
+    workers: tuple[WorkerStatus, ...] = ()
+    stop: Stop | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, for those who may know everything."""
+        return {**asdict(self), "condition": self.condition.value}
+
+    def public(self) -> dict[str, Any]:
+        """As a JSON object for any local user."""
+        content = self.to_json()
+        for reason in content["reasons"]:
+            del reason["detail"]
+        return content
+
+    def in_a_line(self) -> str:
+        """For a service manager's one line."""
+        if self.stop is not None:
+            return f"{self.condition.value}: waiting for {', '.join(self.stop.waiting_for) or 'nothing'}"
+        return f"{self.condition.value}: {self.reasons[0].text}" if self.reasons else self.condition.value
+
+
+class StatusFile:
+    """That file. Not durable: it says what is, and is written again within seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._scratch = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def write(self, status: Status) -> None:
+        """Put it in place whole: a reader finds the old one or the new one. OSError if the folder cannot be written."""
+        data = json.dumps(status.public(), indent=1).encode("utf-8")
+        self._scratch.unlink(missing_ok=True)
+        with open(self._scratch, "xb") as file:
+            file.write(data)
+        self._scratch.chmod(FILE_MODE)  # whatever the umask
+        self._scratch.replace(self._path)
+
+    def remove(self) -> None:
+        """The service has stopped: there is no status any more."""
+        for path in (self._path, self._scratch):
+            with suppress(OSError):
+                path.unlink()

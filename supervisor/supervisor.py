@@ -1,0 +1,306 @@
+"""The supervisor: one loop that hears workers, clocks and signals, asks the machine, and carries out its answers.
+
+It owns the worker processes and the status; it touches no entry but through the two functions in `Ports`, and if it
+dies nothing is lost: workers leave with it, and the next start recovers. Nothing in the loop waits for anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from types import FrameType
+from typing import Any, Final
+
+from dropsafe.errors import DropsafeError, ExitCode, SpoolError
+from dropsafe.log import log_unexpected
+from dropsafe.supervisor import messages, reasons
+from dropsafe.supervisor.lifecycle import Do
+from dropsafe.supervisor.machine import ROLES, STOP_BUDGET, Action, Machine, Phase, Role
+from dropsafe.supervisor.notify import STOPPING, sd_notify
+from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit
+from dropsafe.supervisor.reporter import Reporter
+
+# Claims that could not be returned, for want of a working disk, are tried again that often.
+RETURN_AGAIN: Final = 10.0
+# Children of a supervisor that ends by an error leave by themselves within 2 s; those that have not are killed.
+LEAVE_GRACE: Final = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped."""
+
+    recover: Callable[[], object]
+    return_claims: Callable[[str, bool], object]  # (the hand's name, whether the worker died)
+    reload: Callable[[], dict[str, Any]]  # the configuration anew; DropsafeError if it cannot be used
+
+
+class Note(Enum):
+    """What signals and the recovery thread leave for the loop."""
+
+    STOP = "stop"
+    RELOAD = "reload"
+    RECOVERED = "recovered"
+
+
+_SIGNALS: Final = {"SIGTERM": Note.STOP, "SIGINT": Note.STOP, "SIGBREAK": Note.STOP, "SIGHUP": Note.RELOAD}
+
+
+class Supervisor:
+    """One run of the service: construct, `catch_signals`, `run`."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        ports: Ports,
+        reporter: Reporter,
+        *,
+        config_error: str = "",
+        roles: tuple[Role, ...] = ROLES,
+        budget: float = STOP_BUDGET,
+    ) -> None:
+        """`config` is what workers are given; `config_error` says why it is not that of the file, if it is not."""
+        self._config = config
+        self._ports = ports
+        self._machine = Machine(roles, time.monotonic(), random.random, budget)
+        self._accounts = {role.name: Account() for role in roles}
+        self._processes: dict[str, WorkerProcess] = {}
+        self._unreturned: dict[str, bool] = {}
+        self._return_at = 0.0
+        self._return_error = ""
+        self._config_error = config_error
+        self._recovery_error: Exception | None = None
+        self._reporter = reporter
+        self._notes: deque[Note] = deque()
+        self._woken, self._waker = Pipe(duplex=False)
+
+    def catch_signals(self) -> None:
+        """From now on SIGTERM, SIGINT and Windows' SIGBREAK stop, and SIGHUP reloads. In the main thread only."""
+
+        def note(signal_number: int, _frame: FrameType | None) -> None:
+            self.note(_SIGNALS[signal.Signals(signal_number).name])
+
+        for name in _SIGNALS:
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), note)
+
+    def note(self, note: Note) -> None:
+        """Leave a note for the loop and wake it: all that a signal handler or another thread may do."""
+        self._notes.append(note)
+        if len(self._notes) == 1:
+            self._waker.send_bytes(b"!")
+
+    def run(self) -> ExitCode:
+        """Recover, start the workers, and keep them until asked to stop. DropsafeError if recovery fails."""
+        self._report()
+        threading.Thread(target=self._recover, name="recovery", daemon=True).start()
+        try:
+            while not self._machine.finished:
+                self._turn()
+        except BaseException as error:
+            self._reporter.failed(error)
+            raise
+        finally:
+            self._leave()
+        if self._machine.exit_code is not ExitCode.OK:
+            _log.warning("Stopped, but not every worker left by itself. Nothing is lost; entries wait in the spool")
+        self._reporter.close()
+        return self._machine.exit_code
+
+    # One turn of the loop
+
+    def _turn(self) -> None:
+        sources: dict[Any, WorkerProcess] = {}
+        for process in self._processes.values():
+            sources[process.sentinel] = process
+            if process.is_open:
+                sources[process.connection] = process
+        ready = wait([self._woken, *sources], self._machine.next_due(time.monotonic()))
+        now = time.monotonic()
+        if gap := self._machine.wake(now):
+            _log.warning("The machine did not let the supervisor run for %.0f s; all deadlines were shifted", gap)
+        if self._woken in ready:
+            self._woken.recv_bytes()
+        while self._notes:
+            self._follow(self._notes.popleft(), now)
+        for process in dict.fromkeys(sources[source] for source in ready if source is not self._woken):
+            self._hear(process, now)
+            if process.sentinel in ready:
+                self._bury(process, now)
+        self._carry_out(self._machine.due(now), now)
+        self._return_claims(now)
+        self._report()
+
+    def _follow(self, note: Note, now: float) -> None:
+        match note:
+            case Note.STOP:
+                self._carry_out(self._machine.stop(now), now)
+                _log.info("Asked to stop: %s", self._machine.phase.name.lower())
+                sd_notify(STOPPING)
+            case Note.RELOAD:
+                self._reload(now)
+            case Note.RECOVERED:
+                self._check_recovery()
+                self._machine.begin(now)
+
+    def _hear(self, process: WorkerProcess, now: float) -> None:
+        name, account = process.name, self._accounts[process.name]
+        for message in process.messages():
+            self._machine.seen(name, now)
+            match message["type"]:
+                case messages.READY:
+                    self._note_hand(account, message)
+                    self._machine.ready(name, now)
+                    _log.info("%s is ready", name)
+                case messages.BEAT:
+                    progress = message.get("progress")
+                    account.progress = progress if isinstance(progress, dict) else {}
+                    self._note_hand(account, account.progress)
+                case messages.ERROR:
+                    account.error = str(message.get("text", ""))
+
+    @staticmethod
+    def _note_hand(account: Account, content: Mapping[str, Any]) -> None:
+        if isinstance(hand := content.get("hand"), str):
+            account.hand = hand
+
+    def _bury(self, process: WorkerProcess, now: float) -> None:
+        name, account = process.name, self._accounts[process.name]
+        exit_code = process.reap()
+        del self._processes[name]
+        actions = self._machine.exited(name, exit_code, now)
+        self._log_exit(name, process.pid, exit_code, now)
+        self._carry_out(actions, now)
+        self._accounts[name] = Account(last_death=account.last_death)
+
+    def _log_exit(self, name: str, pid: int | None, exit_code: int, now: float) -> None:
+        worker, account, words = self._machine.workers[name], self._accounts[name], describe_exit(exit_code)
+        if worker.stop_began is not None and exit_code == 0:
+            _log.info("%s has stopped", name)
+            return
+        account.last_death = f"{words[0].upper()}{words[1:]}. {account.error}".strip()
+        if worker.start_at is not None:
+            then = f"it starts again in {worker.start_at - now:.1f} s"
+        else:
+            then = "it is not started again" + ("" if self._machine.phase else " until the configuration changes")
+        _log.error("%s (process %s) is gone: %s; %s (death %d)", name, pid, words, then, worker.deaths)
+
+    # Carrying out
+
+    def _carry_out(self, actions: list[Action], now: float) -> None:
+        for action in actions:
+            self._carry_out_one(action.do, action.worker, now)
+
+    def _carry_out_one(self, do: Do, name: str, now: float) -> None:
+        process = self._processes.get(name)
+        match do:
+            case Do.SPAWN:
+                self._spawn(self._machine.workers[name].role, now)
+            case Do.RETURN_AFTER_DEATH | Do.RETURN_AFTER_STOP:
+                if (hand := self._accounts[name].hand) is not None:
+                    self._unreturned[hand] = do is Do.RETURN_AFTER_DEATH
+                    self._return_at = now
+                    self._return_claims(now)
+            case Do.WARN:
+                _log.warning("%s has given no sign of life for 10 s", name)
+            case Do.ASK_STOP if process is not None:
+                process.send(messages.STOP)
+            case Do.ASK_ABANDON if process is not None:
+                _log.warning("%s is still at work: asked to abandon it and to return what it holds", name)
+                process.send(messages.ABANDON)
+            case Do.DUMP_STACK if process is not None:
+                _log.error("%s does not answer: its stacks go to standard error, then it is killed", name)
+                process.dump_stack()
+            case Do.KILL if process is not None:
+                process.kill()
+            case _:
+                pass
+
+    def _spawn(self, role: Role, now: float) -> None:
+        try:
+            process = WorkerProcess(role.name, role.module, self._config)
+        except OSError as error:
+            self._accounts[role.name].last_death = f"It could not be started: {error}"
+            actions = self._machine.exited(role.name, ExitCode.TEMPORARY, now)
+            _log.exception("%s could not be started; it is tried again", role.name)
+            self._carry_out(actions, now)
+            return
+        self._processes[role.name] = process
+        _log.info("%s started (process %s)", role.name, process.pid)
+
+    def _return_claims(self, now: float) -> None:
+        """Return what dead workers held; what cannot be returned now stays where it is and is tried again."""
+        if not self._unreturned or now < self._return_at:
+            return
+        for hand, died in tuple(self._unreturned.items()):
+            try:
+                self._ports.return_claims(hand, died)
+            except Exception as error:  # noqa: BLE001 - one hand must not end the service for all others
+                log_unexpected(_log, f"What {hand} held could not be returned; it is tried again", error)
+                self._return_error = str(error)
+                self._return_at = now + RETURN_AGAIN
+                # The death may have been counted against an entry already: better not at all than twice.
+                self._unreturned[hand] = False
+            else:
+                del self._unreturned[hand]
+
+    def _reload(self, now: float) -> None:
+        try:
+            self._config = self._ports.reload()
+        except DropsafeError as error:
+            _log.error("The new configuration has an error, the one in force stays: %s", error)
+            self._config_error = str(error)
+            return
+        _log.info("The configuration was read again; the workers are restarted in order")
+        self._config_error = ""
+        self._machine.config_changed(now)
+
+    def _recover(self) -> None:
+        """In its own thread: it may be long, and may be killed at any point, so that a stop need not wait for it."""
+        try:
+            self._ports.recover()
+        except Exception as error:  # noqa: BLE001 - handed to the loop, which ends the service with it
+            self._recovery_error = error
+        self.note(Note.RECOVERED)
+
+    def _check_recovery(self) -> None:
+        error = self._recovery_error
+        if isinstance(error, DropsafeError):
+            raise error
+        if error is not None:
+            log_unexpected(_log, "The spool could not be put in order at the start", error)
+            raise SpoolError(
+                f"The spool could not be put in order at the start ({error}). Nothing is lost; entries wait in it.",
+                remedy="See that its disk is there, writable and not full, then start the service again.",
+            ) from error
+
+    # Telling, and leaving
+
+    def _report(self) -> None:
+        others = []
+        if self._config_error:
+            others.append(reasons.config_kept(self._config_error))
+        if self._unreturned:
+            others.append(reasons.claims_kept(len(self._unreturned), self._return_error))
+        self._reporter.report(self._machine, self._processes, self._accounts, others)
+
+    def _leave(self) -> None:
+        """Let no worker outlive us. After a stop in time there is none left."""
+        for process in self._processes.values():
+            process.leave_alone()
+        deadline = time.monotonic() + (0.0 if self._machine.phase is Phase.OVER else LEAVE_GRACE)
+        for process in self._processes.values():
+            if not process.wait(max(0.0, deadline - time.monotonic())):
+                process.kill()
+                process.wait(LEAVE_GRACE)

@@ -1,0 +1,150 @@
+"""Running a piece of work in a child that is killed at one of its durable operations, and what comes after."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from dropsafe.spool import Spool, durable
+from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
+from dropsafe.spool.foreign import ForeignFiles, adoption_folder
+from dropsafe.spool.intake import Intake
+from dropsafe.spool.recovery import recover
+from tests.support.forking import fork, wait
+from tests.support.spools import ROOMY
+
+KILLED = 9
+LATER = b"submitted after all that"
+
+
+class Witness:
+    """Is told what the world outside knows, so that it can be held against the folders."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def accepted(self, entry_id: str, payload: bytes) -> None:
+        """An acceptance was returned; or a person has altered the entry since, to this."""
+        self._tell(f"accepted {entry_id} {payload.hex()}")
+
+    def wrote(self, payload: bytes) -> None:
+        """A program has written this to its file in the drop folder, or into pending/."""
+        self._tell(f"wrote {payload.hex()}")
+
+
+Action = Callable[[Path, Witness], None]
+"""Something done to the spool in `base/spool` and the drop folder in `base/drop`."""
+
+
+def silent(base: Path, action: Action) -> list[str]:
+    """Do it here. What it told."""
+    lines: list[str] = []
+    action(base, Witness(lines.append))
+    return lines
+
+
+def opened(base: Path, later: float = 0.0) -> Spool:
+    """The spool as a process opens it that has just begun."""
+    return Spool(base / "spool", ROOMY, ManualClock(1_790_000_000.0 + later))
+
+
+@dataclass(frozen=True)
+class Life:
+    """How a child ended, what it told until then, and the points that it passed."""
+
+    status: int
+    told: list[str]
+    points: list[str]
+
+
+def live(base: Path, action: Action, stop_at: int = -1) -> Life:
+    """Do it in a child, killed at the point of that number. A point is a moment before or after a durable operation."""
+    reading, writing = os.pipe()
+
+    def tell(line: str) -> None:
+        os.write(writing, line.encode() + b"\n")
+
+    def body() -> None:
+        seen = 0
+
+        def observer(operation: str, moment: str, _: str) -> None:
+            nonlocal seen
+            if seen == stop_at:
+                os._exit(KILLED)
+            seen += 1
+            tell(f"point {moment} {operation}")
+
+        with durable.observed(observer):
+            action(base, Witness(tell))
+
+    child = fork(body)
+    os.close(writing)
+    with os.fdopen(reading, "r") as pipe:
+        lines = pipe.read().splitlines()
+    points = [line.removeprefix("point ") for line in lines if line.startswith("point ")]
+    return Life(wait(child), [line for line in lines if not line.startswith("point ")], points)
+
+
+def put_right(base: Path) -> None:
+    """All that the next start of the service does before it works on, and the first look of its watcher."""
+    with opened(base, later=100.0) as spool:
+        recover(spool.core)
+        intake = Intake(spool.core)
+        intake.finish_interrupted()
+        adoption = adoption_folder(spool.core)
+        drop = DropFolder(str(base / "drop"))
+        foreign = ForeignFiles(spool.core)
+        for folder in (drop, adoption):
+            for record, parked in list(intake.parked(folder)):
+                intake.take_parked(record, parked.seen)
+        for folder, found in ((drop, list(scan(drop))), (adoption, list(foreign.scan()))):
+            for item in found:
+                if isinstance(item, Candidate):
+                    intake.take(folder, item)
+
+
+def go_on(base: Path) -> None:
+    """The start after that has nothing to put right; and the spool takes and counts as ever."""
+    put_right(base)
+    with opened(base, later=200.0) as spool:
+        spool.submit(LATER, name="later.xml")
+        figures = spool.audit()
+        count = spool.core.admission.peek()
+        assert count is not None
+        assert count.entries == figures.waiting
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A spool and a drop folder as they were. They are always worked on in one place: records hold whole paths."""
+
+    base: Path
+    kept: Path
+
+    @classmethod
+    def of(cls, base: Path, name: str) -> Self:
+        kept = base.with_name(name)
+        if kept.exists():
+            shutil.rmtree(kept)
+        shutil.copytree(base, kept, symlinks=True)
+        return cls(base, kept)
+
+    def restore(self) -> Path:
+        """As it was then. Returns where it lies."""
+        shutil.rmtree(self.base)
+        shutil.copytree(self.kept, self.base, symlinks=True)
+        return self.base
+
+
+def lying(base: Path) -> dict[str, bytes]:
+    """Every file that means something, by its path: not the counter, the figures and the history."""
+    return {
+        str(path.relative_to(base)): path.read_bytes()
+        for path in sorted(base.rglob("*"))
+        if path.is_file() and path.parent.name not in ("locks", "journal") and path.read_bytes() != LATER
+    }

@@ -1,0 +1,112 @@
+"""A supervisor at work in a thread of the test, with real worker processes and made-up ports."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropsafe.errors import ExitCode
+from dropsafe.supervisor import machine, policy
+from dropsafe.supervisor.machine import Role
+from dropsafe.supervisor.reporter import Reporter
+from dropsafe.supervisor.status import Status
+from dropsafe.supervisor.supervisor import Note, Ports, Supervisor
+
+SUPPORT = Path(__file__).parent.parent / "support"
+PATIENCE = 20.0
+
+
+def eventually(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
+    """Wait until `condition()` is true; fails after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    pause = threading.Event()
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        pause.wait(0.01)
+    return pytest.fail(f"not within {patience:g} s: {what}")
+
+
+class Service:
+    """One supervisor. Its ports record what is asked of them, and may be told to fail."""
+
+    def __init__(self, folder: Path) -> None:
+        self.status_path = folder / "status.json"
+        self.statuses: list[Status] = []
+        self.returned: list[tuple[str, bool]] = []
+        self.recover: Callable[[], object] = lambda: None
+        self.return_claims: Callable[[str, bool], object] = lambda hand, died: None
+        self.read_config: Callable[[], dict[str, Any]] = lambda: self.config
+        self.config: dict[str, Any] = {"log": {"level": "info"}}
+        self.supervisor: Supervisor | None = None
+        self.outcome: ExitCode | BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, *workers: str, budget: float = 30.0) -> None:
+        roles = tuple(Role(name, f"fake_workers.{name}", patience=0.5) for name in workers)
+        ports = Ports(self.recover, self._return_claims, self._reload)
+        reporter = Reporter(self.status_path, "spool-1", self.statuses.append)
+        self.supervisor = Supervisor(self.config, ports, reporter, roles=roles, budget=budget)
+        self._thread = threading.Thread(target=self._run, name="service")
+        self._thread.start()
+
+    def note(self, note: Note) -> None:
+        assert self.supervisor is not None
+        self.supervisor.note(note)
+
+    def stop(self) -> ExitCode | BaseException | None:
+        """Ask, wait for the end, and tell it."""
+        self.note(Note.STOP)
+        return self.end()
+
+    def end(self) -> ExitCode | BaseException | None:
+        assert self._thread is not None
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the supervisor did not end"
+        return self.outcome
+
+    def clean_up(self) -> None:
+        while self._thread is not None and self._thread.is_alive():
+            self.note(Note.STOP)
+            self._thread.join(0.1)
+
+    def until(self, condition: Callable[[Status], Any], what: str) -> Status:
+        """The first status since the start that `condition` holds for."""
+        found: Status = eventually(lambda: next(filter(condition, tuple(self.statuses)), None), what)
+        return found
+
+    def worker(self, name: str) -> dict[str, Any]:
+        """What the published status says of that worker now."""
+        workers = json.loads(self.status_path.read_text(encoding="utf-8"))["workers"]
+        found: dict[str, Any] = next(worker for worker in workers if worker["name"] == name)
+        return found
+
+    def _run(self) -> None:
+        assert self.supervisor is not None
+        try:
+            self.outcome = self.supervisor.run()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            self.outcome = error
+
+    def _reload(self) -> dict[str, Any]:
+        return self.read_config()
+
+    def _return_claims(self, hand: str, died: bool) -> object:
+        self.returned.append((hand, died))
+        return self.return_claims(hand, died)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.syspath_prepend(SUPPORT)  # spawned processes get our sys.path
+    monkeypatch.setattr(policy, "BACK_OFF_LONGEST", 0.3)
+    monkeypatch.setattr(machine, "TICK", 0.1)
+    service = Service(tmp_path)
+    yield service
+    service.clean_up()

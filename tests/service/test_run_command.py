@@ -1,0 +1,89 @@
+"""`dropsafe run` as people and service managers meet it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropsafe.spool import Spool, State
+
+from .conftest import PATIENCE
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
+
+Command = list[str]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    with Spool.create(tmp_path / "spool", group="") as spool:
+        yield spool
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """An instance of its own: the run folder is shared by all on this machine."""
+    config = tmp_path / "dropsafe.toml"
+    config.write_text('[destination]\nurl = "http://127.0.0.1:9/"\n')
+    instance = f"test-{secrets.token_hex(4)}"
+    options = ["--config", str(config), "--instance", instance, "--spool", str(tmp_path / "spool")]
+    return [sys.executable, "-m", "dropsafe", *options, "run"]
+
+
+@contextmanager
+def running(command: Command, **streams: Any) -> Iterator[subprocess.Popen[str]]:
+    """The command, killed if it takes too long, so that no reader waits for ever."""
+    with subprocess.Popen(command, text=True, **streams) as service:
+        watchdog = threading.Timer(PATIENCE, service.kill)
+        watchdog.start()
+        try:
+            yield service
+        finally:
+            watchdog.cancel()
+            service.kill()
+
+
+def test_it_says_one_calm_line_at_a_terminal_and_what_waits_when_it_is_stopped(command: Command, spool: Spool) -> None:
+    spool.submit(b"x", name="x")
+    ours, theirs = os.openpty()
+    with running(command, stdout=theirs) as service:
+        os.close(theirs)
+        screen = os.fdopen(ours, encoding="utf-8")
+        assert screen.readline() == (
+            f"Dropsafe is running: spool {spool.path}, destination http://127.0.0.1:9/; Ctrl-C stops it\n"
+        )
+        service.send_signal(signal.SIGINT)
+        told = ""
+        while "Stopped." not in told:
+            told = screen.readline()
+        assert told == "Stopped. 1 report waits in the spool for the next start.\n"
+        assert service.wait(PATIENCE) == 0
+        screen.close()
+    assert [entry.size for entry in spool.entries(State.PENDING)] == [1]
+
+
+def test_it_is_silent_where_nobody_reads_along(command: Command, spool: Spool) -> None:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as service:
+        assert service.stdout is not None
+        assert service.stderr is not None
+        assert any("uploader is ready" in line for line in service.stderr)
+        service.terminate()
+        assert service.stdout.read() == ""
+        assert service.wait(PATIENCE) == 0
+
+
+def test_without_a_spool_it_refuses_to_start(command: Command) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 73
+    assert "dropsafe init" in done.stderr
+    assert "Traceback" not in done.stderr

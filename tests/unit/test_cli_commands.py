@@ -1,0 +1,216 @@
+"""The commands that work on a spool, each run as a person would, on a real spool and a real configuration file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropsafe.cli.main import main
+from dropsafe.spool import Reason, Spool
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a configured spool; the address is one where nothing listens."""
+    monkeypatch.setenv("DROPSAFE_CONFIG", str(tmp_path / "dropsafe.toml"))
+    monkeypatch.setenv("DROPSAFE_MIN_FREE_BYTES", "0")
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--private", "--spool", str(tmp_path / "spool"), "--url", "http://127.0.0.1:1/ingest"]) == 0
+    return tmp_path
+
+
+def report(folder: Path, name: str = "report.xml", content: bytes = b"<report/>") -> str:
+    path = folder / name
+    path.write_bytes(content)
+    return str(path)
+
+
+def answer(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def failed_entry(station: Path) -> str:
+    with Spool(station / "spool") as spool:
+        spool.submit(b"bad", name="bad.xml")
+        hand = spool.take_hand("test")
+        entry = hand.claim(1)[0]
+        hand.reject(entry, Reason("rejected", "422: unknown station", "dropsafe retry"))
+        hand.close()
+    return entry.id
+
+
+def test_init_makes_a_spool_and_a_configuration_and_does_no_harm_the_second_time(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (station / "dropsafe.toml").read_text()
+    assert "http://127.0.0.1:1/ingest" in before
+    assert stat.S_IMODE((station / "spool").stat().st_mode) == 0o700
+    mark = (station / "spool" / "spool.json").read_text()
+    capsys.readouterr()
+    assert main(["init"]) == 0
+    assert "unchanged" in capsys.readouterr().out
+    assert (station / "dropsafe.toml").read_text() == before
+    assert (station / "spool" / "spool.json").read_text() == mark
+
+
+def test_init_refuses_a_folder_that_holds_files(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(station / "spool" / "pending", "x")  # any folder with a file in it that is not a spool
+    assert main(["init", "--spool", str(station / "spool" / "pending")]) == 73
+    assert "is not a spool" in capsys.readouterr().err
+    assert os.listdir(station / "spool" / "pending") == ["x"]
+
+
+def test_init_refuses_a_malformed_address_before_it_makes_anything(tmp_path: Path) -> None:
+    config = tmp_path / "new.toml"
+    assert main(["init", "--config", str(config), "--spool", str(tmp_path / "s"), "--url", "ftp://x"]) == 78
+    assert os.listdir(tmp_path) == []
+
+
+def test_submit_says_the_id_of_each_file_that_is_safe(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["submit", "--json", report(station, "a.xml"), report(station, "b.xml", b"other")]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    with Spool(station / "spool") as spool:
+        assert [entry.id for entry in spool.entries("pending")] == [line["id"] for line in told]
+        assert [entry.path.read_bytes() for entry in spool.entries("pending")] == [b"<report/>", b"other"]
+
+
+def test_submit_carries_the_name_the_type_and_attributes(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    command = ["submit", "--json", "--name", "Prüfung?.xml", "--type", "text/x-report", "--attribute", "serial=A=1"]
+    assert main([*command, report(station)]) == 0
+    entry_id = answer(capsys)["id"]
+    assert main(["show", "--json", entry_id]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["original_name"], shown["content_type"]) == ("Prüfung?.xml", "text/x-report")
+    assert shown["attributes"] == {"serial": "A=1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["missing.xml"], 2, "no file"),
+        (["."], 2, "not a regular file"),
+        (["--attribute", "nonsense", "report.xml"], 2, "NAME=VALUE"),
+        (["--name", "x", "report.xml", "report.xml"], 2, "one file"),
+        (["-"], 2, "--name"),
+        (["--id", "nonsense", "report.xml"], 2, "not an entry id"),
+    ],
+)
+def test_a_submission_that_cannot_be_is_refused_in_words_and_changes_nothing(
+    station: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], exit_code: int, words: str
+) -> None:
+    report(station)
+    assert main(["submit", *arguments]) == exit_code
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+    with Spool(station / "spool") as spool:
+        assert list(spool.entries()) == []
+
+
+def test_a_full_queue_is_told_with_figures_and_what_was_accepted_before(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--set", "max_queue_size=1", "submit", report(station)]) == 0
+    assert main(["--set", "max_queue_size=1", "submit", report(station)]) == 75
+    error = capsys.readouterr().err
+    assert "max_queue_size is 1" in error
+    assert "raise the limit" in error
+
+
+def test_status_of_an_empty_spool_is_well(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "waiting 0" in capsys.readouterr().out
+
+
+def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed_entry(station)
+    main(["submit", report(station)])
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "waiting 1" in told
+    assert "Nothing is lost; they are in failed/" in told
+    assert "dropsafe retry --state failed --all" in told
+    assert main(["status", "--json"]) == 1
+    fact = json.loads(capsys.readouterr().out)
+    assert (fact["needs_a_person"], fact["counts"]["failed"], fact["condition"]) == (1, 1, "NO SERVICE")
+
+
+def test_list_shows_the_last_error_and_an_id_that_show_and_retry_take(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry_id = failed_entry(station)
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["ID", "AGE"]
+    assert "422: unknown station" in line
+    short = line.split()[0]
+    assert main(["show", short]) == 0
+    shown = capsys.readouterr().out
+    assert entry_id in shown
+    assert "422: unknown station" in shown
+    assert main(["retry", short]) == 0
+    with Spool(station / "spool") as spool:
+        assert [entry.id for entry in spool.entries("pending")] == [entry_id]
+
+
+def test_list_says_when_there_is_more(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", *[report(station, f"{number}.xml") for number in range(3)]])
+    capsys.readouterr()
+    assert main(["list", "--limit", "2"]) == 0
+    assert "--limit 0 shows all" in capsys.readouterr().out
+    assert main(["list", "--limit", "3"]) == 0
+    assert "--limit 0" not in capsys.readouterr().out
+    assert main(["list", "--state", "nonsense"]) == 2
+
+
+def test_retry_of_all_failed_sends_them_again(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ids = {failed_entry(station), failed_entry(station)}
+    assert main(["retry", "--state", "failed", "--all"]) == 0
+    with Spool(station / "spool") as spool:
+        assert {entry.id for entry in spool.entries("pending")} == ids
+        assert list(spool.entries("failed")) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["zzzz"], ["zzzz", "--all"]])
+def test_retry_of_nothing_is_an_error(station: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(["retry", *arguments]) == 2
+    assert "Nothing was changed" in "".join(capsys.readouterr())
+
+
+def test_retry_of_a_waiting_entry_says_why_not(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", "--json", report(station)])
+    entry_id = answer(capsys)["id"]
+    assert main(["retry", entry_id]) == 2
+    assert "in pending/ cannot be retried" in capsys.readouterr().out
+
+
+def test_deliver_with_nobody_there_ends_with_69_and_keeps_everything(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["submit", report(station)])
+    assert main(["deliver", "--patience", "0"]) == 69
+    assert "The entries wait in pending/" in capsys.readouterr().out
+    with Spool(station / "spool") as spool:
+        assert len(list(spool.entries("pending"))) == 1
+
+
+def test_without_a_spool_each_command_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(tmp_path)
+    for command in (["status"], ["list"], ["show", "x"], ["retry", "x"], ["submit", str(tmp_path / "report.xml")]):
+        assert main([*command, "--spool", str(tmp_path / "nowhere")]) == 73
+        error = capsys.readouterr().err
+        assert "dropsafe init" in error
+        assert not (tmp_path / "nowhere").exists()

@@ -1,0 +1,143 @@
+"""What is installed is what stands in the tree: packages, links, schemas, version, and the page made from them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import dropsafe
+from dropsafe.schemas import load_schema
+from dropsafe.schemas.reference import configuration_page
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PACKAGES: list[str] = PROJECT["tool"]["setuptools"]["packages"]
+FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
+LINKED = sorted(set(FOLDERS) - {"dropsafe"})
+
+
+def packages_in(root: Path) -> set[str]:
+    found = {"dropsafe"}
+    for name, folder in FOLDERS.items():
+        for init in (root / folder).rglob("__init__.py"):
+            inner = init.parent.relative_to(root / folder)
+            if not any((root / folder / part).is_symlink() for part in [inner, *inner.parents]):
+                found.add(".".join([name, *inner.parts]))
+    return found
+
+
+def files_in(root: Path) -> set[str]:
+    """Every Python file and schema, by its place in an installation."""
+    found = set()
+    for package in packages_in(root):
+        base = max((name for name in FOLDERS if f"{package}.".startswith(f"{name}.")), key=len)
+        folder = root / FOLDERS[base] / Path(*package.removeprefix(base).strip(".").split("."))
+        for file in folder.iterdir():
+            if file.suffix in {".py", ".json"} or file.name == "py.typed":
+                found.add(f"{package.replace('.', '/')}/{file.name}")
+    return found
+
+
+def test_every_package_in_the_tree_is_listed_and_no_other() -> None:
+    assert set(PACKAGES) == packages_in(ROOT)
+    assert len(PACKAGES) == len(set(PACKAGES))
+
+
+@pytest.mark.parametrize("package", LINKED)
+def test_each_top_level_folder_has_its_relative_link_in_the_import_package(package: str) -> None:
+    link = ROOT / package.replace(".", "/")
+    assert link.is_symlink()
+    assert os.readlink(link) == f"../{FOLDERS[package]}"
+    assert link.resolve() == ROOT / FOLDERS[package]
+
+
+def test_there_is_no_link_that_is_not_a_package() -> None:
+    links = {f"dropsafe.{path.name}" for path in (ROOT / "dropsafe").iterdir() if path.is_symlink()}
+    assert links == set(LINKED)
+
+
+def test_the_linter_looks_at_each_file_once() -> None:
+    assert set(PROJECT["tool"]["ruff"]["extend-exclude"]) == {name.replace(".", "/") for name in LINKED}
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert dropsafe.__version__ == PROJECT["project"]["version"]
+
+
+def test_every_schema_can_be_loaded_and_is_a_schema() -> None:
+    from jsonschema import Draft202012Validator
+
+    names = [path.name.removesuffix(".schema.json") for path in (ROOT / "schemas").glob("*.json")]
+    assert "config" in names
+    for name in names:
+        schema = load_schema(name)
+        assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+        Draft202012Validator.check_schema(schema)
+        assert load_schema(name) is schema
+
+
+def test_every_key_of_the_configuration_is_described() -> None:
+    def walk(schema: dict[str, object], place: str) -> None:
+        assert schema.get("description"), place
+        properties = schema.get("properties") or (schema.get("items") or {}).get("properties", {})  # type: ignore[union-attr,attr-defined]
+        assert isinstance(properties, dict)
+        if not properties:
+            assert {"default", "x-default", "x-example"} & schema.keys(), f"{place} has neither default nor example"
+            assert ("minimum" not in schema) or "x-unit" in schema, f"{place} has no unit"
+        for name, part in properties.items():
+            walk(part, f"{place}.{name}")
+
+    walk(load_schema("config"), "config")
+
+
+def test_the_page_about_the_configuration_is_current() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert page == configuration_page(), "run: python3 dev.py docs"
+    for name in load_schema("config")["properties"]:
+        assert name in page
+
+
+def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
+    # From a copy: building leaves files beside the sources, and other tests run meanwhile.
+    source = tmp_path / "source"
+    wanted = ["pyproject.toml", "README.md", "LICENSE", *set(FOLDERS.values())]
+    for name in wanted:
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns(
+                "__pycache__", *(link.rpartition(".")[2] for link in LINKED if name == "dropsafe")
+            )
+            shutil.copytree(ROOT / name, source / name, ignore=ignored)
+        else:
+            source.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(tmp_path),
+            str(source),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = {
+            name for name in archive.namelist() if not name.startswith(f"dropsafe-{dropsafe.__version__}.dist-info")
+        }
+    assert names == files_in(source)

@@ -1,0 +1,133 @@
+"""Foreign files in `pending/`: which are found, and when; that they are taken whole is tested with intake."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from dropsafe.spool import Spool, State
+from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.dropfolder import Candidate
+from dropsafe.spool.foreign import ForeignFiles, adopt_settled, adoption_folder
+from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.listing import Stranger
+from tests.support.spools import ids, submit
+
+PROPER = "20261123T143001.123Z_4k7q2m5x_9c56cc51b374c3ba_report.xml"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that agrees with the file system's, an hour later: whatever a test makes is old by then."""
+    return ManualClock(time.time() + 3600)
+
+
+@pytest.fixture
+def pending(spool: Spool) -> Path:
+    return Path(spool.core.layout.pending)
+
+
+def put(folder: Path, name: str, content: bytes = b"foreign") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def found(foreign: ForeignFiles, pending: Path) -> list[str]:
+    return [os.path.relpath(item.path, pending) for item in foreign.scan() if isinstance(item, Candidate)]
+
+
+@pytest.mark.parametrize("place", ["", "a folder/", "a folder/deeper/", "20261123T140000-000/"])
+def test_a_foreign_file_is_adopted_wherever_it_lies(spool: Spool, pending: Path, place: str) -> None:
+    path = put(pending, f"{place}my report.xml")
+    assert adopt_settled(spool.core) == 1
+    assert not path.exists()
+    (entry,) = spool.entries(State.PENDING)
+    assert (entry.name.original, entry.path.read_bytes()) == ("my report.xml", b"foreign")
+    assert spool.history(entry.id)[0]["event"] == "adopted"
+
+
+def test_a_foreign_file_is_adopted_once_it_has_settled(spool: Spool, pending: Path, clock: ManualClock) -> None:
+    path = put(pending, "my report.xml")
+    os.utime(path, (clock.now(), clock.now()))
+    clock.advance(1.9)
+    assert adopt_settled(spool.core) == 0
+    clock.advance(0.2)
+    assert adopt_settled(spool.core) == 1
+
+
+def test_proper_names_are_entries_wherever_they_lie_and_are_not_adopted(spool: Spool, pending: Path) -> None:
+    put(pending, PROPER)
+    put(pending, f"a folder/{PROPER.replace('4k7q', '5k7q')}")
+    assert list(ForeignFiles(spool.core).scan()) == []
+    assert len(ids(spool, State.PENDING)) == 2
+
+
+def test_a_proper_name_outside_a_bucket_is_due_at_once(spool: Spool, pending: Path) -> None:
+    put(pending, PROPER)
+    put(pending, f"a folder/{PROPER.replace('4k7q', '5k7q')}")
+    hand = spool.take_hand("uploader")
+    assert len(hand.claim(10)) == 2
+    hand.close()
+
+
+def test_dot_files_are_left_alone(spool: Spool, pending: Path) -> None:
+    path = put(pending, ".report.xml.a7sd9f")
+    assert adopt_settled(spool.core) == 0
+    assert path.exists()
+    assert any(str(path) in told for told in spool.audit().strangers)
+
+
+def test_what_intake_has_parked_is_not_found(spool: Spool, pending: Path) -> None:
+    put(pending, ".dropsafe/20261123T143001.123Z_4k7q2m5x")
+    assert list(ForeignFiles(spool.core).scan()) == []
+
+
+def test_what_is_no_regular_file_is_a_stranger_and_left_alone(spool: Spool, pending: Path, tmp_path: Path) -> None:
+    target = put(tmp_path, "elsewhere")
+    os.symlink(target, pending / "link")
+    os.mkfifo(pending / "fifo")
+    found = list(ForeignFiles(spool.core).scan())
+    assert {os.path.basename(item.path) for item in found if isinstance(item, Stranger)} == {"link", "fifo"}
+    assert adopt_settled(spool.core) == 0
+    assert target.exists()
+
+
+def test_a_link_to_a_folder_is_not_followed(spool: Spool, pending: Path, tmp_path: Path) -> None:
+    put(tmp_path, "elsewhere/file")
+    os.symlink(tmp_path / "elsewhere", pending / "link")
+    assert adopt_settled(spool.core) == 0
+    assert (tmp_path / "elsewhere" / "file").exists()
+
+
+def test_a_foreign_file_is_found_until_it_is_taken(spool: Spool, pending: Path) -> None:
+    submit(spool, b"1")
+    (bucket,) = os.listdir(pending)
+    put(pending / bucket, "foreign.xml")
+    foreign = ForeignFiles(spool.core)
+    for _ in range(3):
+        assert found(foreign, pending) == [f"{bucket}/foreign.xml"]
+    (candidate,) = foreign.scan()
+    assert isinstance(candidate, Candidate)
+    assert Intake(spool.core).take(adoption_folder(spool.core), candidate).taken is Taken.ACCEPTED
+    assert found(foreign, pending) == []
+
+
+def test_a_folder_that_cannot_be_read_is_a_stranger_and_the_others_go_on(
+    spool: Spool, pending: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(pending, "a/foreign.xml")
+    put(pending, "b/foreign.xml")
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        if path == f"{pending}/a":
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert [type(item) for item in ForeignFiles(spool.core).scan()] == [Stranger, Candidate]

@@ -1,0 +1,347 @@
+"""Intake: each file is taken once, whole, and never lost between its program's folder and the spool."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dropsafe.spool import Spool, State, durable
+from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
+from dropsafe.spool.facts import Writers
+from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.platform import system
+from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
+from tests.support.spools import (
+    delivered,
+    failing,
+    files,
+    ids,
+    interrupted,
+    make_spool,
+    reopened,
+    states,
+    submit,
+    watching,
+)
+
+
+def test_a_file_is_taken_whole_under_its_name(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    attempt = take(spool, watched, a_report(drop, b"x" * 100_000, "Prüfung 1.xml"))
+    assert attempt.taken is Taken.ACCEPTED
+    (entry,) = spool.entries("pending")
+    assert (entry.id, entry.name.original, entry.size) == (attempt.entry_id, "Prüfung 1.xml", 100_000)
+    assert nothing_is_left(spool, drop)
+
+
+def test_the_steps_are_durable_in_their_order(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    submit(spool, b"so that the folders exist")
+    with watching() as seen:
+        take(spool, watched, a_report(drop))
+    steps = [
+        name
+        for name in seen.operations
+        if name.startswith("intake") or name in ("accept.rename", "accept.fsync_bucket")
+    ]
+    assert steps == [
+        "intake.record.create",
+        "intake.record.write",
+        "intake.record.fsync",
+        "intake.record.rename",
+        "intake.record.fsync_folder",
+        "intake.mkdir",
+        "intake.rename",
+        "accept.rename",
+        "accept.fsync_bucket",
+        "intake.unlink",
+        "intake.fsync_parking",
+        "intake.forget",
+    ]
+
+
+def test_a_name_that_is_not_utf_8_is_taken(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    os.close(os.open(os.fsencode(drop) + b"/r\xff.xml", os.O_CREAT | os.O_WRONLY))
+    (found,) = scan(watched)
+    assert isinstance(found, Candidate)
+    assert take(spool, watched, found).taken is Taken.ACCEPTED
+    (entry,) = spool.entries("pending")
+    assert spool.meta(entry).original_name == "r\udcff.xml"
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_taken_file_may_be_moved_instead(spool: Spool, drop: Path, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    done.mkdir()
+    folder = DropFolder(str(drop), move_to=str(done))
+    first = take(spool, folder, a_report(drop, b"1"))
+    second = take(spool, folder, a_report(drop, b"2"))
+    assert files(done) == {"report.xml": b"1", f"{second.entry_id}_report.xml": b"2"}
+    assert first.taken is second.taken is Taken.ACCEPTED
+    assert payloads(spool) == [b"1", b"2"]
+    assert nothing_is_left(spool, drop)
+
+
+@pytest.mark.parametrize("trouble", ["missing", "on another disk"])
+def test_a_file_that_cannot_be_moved_is_not_accepted_again_at_each_look(
+    spool: Spool, drop: Path, tmp_path: Path, trouble: str
+) -> None:
+    """Else each look would send it once more."""
+    done = tmp_path / "done"
+    folder = DropFolder(str(drop), move_to=str(done))
+    intake = Intake(spool.core)
+    number = errno.ENOENT if trouble == "missing" else errno.EXDEV
+    with failing(number, "intake.move", times=99):
+        attempt = intake.take(folder, a_report(drop, b"1"))
+        assert attempt.taken is Taken.REFUSED
+        assert attempt.why
+        delivered(spool)
+        for _ in range(3):
+            for record, parked in intake.parked(folder):
+                assert intake.take_parked(record, parked.seen).taken is Taken.REFUSED
+    assert states(spool, attempt.entry_id) == ["sent"]
+    assert len(list(spool.entries())) == 1
+    done.mkdir()
+    for record, parked in intake.parked(folder):
+        assert intake.take_parked(record, parked.seen).taken is Taken.ACCEPTED
+    assert files(done) == {"report.xml": b"1"}
+    assert len(list(spool.entries())) == 1
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_file_that_is_gone_or_replaced_is_not_taken(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    found = a_report(drop)
+    (drop / "report.xml").unlink()
+    assert take(spool, watched, found).taken is Taken.GONE
+    assert payloads(spool) == []
+    assert files(spool.core.layout.intake) == {}
+
+
+def test_a_file_that_was_replaced_by_name_waits_and_both_versions_are_whole(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    """A program that replaces its file by name makes a new source, not a loss."""
+    old = a_report(drop, b"old version")
+    a_report(drop, b"new version, longer", "new")
+
+    def replace_by_name() -> None:
+        os.replace(drop / "new", drop / "report.xml")
+
+    with interrupted("intake.record.fsync_folder", replace_by_name):
+        attempt = take(spool, watched, old)
+    assert attempt.taken is Taken.WAITS, "it is another inode than the one that settled"
+    assert payloads(spool) == []
+    start_again(spool, watched)
+    assert payloads(spool) == [b"new version, longer"]
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_replacement_that_comes_after_the_rename_is_another_entry(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    old = a_report(drop, b"old version")
+    with interrupted("intake.rename", lambda: a_report(drop, b"new version")):
+        assert take(spool, watched, old).taken is Taken.ACCEPTED
+    start_again(spool, watched)
+    assert payloads(spool) == [b"new version", b"old version"]
+    assert len({entry.id for entry in spool.entries()}) == 2
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_file_that_changes_before_it_is_read_waits(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    found = a_report(drop, b"first")
+    with interrupted("intake.rename", lambda: append(drop / ".dropsafe", b" and more")):
+        attempt = take(spool, watched, found)
+    assert attempt.taken is Taken.WAITS
+    start_again(spool, watched)
+    assert payloads(spool) == [b"first and more"]
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_file_that_changes_after_it_was_read_is_taken_again_as_another_entry(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    """The accepted copy stands."""
+    found = a_report(drop, b"first")
+    with interrupted("accept.fsync_bucket", lambda: append(drop / ".dropsafe", b" and more")):
+        assert take(spool, watched, found).taken is Taken.ACCEPTED
+    assert payloads(spool) == [b"first"]
+    start_again(spool, watched)
+    assert payloads(spool) == [b"first", b"first and more"]
+    assert len({entry.id for entry in spool.entries()}) == 2
+    assert nothing_is_left(spool, drop)
+
+
+HOLDER = """
+    import sys
+    file = open(sys.argv[1], "ab")
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def held_open() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """A real second process that has a file open for writing."""
+    started: list[subprocess.Popen[str]] = []
+
+    def hold(path: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(HOLDER), str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.communicate()
+
+
+def test_a_file_that_somebody_has_open_for_writing_waits(
+    spool: Spool, drop: Path, watched: DropFolder, held_open: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    found = a_report(drop)
+    writer = held_open(drop / "report.xml")
+    attempt = take(spool, watched, found)
+    assert attempt.taken is Taken.WAITS
+    assert "still open for writing" in attempt.why
+    assert files(drop) == {"report.xml": b"<report/>"}
+    assert files(spool.core.layout.intake) == {}
+    writer.communicate()
+    assert take(spool, watched, found).taken is Taken.ACCEPTED
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_file_that_is_opened_for_writing_after_its_rename_waits_there(
+    spool: Spool, drop: Path, watched: DropFolder, held_open: Callable[[Path], subprocess.Popen[str]]
+) -> None:
+    found = a_report(drop)
+    writers: list[subprocess.Popen[str]] = []
+    with interrupted("intake.rename", lambda: writers.append(held_open(next((drop / ".dropsafe").iterdir())))):
+        assert take(spool, watched, found).taken is Taken.WAITS
+    assert payloads(spool) == []
+    writers[0].communicate()
+    start_again(spool, watched)
+    assert payloads(spool) == [b"<report/>"]
+
+
+def test_where_writers_cannot_be_told_settling_alone_decides(
+    spool: Spool, drop: Path, watched: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "writers", lambda descriptor: Writers.UNKNOWN)
+    assert take(spool, watched, a_report(drop)).taken is Taken.ACCEPTED
+
+
+def test_of_a_file_with_several_names_only_ours_is_removed(
+    spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
+) -> None:
+    found = a_report(drop)
+    os.link(drop / "report.xml", tmp_path / "its program's own name")
+    assert take(spool, watched, found).taken is Taken.ACCEPTED
+    assert (tmp_path / "its program's own name").read_bytes() == b"<report/>"
+    (entry,) = spool.entries("pending")
+    assert os.stat(entry.path).st_nlink == 1, "a copy: nobody can change the entry by that other name"
+    assert nothing_is_left(spool, drop)
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
+def test_what_has_become_something_else_is_left_alone(spool: Spool, drop: Path, watched: DropFolder, kind: str) -> None:
+    found = a_report(drop)
+    path = drop / "report.xml"
+    path.unlink()
+    match kind:
+        case "link":
+            path.symlink_to("/etc/passwd")
+        case "fifo":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    attempt = take(spool, watched, found)
+    assert attempt.taken is Taken.REFUSED
+    assert str(path) in attempt.why
+    assert os.path.lexists(path)
+    assert payloads(spool) == []
+
+
+def test_rule_4_watched_folders_pause_when_the_queue_is_full(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    """The source files stay where they are."""
+    full = reopened(spool, max_queue_size=1)
+    submit(full, b"1")
+    found = a_report(drop)
+    with watching() as seen:
+        attempt = take(full, watched, found)
+    assert attempt.taken is Taken.FULL
+    assert "max_queue_size" in attempt.why
+    assert files(drop) == {"report.xml": b"<report/>"}
+    assert not [name for name in seen.operations if name.startswith(("intake", "accept"))]
+    full.close()
+
+
+def test_a_file_over_the_limit_stays_where_it_is_and_is_not_read(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    """Again and again, it would fill the disk."""
+    small = reopened(spool, max_entry_bytes=5)
+    with watching() as seen:
+        assert take(small, watched, a_report(drop)).taken is Taken.FULL
+    assert files(drop) == {"report.xml": b"<report/>"}
+    assert "accept.create" not in seen.operations
+    small.close()
+
+
+def test_a_file_that_finds_the_queue_full_after_its_rename_is_taken_later_under_the_same_id(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    full = reopened(spool, max_queue_size=1)
+    found = a_report(drop)
+    with interrupted("intake.rename", lambda: submit(spool, b"1")):
+        attempt = take(full, watched, found)
+    assert attempt.taken is Taken.FULL
+    spool.hold(ids(spool, State.PENDING)[0])
+    start_again(full, watched)
+    assert states(spool, attempt.entry_id) == ["pending"]
+    assert nothing_is_left(spool, drop)
+    full.close()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_whatever_fails_the_file_is_taken_once_in_the_end(tmp_path: Path, clock: ManualClock, number: int) -> None:
+    """At every step of an intake."""
+    points = 0
+    while True:
+        base = tmp_path / str(points)
+        drop = base / "drop"
+        drop.mkdir(parents=True)
+        watched = DropFolder(str(drop))
+        spool = make_spool(base, clock)
+        found = a_report(drop)
+        seen = 0
+
+        def observer(operation: str, moment: str, path: str, point: int = points) -> None:
+            nonlocal seen
+            if moment == "before":
+                seen += 1
+                if seen == point + 1:
+                    raise OSError(number, os.strerror(number), path)
+
+        with durable.observed(observer):
+            attempt = take(spool, watched, found)
+        assert attempt.taken is Taken.ACCEPTED or attempt.why
+        assert (payloads(spool) == [b"<report/>"]) or (b"<report/>" in files(drop).values()), "it is in one of both"
+        start_again(spool, watched)
+        assert payloads(spool) == [b"<report/>"], f"point {points}"
+        assert nothing_is_left(spool, drop), f"point {points}"
+        spool.close()
+        if seen <= points:
+            break
+        points += 1
+    assert points >= 25

@@ -1,0 +1,193 @@
+"""What the supervisor tells people, service managers and its workers, without any process."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from dropsafe.cli.run import Narrator
+from dropsafe.config import Config
+from dropsafe.supervisor import messages, reasons
+from dropsafe.supervisor.lifecycle import State
+from dropsafe.supervisor.machine import ROLES, Worker
+from dropsafe.supervisor.policy import Mode, Standing
+from dropsafe.supervisor.process import describe_exit
+from dropsafe.supervisor.reporter import _figures
+from dropsafe.supervisor.status import Condition, Reason, Status, Stop, WorkerStatus, status_path
+
+# Messages
+
+
+@pytest.mark.parametrize("letter", ["a", "\x00", "ß", "😀"])
+def test_a_shortened_text_fits_into_a_message_whatever_it_is_made_of(letter: str) -> None:
+    text = messages.shorten(letter * 100_000)
+    assert len(messages.encode(messages.ERROR, text=text)) <= messages.MAX_MESSAGE
+    assert messages.decode(messages.encode(messages.ERROR, text=text))["text"] == text
+
+
+def test_a_message_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError, match="are allowed"):
+        messages.encode(messages.BEAT, progress="x" * messages.MAX_MESSAGE)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"type": 1}', b"\xff"])
+def test_what_is_no_message_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        messages.decode(data)
+
+
+# Exits
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "words"),
+    [(-9, "SIGKILL"), (-11, "SIGSEGV"), (-250, "signal 250"), (0, "without being asked"), (70, "error"), (3, "code 3")],
+)
+def test_an_exit_is_told_in_words(exit_code: int, words: str) -> None:
+    assert words in describe_exit(exit_code)
+
+
+# Reasons
+
+
+def worker(**facts: object) -> Worker:
+    found = Worker(ROLES[1], State.READY)
+    for name, value in facts.items():
+        setattr(found, name, value)
+    return found
+
+
+def test_a_healthy_worker_is_no_reason() -> None:
+    assert reasons.of_worker(worker(), "") == []
+    assert reasons.of_progress({"breaker": "closed", "alarm": False, "problems": [], "in_hand": 3}) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"standing": Standing(mode=Mode.PARKED), "state": State.WAITING}, "uploader-parked"),
+        ({"standing": Standing(mode=Mode.OPEN), "state": State.WAITING}, "uploader-failing"),
+        ({"state": State.DUMPING}, "uploader-hung"),
+        ({"state": State.KILLED}, "uploader-hung"),
+        ({"warned": True}, "uploader-silent"),
+        ({"standing": Standing(failures=1)}, "uploader-died"),
+    ],
+)
+def test_each_trouble_of_a_worker_is_one_reason_with_what_it_means_and_what_to_do(
+    facts: dict[str, object], code: str
+) -> None:
+    (reason,) = reasons.of_worker(worker(**facts), "It was killed by SIGKILL (signal 9).")
+    assert reason.code == code
+    assert "Nothing is lost" in reason.text
+    assert reason.remedy
+
+
+@pytest.mark.parametrize("state", ["open", "probing"])
+def test_a_destination_that_is_down_and_one_that_refuses_us_are_told_apart(state: str) -> None:
+    (down,) = reasons.of_progress({"breaker": state, "alarm": False, "breaker_why": "connection refused"})
+    (refuses,) = reasons.of_progress({"breaker": state, "alarm": True, "breaker_why": "401"})
+    assert (down.code, down.detail) == ("destination-down", "connection refused")
+    assert (refuses.code, refuses.detail) == ("destination-refuses", "401")
+
+
+def test_steps_owed_to_the_spool_are_a_reason() -> None:
+    (reason,) = reasons.of_progress({"trouble": "No space left on device", "breaker": "closed"})
+    assert (reason.code, reason.detail) == ("spool-trouble", "No space left on device")
+
+
+@pytest.mark.parametrize("progress", [{"problems": "x"}, {"problems": [1, None]}, {"breaker": 3}])
+def test_nonsense_in_a_heartbeat_is_no_reason_and_no_error(progress: dict[str, object]) -> None:
+    assert reasons.of_progress(progress) == []
+
+
+# Status
+
+
+def test_only_numbers_and_moments_are_published() -> None:
+    progress = {
+        "in_hand": 3,
+        "rate": 1.5,
+        "alarm": True,
+        "broken": float("nan"),
+        "entry": "secret.xml",
+        "last_success": "2026-11-23T14:30:01.123Z",
+        "last_rejection": "",
+        "figures": {"waiting": 2, "oldest": "2026", "counts": {"failed": 1}},
+        "folders": [{"taken": 1}],
+        "/data/secret": 4,
+    }
+    assert _figures(progress) == {
+        "in_hand": 3,
+        "rate": 1.5,
+        "last_success": "2026-11-23T14:30:01.123Z",
+        "figures.waiting": 2,
+        "figures.counts.failed": 1,
+    }
+
+
+def test_each_instance_has_a_status_file_of_its_own_in_the_shared_run_folder() -> None:
+    assert status_path(Path("/run/dropsafe"), None) == Path("/run/dropsafe/status.json")
+    assert status_path(Path("/run/dropsafe"), "line-3") == Path("/run/dropsafe/line-3.status.json")
+
+
+def status(condition: Condition, *found: Reason, stop: Stop | None = None, in_hand: int = 0) -> Status:
+    uploader = WorkerStatus("uploader", "ready", "", 1, 0, {"in_hand": in_hand})
+    return Status(condition, "id", "", "", 1, "0", found, (uploader,), stop)
+
+
+def test_the_line_for_the_service_manager_says_the_first_reason_or_who_is_waited_for() -> None:
+    assert status(Condition.RUNNING).in_a_line() == "RUNNING"
+    assert status(Condition.DEGRADED, Reason("x", "Disk low.", "")).in_a_line() == "DEGRADED: Disk low."
+    stop = Stop("draining", ("uploader",), 9)
+    assert status(Condition.STOPPING, stop=stop).in_a_line() == "STOPPING: waiting for uploader"
+
+
+# The person at the terminal
+
+
+@pytest.fixture
+def screen() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def narrator(screen: io.StringIO) -> Narrator:
+    return Narrator(Config({"spool_dir": "/spool", "destination": {"url": "https://example.com/in"}}), screen)
+
+
+def test_all_well_is_one_line(narrator: Narrator, screen: io.StringIO) -> None:
+    for condition in (Condition.STARTING, Condition.RUNNING, Condition.RUNNING):
+        narrator(status(condition))
+    assert screen.getvalue() == (
+        "Dropsafe is running: spool /spool, destination https://example.com/in; Ctrl-C stops it\n"
+    )
+
+
+def test_a_reason_is_told_once_and_its_end_too(narrator: Narrator, screen: io.StringIO) -> None:
+    trouble = Reason("disk low", "Little room is left.", "Make room.", "12 MB")
+    for found in ((), (trouble,), (trouble,), ()):
+        narrator(status(Condition.DEGRADED if found else Condition.RUNNING, *found))
+    assert screen.getvalue().splitlines()[1:] == [
+        "! Little room is left. (12 MB)",
+        "    Make room.",
+        "All is well again.",
+    ]
+
+
+def test_a_stop_says_whom_it_waits_for(narrator: Narrator, screen: io.StringIO) -> None:
+    stop = Stop("draining", ("uploader",), 180)
+    narrator(status(Condition.STOPPING, stop=stop, in_hand=4))
+    narrator(status(Condition.STOPPING, stop=stop, in_hand=3))
+    assert screen.getvalue() == ("Stopping: waiting for uploader (4 in hand), at most 180 s; Ctrl-C again hurries it\n")
+
+
+def test_a_terminal_that_has_gone_does_not_end_the_service() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    config = Config({"spool_dir": "/spool"})
+    Narrator(config, Gone())(status(Condition.RUNNING))
+    Narrator(config, None)(status(Condition.RUNNING))

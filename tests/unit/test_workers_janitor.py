@@ -1,0 +1,137 @@
+"""The janitor's chores and what it says needs a person, on a real spool with a clock of the test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropsafe.config import Config
+from dropsafe.spool import Reason, Spool
+from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.facts import Room
+from dropsafe.spool.platform import system
+from dropsafe.workers.janitor import Janitor
+from dropsafe.workers.link import LocalLink
+from tests.support.spools import ROOMY, delivered
+
+
+class House:
+    def __init__(self, place: Path, **keys: Any) -> None:
+        self.clock = ManualClock()
+        self.spool = Spool.create(place / "spool", group="", limits=ROOMY, clock=self.clock)
+        self.config = Config.from_dict({"min_free_bytes": 0, "min_free_inodes": 0, **keys})
+        self.link = LocalLink()
+        self.janitor = Janitor(self.spool, self.config, self.link)
+
+    def problems(self) -> dict[str, str]:
+        self.janitor.do_what_is_due()
+        return {problem.code: problem.text for problem in self.janitor.problems()}
+
+    def later(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.spool.close()
+
+
+def test_all_is_well_in_an_empty_spool(house: House) -> None:
+    assert house.problems() == {}
+
+
+def test_figures_are_counted_and_counted_again(house: House) -> None:
+    house.problems()
+    house.spool.submit(b"x", name="x")
+    house.later(61)
+    house.problems()
+    figures = house.janitor.progress()["figures"]
+    assert isinstance(figures, dict)
+    assert figures["counts"]["pending"] == 1
+
+
+def test_refused_and_quarantined_entries_need_a_person(house: House) -> None:
+    house.spool.submit(b"x", name="x")
+    house.spool.submit(b"y", name="y")
+    hand = house.spool.take_hand("test")
+    first, second = hand.claim(2)
+    hand.reject(first, Reason("rejected", "no", "mend"))
+    hand.damaged(second, "as a test.")
+    hand.close()
+    problems = house.problems()
+    assert set(problems) == {"failed", "quarantine"}
+    assert "Nothing is lost" in problems["failed"]
+
+
+def test_an_old_entry_is_told(house: House) -> None:
+    house.spool.submit(b"x", name="x")
+    house.later(5 * 3600)
+    assert "5 hours" in house.problems()["old"]
+
+
+def test_a_stranger_is_named_only_in_the_detail(house: House) -> None:
+    (house.spool.path / "sent" / "secret name").write_bytes(b"x")
+    house.janitor.do_what_is_due()
+    problem = next(problem for problem in house.janitor.problems() if problem.code == "stranger")
+    assert "secret name" in problem.detail
+    assert "secret name" not in problem.text + problem.remedy
+
+
+def test_a_disk_that_runs_low_is_told_and_the_ballast_is_made_again_when_there_is_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ballast = house.spool.path / "locks" / "ballast"
+    monkeypatch.setattr(system, "room", lambda path: Room(0, None))
+    low = House(house.spool.path.parent / "low", min_free_bytes=1000)
+    assert "disk-low" in low.problems()
+    assert os.listdir(ballast) == []
+    monkeypatch.undo()
+    house.problems()
+    assert len(os.listdir(ballast)) == 4
+    low.spool.close()
+
+
+def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: str) -> Room:
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr(system, "room", broken)
+    assert "disk" in house.problems()["janitor-chore"]
+    assert house.janitor.progress()["figures"] is not None
+    monkeypatch.undo()
+    house.later(11)
+    assert "janitor-chore" not in house.problems()
+
+
+def test_delivered_entries_are_expired_only_when_their_time_has_come(house: House) -> None:
+    (entry_id,) = delivered(house.spool, b"x")
+    house.problems()
+    for _ in range(29):
+        house.later(86_400)
+        house.janitor.do_what_is_due()
+    assert len(list(house.spool.entries("sent"))) == 1
+    for _ in range(3):
+        house.later(86_400)
+        house.janitor.do_what_is_due()
+    assert list(house.spool.entries("sent")) == []
+    assert house.spool.receipt_of(entry_id).id == entry_id
+
+
+def test_claims_of_a_dead_worker_come_back(house: House) -> None:
+    house.spool.submit(b"x", name="x")
+    child = os.fork()
+    if child == 0:
+        house.spool.take_hand("dead").claim(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(list(house.spool.entries("inflight"))) == 1
+    house.problems()
+    assert len(list(house.spool.entries("pending"))) == 1

@@ -1,0 +1,71 @@
+"""Delivering without a service: what is due now, once, in this process."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+
+from dropsafe.errors import ExitCode
+from dropsafe.spool import Spool
+from dropsafe.workers.breaker import BreakerState
+from dropsafe.workers.delivery import Engine
+from dropsafe.workers.link import Link, LocalLink
+from dropsafe.workers.settings import Settings
+from dropsafe.workers.transport import Transport
+
+PATIENCE = 20.0
+"""Seconds to wait for a destination that is unavailable: room for two probes with the usual bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What came of it. `waiting_again` counts entries that were deferred and are still in the spool for later."""
+
+    delivered: int
+    bytes: int
+    rejected: int
+    damaged: int
+    waiting_again: int
+    unavailable: bool
+    alarm: bool
+    why: str
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The gravest of what happened: first what concerns all entries, then what needs a person."""
+        if self.unavailable:
+            return ExitCode.DESTINATION_UNAVAILABLE
+        if self.rejected or self.damaged:
+            return ExitCode.NEEDS_A_PERSON
+        return ExitCode.TEMPORARY if self.waiting_again else ExitCode.OK
+
+
+def deliver_once(
+    spool: Spool,
+    transport: Transport,
+    settings: Settings | None = None,
+    link: Link | None = None,
+    patience: float = PATIENCE,
+) -> DeliveryReport:
+    """Deliver what is due, beside a service or without one, and end.
+
+    `link` hears the progress once a second and may ask for a stop (`LocalLink`). Raises SpoolError, LockLost; nothing
+    in hand is lost by either.
+    """
+    told = link or LocalLink()
+    with closing(spool.take_hand("deliver")) as hand:
+        engine = Engine(spool, hand, transport, told, settings)
+        told.on_stop(engine.wake)
+        engine.run_once(patience)
+        told.beat(engine.progress())
+        tally, breaker = engine.tally, engine.breaker
+        return DeliveryReport(
+            tally.delivered,
+            tally.bytes,
+            tally.rejected,
+            tally.damaged,
+            tally.waiting_again + engine.owed,
+            breaker.state is not BreakerState.CLOSED,
+            breaker.alarm,
+            breaker.why,
+        )

@@ -1,0 +1,396 @@
+"""The delivery engine: one conductor loop that owns all work on the spool, and connection threads that own none.
+
+Everything reaches the loop through one inbox (answers, hints, a stop), so that it never spins and always wakes at
+once. Each entry in hand is in exactly one place: ready, out with a thread, with the finisher, kept for the breaker.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
+from dropsafe.spool.entry import Entry
+from dropsafe.spool.spool import Spool
+from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
+from dropsafe.workers.concurrency import Concurrency
+from dropsafe.workers.crew import Answered, Crew, Died
+from dropsafe.workers.finisher import Finisher, Hand, receipt_for
+from dropsafe.workers.link import Link
+from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
+from dropsafe.workers.settings import Settings
+from dropsafe.workers.supply import MOST_IN_HAND, Supply
+from dropsafe.workers.tally import Tally
+from dropsafe.workers.transport import Parcel, Transport
+
+log = logging.getLogger(__name__)
+
+CLAIM = 64
+"""Claimed at once, when fewer than that are ready."""
+AHEAD = 32
+"""Given to the threads beyond their number at full rate, so that none waits while the loop is at the disk."""
+BEAT = 1.0
+"""Seconds between heartbeats; the supervisor wants one every two."""
+ABANDON_GRACE = 2.0
+_TURN = 256
+"""Answers taken in before the loop looks at the clock again."""
+_MOST_CRASHES = 1000
+_NEVER = float("inf")
+
+
+class Engine:
+    """Delivers what is due from one hand. `run` and `run_once` are for one thread; `wake` may be called from any."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        hand: Hand,
+        transport: Transport,
+        link: Link,
+        settings: Settings | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._spool = spool
+        self._hand = hand
+        self._transport = transport
+        self._link = link
+        self._settings = settings or Settings()
+        self._clock = clock
+        self._chance = chance
+        self._inbox: SimpleQueue[Answered | Died | None] = SimpleQueue()
+        self._woken = False
+        self._crew = Crew(self._settings.connections, transport, self._parcel_of, self._inbox.put)
+        self._finisher = Finisher(hand, clock)
+        self._supply = Supply(hand)
+        self._breaker = Breaker(self._settings.probes)
+        self._limit = Concurrency(self._settings.connections)
+        self.tally = Tally()
+        self._ready: deque[Entry] = deque()
+        self._out: dict[str, Entry] = {}
+        self._kept: deque[Entry] = deque()
+        self._suspect: Entry | None = None
+        self._run_paths: dict[str, Path] = {}
+        self._crashes: dict[str, int] = {}
+        self._beat_at = 0.0
+        self._outage_told = False
+        self._draining = False
+        self._abandon_at = _NEVER
+
+    @property
+    def breaker(self) -> Breaker:
+        """As it stands."""
+        return self._breaker
+
+    @property
+    def in_hand(self) -> int:
+        """Claimed entries that have not left the hand."""
+        kept = len(self._kept) + (self._suspect is not None)
+        return len(self._ready) + len(self._out) + self._finisher.held + kept
+
+    @property
+    def owed(self) -> int:
+        """Entries whose last step the spool has refused so far."""
+        return self._finisher.owed
+
+    def wake(self) -> None:
+        """Something may have arrived, or a stop is asked for. From any thread; costs nothing when said twice."""
+        if not self._woken:
+            self._woken = True
+            self._inbox.put(None)
+
+    def run(self) -> None:
+        """Until the link says stop. Raises LockLost, SpoolError; then the hand still holds what was in it."""
+        self._loop(lambda _now: False)
+
+    def run_once(self, patience: float) -> None:
+        """Until nothing is due, or the destination has been unavailable for `patience` seconds."""
+        self._loop(lambda now: self._is_done(now, patience))
+
+    def progress(self) -> dict[str, object]:
+        """Figures and words for the heartbeat."""
+        tally, breaker, now = self.tally, self._breaker, self._clock.monotonic()
+        closed = breaker.state is BreakerState.CLOSED
+        return {
+            "hand": self._hand.name,
+            "delivered": tally.delivered,
+            "deferred": tally.deferred,
+            "rejected": tally.rejected,
+            "damaged": tally.damaged,
+            "bytes": tally.bytes,
+            "last_success": tally.last_success,
+            "latency_ms": round(tally.latency * 1000, 1),
+            "in_hand": self.in_hand,
+            "in_progress": len(self._out),
+            "concurrency": self._limit.limit,
+            "thread_deaths": tally.thread_deaths,
+            "breaker": breaker.state.value,
+            "breaker_why": breaker.why,
+            "alarm": breaker.alarm,
+            "breaker_seconds": 0.0 if closed else round(now - breaker.since, 1),
+            "next_probe_seconds": 0.0 if closed else round(max(0.0, breaker.probe_at - now), 1),
+            "owed": self._finisher.owed,
+            "trouble": self._finisher.trouble,
+            "unreadable": tally.unreadable,
+            "unreadable_why": tally.unreadable_why,
+        }
+
+    def _loop(self, is_done: Callable[[float], bool]) -> None:
+        self._crew.start()
+        try:
+            while True:
+                now = self._clock.monotonic()
+                self._tend(now)
+                self._fill(now)
+                if not self._draining and is_done(now):
+                    self._drain()
+                if self._draining and self._is_drained(now):
+                    return
+                self._collect(self._rest(now))
+        finally:
+            self._end()
+
+    def _tend(self, now: float) -> None:
+        """What is due by time: a heartbeat, a stop, commits."""
+        if now >= self._beat_at:
+            self._hand.check()
+            self._link.beat(self.progress())
+            self._beat_at = now + BEAT
+        if not self._draining and self._link.stopping():
+            self._drain()
+        if self._draining and self._abandon_at == _NEVER and self._link.abandon():
+            self._crew.cancel.set()
+            self._abandon_at = now + ABANDON_GRACE
+        if self._finisher.uncommitted and not self._out and not self._ready:
+            self._finisher.commit()
+        self._finisher.tend(now)
+
+    def _rest(self, now: float) -> float:
+        """How long the loop may sleep if nothing arrives."""
+        due = min(self._beat_at, self._finisher.due(), self._abandon_at)
+        if not self._draining:
+            if self._wants_more():
+                due = min(due, self._supply.look_at)
+            elif self._breaker.state is BreakerState.OPEN:
+                due = min(due, max(self._breaker.probe_at, self._supply.look_at))
+        return max(0.0, due - now)
+
+    def _is_done(self, now: float, patience: float) -> bool:
+        """For `run_once`."""
+        if self._out:
+            return False
+        nothing_left = self._supply.is_dry and self.in_hand == self._finisher.owed
+        closed = self._breaker.state is BreakerState.CLOSED
+        return nothing_left or (not closed and now - self._breaker.since >= patience)
+
+    # From the spool to the threads
+
+    def _fill(self, now: float) -> None:
+        if self._draining:
+            return
+        if not self.in_hand:
+            self._supply.hand_is_empty()
+        if self._wants_more():
+            self._ready.extend(self._supply.claim(now, CLAIM, self.in_hand))
+        if self._breaker.state is BreakerState.CLOSED:
+            while self._ready and len(self._out) < self._room():
+                self._send(self._ready.popleft())
+        elif self._breaker.probe_due(now) and (probe := self._choose_probe(now)) is not None:
+            self._breaker = self._breaker.probing(probe.id)
+            self._send(probe)
+
+    def _wants_more(self) -> bool:
+        closed = self._breaker.state is BreakerState.CLOSED
+        return closed and len(self._ready) < CLAIM and self.in_hand < MOST_IN_HAND
+
+    def _room(self) -> int:
+        limit = self._limit.limit
+        return limit + AHEAD if limit == self._limit.ceiling else limit
+
+    def _choose_probe(self, now: float) -> Entry | None:
+        """Another entry than the suspect, if there is one, and one that has not failed as a probe before that."""
+        for entry in self._supply.claim(now, 1, self.in_hand):
+            return entry
+        if self._kept:
+            return self._kept.popleft()
+        suspect, self._suspect = self._suspect, None
+        return suspect
+
+    def _send(self, entry: Entry) -> None:
+        self._out[entry.id] = entry
+        self._crew.put(entry)
+
+    # From the threads to the spool
+
+    def _collect(self, rest: float) -> None:
+        """Sleep until something arrives, then take in what has."""
+        try:
+            self._take_in(self._inbox.get(timeout=rest) if rest else self._inbox.get_nowait())
+            for _ in range(_TURN):
+                self._take_in(self._inbox.get_nowait())
+        except Empty:
+            return
+
+    def _take_in(self, message: Answered | Died | None) -> None:
+        if message is None:
+            self._woken = False
+            self._supply.hint()
+            return
+        entry = self._out.pop(message.entry.id, None)
+        if entry is None:
+            return  # it was given back when its upload was abandoned
+        if isinstance(message, Died):
+            self._thread_died(entry)
+        else:
+            self.tally.count_latency(message.seconds)
+            self._answered(entry, message.answer)
+
+    def _answered(self, entry: Entry, answer: Answer) -> None:
+        now = self._clock.monotonic()
+        before = self._breaker.state
+        self._breaker, verdict = self._breaker.answered(entry.id, answer, now)
+        self._adapt(sign_of(answer), before)
+        if verdict.disposal is Disposal.FINISH:
+            self._finish(entry, answer)
+        elif verdict.disposal is Disposal.GIVE_BACK or self._draining:
+            self._finisher.give_back([entry])
+        else:
+            self._keep(entry, verdict.disposal)
+        if verdict.closed:
+            self._closed(verdict)
+        elif before is BreakerState.CLOSED and self._breaker.state is BreakerState.OPEN:
+            self._opened()
+        self._tell_outage()
+
+    def _keep(self, entry: Entry, disposal: Disposal) -> None:
+        """Keep it in hand while the breaker is open."""
+        if entry.id in self._spool.core.strikes.suspects():
+            # It may be in hand only alone, so while it is kept nothing else could be the probe.
+            self._defer(entry, Deferred(self._breaker.why))
+        elif disposal is Disposal.SUSPECT:
+            self._suspect = entry
+        else:
+            self._kept.append(entry)
+
+    def _adapt(self, sign: Sign, state: BreakerState) -> None:
+        if sign is Sign.SUCCESS:
+            self._limit = self._limit.success()
+        elif state is BreakerState.CLOSED and sign in (Sign.TROUBLE, Sign.DOWN):
+            self._limit = self._limit.trouble()
+
+    def _opened(self) -> None:
+        log.debug("the destination breaker opens: %s", self._breaker.why)
+        self._finisher.give_back([*self._recalled(), *self._ready])
+        self._ready.clear()
+        self._supply.hint()
+
+    def _closed(self, verdict: Verdict) -> None:
+        self._ready.extend(self._kept)
+        self._kept.clear()
+        suspect, self._suspect = self._suspect, None
+        if suspect is not None and verdict.blamed is not None:
+            self._finish(suspect, verdict.blamed[1])
+        self._finisher.make_due([self._run_paths[key] for key in verdict.due_again if key in self._run_paths])
+        self._run_paths.clear()
+        self._supply.hint()
+
+    def _tell_outage(self) -> None:
+        """Log an outage once a probe has confirmed it, and its end: single suspects come and go by the hundred."""
+        breaker = self._breaker
+        if breaker.failed_probes and not self._outage_told:
+            log.warning("The destination is unavailable: %s. Everything waits in the spool.", breaker.why)
+            self._outage_told = True
+        elif breaker.state is BreakerState.CLOSED and self._outage_told:
+            log.info("The destination is available again.")
+            self._outage_told = False
+
+    def _finish(self, entry: Entry, answer: Answer) -> None:
+        """Apply an answer that stands."""
+        if isinstance(answer, Delivered):
+            self._delivered(entry, answer)
+        elif isinstance(answer, Deferred):
+            self._defer(entry, answer)
+        elif isinstance(answer, Rejected):
+            self.tally.rejected += 1
+            self.tally.last_attempt(entry.id)
+            self._finisher.reject(entry, answer)
+        elif isinstance(answer, Damaged):
+            self.tally.damaged += 1
+            self.tally.last_attempt(entry.id)
+            self._finisher.damaged(entry, answer.why)
+        else:
+            assert isinstance(answer, Abandoned), answer
+            self._finisher.give_back([entry])
+            self._supply.hint()
+
+    def _delivered(self, entry: Entry, answer: Delivered) -> None:
+        tally = self.tally
+        receipt = receipt_for(entry, answer, self._hand.name, tally.attempt(entry.id), iso(self._clock.now()))
+        tally.delivered += 1
+        tally.bytes += entry.size
+        tally.last_success = receipt.at
+        tally.last_attempt(entry.id)
+        self._finisher.deliver(entry, receipt)
+
+    def _defer(self, entry: Entry, answer: Deferred) -> None:
+        age = self._clock.now() - entry.name.accepted.timestamp()
+        path = self._finisher.defer(entry, self._settings.backoff.wait(age, self._chance()), answer.why)
+        self.tally.failed_attempt(entry.id)
+        if answer.ours:
+            self.tally.unreadable += 1
+            self.tally.unreadable_why = f"{entry.id}: {answer.why}"
+        if entry.id not in self._breaker.run:
+            return
+        if len(self._breaker.run) == 1:
+            self._run_paths.clear()  # a new run
+        if path is not None:
+            self._run_paths[entry.id] = path
+
+    def _thread_died(self, entry: Entry) -> None:
+        """Give the entry back, but do not let one that kills threads do so again and again without a pause."""
+        self.tally.thread_deaths += 1
+        self._crew.replace_one()
+        crashes = self._crashes[entry.id] = self._crashes.pop(entry.id, 0) + 1
+        if len(self._crashes) > _MOST_CRASHES:
+            del self._crashes[next(iter(self._crashes))]
+        again = crashes > 1
+        self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())
+
+    def _parcel_of(self, entry: Entry) -> Parcel:
+        return Parcel.of(entry, self._spool.meta(entry))
+
+    # The end
+
+    def _recalled(self) -> list[Entry]:
+        """What no thread has begun."""
+        entries = self._crew.recall()
+        for entry in entries:
+            del self._out[entry.id]
+        return entries
+
+    def _drain(self) -> None:
+        """No new work; what no thread has begun goes back."""
+        self._draining = True
+        suspect = [self._suspect] if self._suspect is not None else []
+        self._suspect = None
+        self._finisher.give_back([*self._recalled(), *self._ready, *self._kept, *suspect])
+        self._ready.clear()
+        self._kept.clear()
+
+    def _is_drained(self, now: float) -> bool:
+        if now >= self._abandon_at and self._out:
+            self._transport.close()
+            self._finisher.give_back(self._out.values())
+            self._out.clear()
+        return not self._out and not self._finisher.uncommitted
+
+    def _end(self) -> None:
+        if self._out:  # an error ended the loop: whoever owns the hand gives everything back
+            self._crew.cancel.set()
+            self._crew.recall()
+            self._transport.close()
+        self._crew.stop(ABANDON_GRACE)

@@ -1,0 +1,200 @@
+"""The janitor: audits, retention, the disk guard, old history, and what dead workers left behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dropsafe.config import Config
+from dropsafe.errors import TemporaryError
+from dropsafe.spool import Spool, State, limits_from
+from dropsafe.spool.audit import AuditFigures
+from dropsafe.spool.clock import from_iso
+from dropsafe.spool.platform import system
+from dropsafe.spool.recovery import recover_orphans
+from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
+from dropsafe.workers.link import Link
+
+log = logging.getLogger(__name__)
+
+BEAT = 1.0
+DISK_EVERY = 10.0
+ORPHANS_EVERY = 30.0
+GUARD_EVERY = 60.0
+EXPIRE_EVERY = 3600.0
+AUDIT_SHARE = 20
+"""An audit that took t seconds is not repeated before 20 t."""
+
+
+def run(config: dict[str, Any], link: Link) -> None:
+    """Work until a stop is asked. Raises what makes the spool unusable."""
+    settings = Config.from_dict(config)
+    with Spool(settings["spool_dir"], limits_from(settings)) as spool:
+        Janitor(spool, settings, link).run()
+
+
+@dataclass(slots=True)
+class Chore:
+    """Something done regularly; `wait` returns the seconds until the next time."""
+
+    name: str
+    action: Callable[[], None]
+    wait: Callable[[], float]
+    due: float = 0.0
+    trouble: str = ""
+
+
+class Janitor:
+    """Runs the chores that are due, one after another. A chore that fails is logged, shown, and tried again."""
+
+    def __init__(self, spool: Spool, config: Config, link: Link) -> None:
+        self._core = spool.core
+        self._clock = spool.core.clock
+        self._config = config
+        self._link = link
+        self._policy = Policy(
+            retention_days=config["retention_days"],
+            retention_bytes=config["retention_bytes"],
+            receipt_retention_days=config["receipt_retention_days"],
+            min_free_bytes=config["min_free_bytes"],
+        )
+        self._guard = load_guard(self._core, self._policy.retention_days)
+        self._figures: AuditFigures | None = None
+        self._audit_took = 0.0
+        self._unproven = 0
+        self._missing_locks: dict[str, float] = {}
+        self._low = False
+        self._beaten = self._clock.monotonic()
+        self._chores = [
+            Chore("disk", self._watch_disk, lambda: DISK_EVERY),
+            Chore("audit", self._audit, lambda: max(config["audit_interval"], AUDIT_SHARE * self._audit_took)),
+            Chore("orphans", self._orphans, lambda: ORPHANS_EVERY),
+            Chore("clock", self._note_clock, lambda: GUARD_EVERY),
+            Chore("expiry", self._expire, lambda: EXPIRE_EVERY),
+        ]
+
+    def run(self) -> None:
+        wake = threading.Event()
+        self._link.on_stop(wake.set)
+        self._link.ready()
+        while not self._link.stopping():
+            self.do_what_is_due()
+            self._beat()
+            wake.wait(BEAT)
+
+    def do_what_is_due(self) -> None:
+        for chore in self._chores:
+            if self._clock.monotonic() < chore.due or self._link.stopping():
+                continue
+            try:
+                chore.action()
+                chore.trouble = ""
+            except (OSError, TemporaryError) as error:
+                chore.trouble = str(error)
+                log.exception("The janitor's %s failed; it is tried again", chore.name)
+            chore.due = self._clock.monotonic() + chore.wait()
+
+    def progress(self) -> dict[str, object]:
+        """The figures of the last audit, and what needs a person."""
+        figures = asdict(self._figures) if self._figures else None
+        return {"figures": figures, "problems": [asdict(problem) for problem in self.problems()]}
+
+    def problems(self) -> Iterator[Problem]:
+        """Everything in the spool that is not well, the most urgent first."""
+        for chore in self._chores:
+            if chore.trouble:
+                text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
+                yield Problem("janitor-chore", text, "See the log; if it stays, look at the disk.", chore.trouble)
+        if self._low:
+            yield Problem(
+                "disk-low", "The disk of the spool is nearly full: nothing more is accepted.", "Make room on it."
+            )
+        figures = self._figures
+        if figures is not None:
+            yield from _problems_of(
+                figures, self._config["warn_age"], self._config["max_queue_size"], self._clock.now()
+            )
+        if self._unproven:
+            text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
+            yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
+        if self._core.journal.lost:
+            yield Problem(
+                "history", f"{self._core.journal.lost} lines of history could not be written.", "Look at the disk."
+            )
+
+    def _tick(self) -> None:
+        """A sign of life from the middle of a long chore."""
+        if self._clock.monotonic() - self._beaten >= BEAT:
+            self._beat()
+
+    def _beat(self) -> None:
+        self._beaten = self._clock.monotonic()
+        self._link.beat(self.progress())
+
+    def _watch_disk(self) -> None:
+        room = system.room(self._core.layout.root)
+        low_on_inodes = room.inodes is not None and room.inodes < self._config["min_free_inodes"]
+        self._low = room.bytes < self._policy.min_free_bytes or low_on_inodes
+        if self._low:
+            self._expire()
+        self._core.reserve.refill(self._policy.min_free_bytes)
+
+    def _audit(self) -> None:
+        start = self._clock.monotonic()
+        self._figures = self._core.audit(self._tick)
+        self._audit_took = self._clock.monotonic() - start
+
+    def _orphans(self) -> None:
+        done = recover_orphans(self._core, self._missing_locks)
+        if done.words():
+            log.info("left behind by dead workers: %s", done.words())
+
+    def _note_clock(self) -> None:
+        self._guard.may_expire(self._clock.now(), self._clock.monotonic())
+        save_guard(self._core, self._guard)
+
+    def _expire(self) -> None:
+        if not self._guard.may_expire(self._clock.now(), self._clock.monotonic()):
+            log.warning("the clock has jumped: nothing is expired for a day")
+            return
+        done = expire(self._core, self._policy, self._tick)
+        self._unproven = done.unproven
+        if done.entries:
+            log.info("%d delivered entries (%d bytes) were past retention and were removed", done.entries, done.bytes)
+        expire_receipts(self._core, self._policy)
+        expire_journal(self._core, self._config["journal_days"])
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why all is not well, in words, with what to do. Names of files stand in `detail` alone."""
+
+    code: str
+    text: str
+    remedy: str
+    detail: str = ""
+
+
+def _problems_of(figures: AuditFigures, warn_age: float, max_queue_size: int, now: float) -> Iterator[Problem]:
+    failed = figures.counts[State.FAILED]
+    if failed:
+        text = f"{failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
+        yield Problem(
+            "failed", text, "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        )
+    damaged = figures.counts[State.QUARANTINE]
+    if damaged:
+        text = f"{damaged:,} entries are in quarantine/: damaged, or the uploader died over them. Nothing was deleted."
+        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
+    if figures.oldest and now - from_iso(figures.oldest) > warn_age:
+        hours = (now - from_iso(figures.oldest)) / 3600
+        yield Problem("old", f"The oldest report has waited for {hours:.0f} hours.", "See why: dropsafe status")
+    if figures.waiting >= max_queue_size:
+        text = f"The queue is full ({figures.waiting:,} entries): nothing more is accepted until some are delivered."
+        yield Problem("queue-full", text, "See why they are not delivered, or raise max_queue_size.")
+    if figures.strangers:
+        text = f"{len(figures.strangers)} thing(s) do not belong in the spool and were left alone."
+        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", figures.strangers[0])
