@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dropsafe.async_queue import AsyncPendingQueue
     from dropsafe.config import Config
     from dropsafe.errors import (
         AcceptanceUnknown,
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
         WrongState,
         WrongType,
     )
-    from dropsafe.operations import NotSerialisable, OperationRefused, QueuedOperation, QueueStatus
-    from dropsafe.queue import QueueManager
+    from dropsafe.queues.async_queue import AsyncPendingQueue
+    from dropsafe.queues.operations import NotSerialisable, OperationRefused, QueuedOperation, QueueStatus
+    from dropsafe.queues.queue import QueueManager
     from dropsafe.spool import Spool
 
 __version__ = "0.1.0"
@@ -69,13 +69,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AsyncPendingQueue": "dropsafe.async_queue",
+    "AsyncPendingQueue": "dropsafe.queues.async_queue",
     "Config": "dropsafe.config",
-    "NotSerialisable": "dropsafe.operations",
-    "OperationRefused": "dropsafe.operations",
-    "QueueManager": "dropsafe.queue",
-    "QueueStatus": "dropsafe.operations",
-    "QueuedOperation": "dropsafe.operations",
+    "NotSerialisable": "dropsafe.queues.operations",
+    "OperationRefused": "dropsafe.queues.operations",
+    "QueueManager": "dropsafe.queues.queue",
+    "QueueStatus": "dropsafe.queues.operations",
+    "QueuedOperation": "dropsafe.queues.operations",
     "Spool": "dropsafe.spool",
 }
 

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dropsafe import inprocess, queue  # noqa: F401 - imported once, before the children are forked
+from dropsafe.queues import inprocess, queue  # noqa: F401 - imported once, before the children are forked
 from tests.support.queues import places
 
 

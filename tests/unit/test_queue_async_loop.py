@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dropsafe import NotSerialisable, QueueFullError, SpoolError
-from dropsafe.operations import decode
+from dropsafe.queues.operations import decode
 from dropsafe.spool import durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.durable import Moment
@@ -168,7 +168,7 @@ def test_a_slow_disk_does_not_stop_the_loop(tmp_path: Path) -> None:
 _TOUCHES_NO_FILE = """
 import asyncio, sys, threading
 from dropsafe import AsyncPendingQueue
-import dropsafe.inprocess
+import dropsafe.queues.inprocess
 
 loop_thread, touched, on = threading.get_ident(), [], False
 watched = ("open", "os.listdir", "os.scandir", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate")

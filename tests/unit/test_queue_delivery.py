@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe import OperationRefused, QueueManager, QueueStatus, Spool
-from dropsafe.callback import NOT_AN_OPERATION
+from dropsafe.queues.callback import NOT_AN_OPERATION
 from dropsafe.spool import Grade
 from dropsafe.spool.names import parse_bucket
 from tests.support.queues import Data, Heard, Server, SetClock, places, queue, until_sent, until_tried, until_waiting

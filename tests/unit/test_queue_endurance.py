@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from dropsafe import EntryNotFound, QueueStatus, Spool, inprocess
+from dropsafe import EntryNotFound, QueueStatus, Spool
+from dropsafe.queues import inprocess
 from dropsafe.spool import State
 from dropsafe.spool.claims import Hand
 from dropsafe.supervisor.service_lock import ServiceLock

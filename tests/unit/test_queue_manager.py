@@ -280,7 +280,7 @@ def test_cleanup_may_be_called_twice_and_what_is_queued_after_it_is_still_saved(
 
 def test_a_program_that_only_queues_loads_nothing_that_delivers() -> None:
     heavy = ("asyncio", "jsonschema", "dropsafe.workers.delivery")
-    code = f"import sys, dropsafe.queue; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, dropsafe.queues.queue; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

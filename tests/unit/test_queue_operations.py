@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dropsafe import NotSerialisable, QueuedOperation, QueueStatus, UsageError
-from dropsafe.operations import STATUS, decode, encode, name_of, read
+from dropsafe.queues.operations import STATUS, decode, encode, name_of, read
 from dropsafe.spool import State
 from tests.support.spools import make_spool
 

@@ -15,19 +15,19 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any, Final
 
-from dropsafe.background import Condition, Keeper
-from dropsafe.callback import Callback, CallbackTransport
 from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
-from dropsafe.manner import Manner
-from dropsafe.notices import Notices
-from dropsafe.operation_spool import OperationSpool
+from dropsafe.queues.background import Condition, Keeper
+from dropsafe.queues.callback import Callback, CallbackTransport
+from dropsafe.queues.manner import Manner
+from dropsafe.queues.notices import Notices
+from dropsafe.queues.operation_spool import OperationSpool
+from dropsafe.queues.watched_hand import Attempts, Done, WatchedHand
 from dropsafe.spool.hints import Hints
 from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.recovery import recover
 from dropsafe.supervisor.service_lock import NAME as SERVICE
 from dropsafe.supervisor.service_lock import ServiceLock
-from dropsafe.watched_hand import Attempts, Done, WatchedHand
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
 from dropsafe.workers.delivery import ABANDON_GRACE, Engine

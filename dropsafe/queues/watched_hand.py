@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from dropsafe.notices import Notices
+from dropsafe.queues.notices import Notices
 from dropsafe.spool import Entry, Reason, Receipt, Spool, State
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.states import Event

@@ -17,16 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from dropsafe.callback import Callback, callback_of
 from dropsafe.errors import QueueFullError
-from dropsafe.manner import MIN_FREE_BYTES, STOP_TIMEOUT, limits, manner
-from dropsafe.notices import LAST_NOTICES, Callbacks, Notice, Notices, NoticeThread, run_notice
-from dropsafe.operation_spool import FAILED, WAITING, OperationSpool
-from dropsafe.operations import QueuedOperation, encode
+from dropsafe.queues.callback import Callback, callback_of
+from dropsafe.queues.manner import MIN_FREE_BYTES, STOP_TIMEOUT, limits, manner
+from dropsafe.queues.notices import LAST_NOTICES, Callbacks, Notice, Notices, NoticeThread, run_notice
+from dropsafe.queues.operation_spool import FAILED, WAITING, OperationSpool
+from dropsafe.queues.operations import QueuedOperation, encode
 from dropsafe.spool import SYSTEM_CLOCK, Clock, WhenFull
 
 if TYPE_CHECKING:
-    from dropsafe.inprocess import InProcess
+    from dropsafe.queues.inprocess import InProcess
 
 log = logging.getLogger(__name__)
 
@@ -309,7 +309,9 @@ class AsyncPendingQueue:
                 operations = OperationSpool(self._dir, self._limits, self._clock)
                 notices = Notices(self._callbacks, self._teller.post, operations.pending_count)
                 if self._callback is not None:
-                    from dropsafe.inprocess import InProcess  # a program which only queues does not load what delivers
+                    from dropsafe.queues.inprocess import (
+                        InProcess,  # a program which only queues does not load what delivers
+                    )
 
                     self._delivery = InProcess(operations, self._callback, self._running_loop, notices, self._manner)
                 self._operations, self._notices = operations, notices

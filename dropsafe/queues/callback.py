@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from dropsafe.errors import UsageError
-from dropsafe.operations import SUFFIX, OperationRefused, decode
+from dropsafe.queues.operations import SUFFIX, OperationRefused, decode
 from dropsafe.spool.receipts import Grade
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
 from dropsafe.workers.payload import CalledOff, Payload, PayloadDamaged, PayloadUnreadable

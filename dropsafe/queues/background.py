@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 
-from dropsafe.callback import told
+from dropsafe.queues.callback import told
 from dropsafe.supervisor.policy import HEALTH_AFTER, Event, Standing, decide
 from dropsafe.workers.link import LocalLink
 

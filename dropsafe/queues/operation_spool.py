@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound, WrongState
-from dropsafe.operations import QueuedOperation, name_of, read
+from dropsafe.queues.operations import QueuedOperation, name_of, read
 from dropsafe.spool import SYSTEM_CLOCK, Clock, Limits, Spool, durable
 from dropsafe.spool.counter import Count, CounterFile
 from dropsafe.spool.entry import Entry

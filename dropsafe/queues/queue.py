@@ -14,15 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dropsafe.errors import UsageError
-from dropsafe.manner import MIN_FREE_BYTES, STOP_TIMEOUT, Manner, limits, manner
-from dropsafe.notices import LAST_NOTICES, Callbacks, Notices, NoticeThread, without_coroutines
-from dropsafe.operation_spool import FAILED, WAITING, OperationSpool
-from dropsafe.operations import NotSerialisable, OperationRefused, QueuedOperation, QueueStatus, encode
+from dropsafe.queues.manner import MIN_FREE_BYTES, STOP_TIMEOUT, Manner, limits, manner
+from dropsafe.queues.notices import LAST_NOTICES, Callbacks, Notices, NoticeThread, without_coroutines
+from dropsafe.queues.operation_spool import FAILED, WAITING, OperationSpool
+from dropsafe.queues.operations import NotSerialisable, OperationRefused, QueuedOperation, QueueStatus, encode
 from dropsafe.spool import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
-    from dropsafe.callback import Callback, PrivateLoop
-    from dropsafe.inprocess import InProcess
+    from dropsafe.queues.callback import Callback, PrivateLoop
+    from dropsafe.queues.inprocess import InProcess
 
 __all__ = ["NotSerialisable", "OperationRefused", "QueueManager", "QueueStatus", "QueuedOperation"]
 
@@ -176,8 +176,8 @@ class QueueManager:
 
     def _begin(self, send_callback: Callback, asked: Manner) -> None:
         # Here, so that a program which only queues does not load what delivers.
-        from dropsafe.callback import PrivateLoop
-        from dropsafe.inprocess import InProcess
+        from dropsafe.queues.callback import PrivateLoop
+        from dropsafe.queues.inprocess import InProcess
 
         self._loop = PrivateLoop()
         self._delivery = InProcess(self._operations, send_callback, self._loop.get, self._notices, asked)
