@@ -49,6 +49,7 @@ def run(args: Namespace, _context: Context) -> int:
         stage.close()
         if proved and not args.keep:
             shutil.rmtree(folder)
+            print("Its spool, log and server are removed again; --keep leaves them, and says where to look.")
         elif not args.keep:
             print(f"Everything is left in {folder} to be looked into.")
     return int(ExitCode.OK if proved else ExitCode.NEEDS_A_PERSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -88,7 +89,7 @@ def play(stage: Stage, count: int, pace: Pace) -> Proof:
     table.say("the server was taken away")
     _watch(table, pace.outage)
     stage.receiver.start()
-    table.say("the server is back")
+    table.say("the server is back; what was cut in the middle of its upload is tried again after 10 s")
     until(count, "all reports to be delivered")
     writer.join()
     table.say("all are delivered; the service is asked to stop")
@@ -121,10 +122,14 @@ def tell(proof: Proof) -> None:
 
 def tell_where(stage: Stage) -> None:
     """For whoever wants to explore."""
-    print(f"\nThe spool    {stage.spool.path}      (docs/spool-format.md explains it)")
-    print(f"The log      {stage.log}")
-    print(f"The server's {stage.receiver.data}")
-    print(f"Look around: dropsafe --config {stage.config} list --state sent")
+    command = "dropsafe" if shutil.which("dropsafe") else f"{sys.executable} -m dropsafe"
+    print(f"""
+The spool        {stage.spool.path}   (docs/spool-format.md explains it)
+The receipts     {stage.spool.path / "receipts"}
+The log          {stage.log}
+The server's     {stage.receiver.data}
+Look around      {command} --config {stage.config} list --state sent
+The server again {command} receive --data {stage.receiver.data}""")
 
 
 def _drop_all(folder: Path, count: int, pace: Pace, originals: list[str]) -> None:
