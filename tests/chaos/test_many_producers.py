@@ -15,7 +15,8 @@ import pytest
 from dropsafe.errors import QueueFullError
 from dropsafe.spool import Limits, Spool, State
 from tests.support.campaign_producer import digest
-from tests.support.campaign_stage import ROOT, Stage, eventually, files_below
+from tests.support.campaign_stage import ROOT, Stage, files_below
+from tests.support.waiting import eventually
 
 PRODUCERS = 8
 LIMIT = 1000

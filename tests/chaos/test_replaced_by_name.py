@@ -15,7 +15,8 @@ from dropsafe.spool import Entry, Spool, State
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.intake import Intake, Taken
 from tests.support.campaign_replacer import Version, read_version
-from tests.support.campaign_stage import ROOT, Stage, eventually, files_below
+from tests.support.campaign_stage import ROOT, Stage, files_below
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="exchanging two names in one step is Linux's")
 

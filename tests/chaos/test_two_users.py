@@ -19,7 +19,8 @@ import pytest
 from dropsafe.errors import ExitCode
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Spool, State
-from tests.support.campaign_stage import ROOT, eventually, files_below
+from tests.support.campaign_stage import ROOT, files_below
+from tests.support.waiting import eventually
 
 grp = pytest.importorskip("grp", reason="users and groups of POSIX")
 

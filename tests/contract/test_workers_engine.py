@@ -378,7 +378,7 @@ def test_a_receipt_that_cannot_be_stored_loses_nothing(spool: Spool, operation: 
     names = submit(spool, 40)
     transport = Scripted()
     with durable.observed(failing(operation, 3)), running(spool, transport):
-        eventually(lambda: names_in(spool, State.SENT) == set(names), within=20)
+        eventually(lambda: names_in(spool, State.SENT) == set(names), patience=20)
     assert transport.delivered == dict.fromkeys(names, 1)
 
 
@@ -389,7 +389,7 @@ def test_a_move_that_fails_for_one_entry_neither_loses_it_nor_stops_the_others(s
         eventually(lambda: len(names_in(spool, State.SENT)) == 39)
         assert work.engine.progress()["owed"] == 1
         assert "injected" in str(work.engine.progress()["trouble"])
-        eventually(lambda: names_in(spool, State.FAILED) == {"e0005"}, within=20)
+        eventually(lambda: names_in(spool, State.FAILED) == {"e0005"}, patience=20)
         eventually(lambda: work.engine.progress()["owed"] == 0)
     assert names_in(spool, State.SENT) == set(names) - {"e0005"}
 
@@ -404,7 +404,7 @@ def test_an_entry_taken_out_of_our_folder_by_hand_stops_nobody(spool: Spool, tmp
         return answer
 
     with running(spool, Scripted(script)):
-        eventually(lambda: len(names_in(spool, State.SENT)) == 39, within=20)
+        eventually(lambda: len(names_in(spool, State.SENT)) == 39, patience=20)
     assert names_in(spool, State.SENT) == set(names) - {"e0010"}
     assert (tmp_path / "taken").read_bytes() == b"content of e0010"
 

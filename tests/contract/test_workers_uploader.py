@@ -36,7 +36,8 @@ from tests.support.raw_server import (
     silent,
     vouching,
 )
-from tests.support.scripted import eventually, in_thread
+from tests.support.scripted import in_thread
+from tests.support.waiting import eventually
 
 LIMITS = Limits(max_queue_size=0, min_free_bytes=0)
 
@@ -229,7 +230,7 @@ def test_whatever_the_server_does_it_ends_up_with_exactly_what_was_accepted(tmp_
             passing = threading.Thread(target=time_passes)
             passing.start()
             with in_thread(engine.run, link.stop) as raised:
-                eventually(lambda: engine.tally.delivered == 250, within=60)
+                eventually(lambda: engine.tally.delivered == 250, patience=60)
             stepping.set()
             passing.join()
             hand.close()

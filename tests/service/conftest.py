@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,9 @@ from dropsafe.supervisor.machine import Role
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.status import Status
 from dropsafe.supervisor.supervisor import Note, Ports, Supervisor
+from tests.support.waiting import PATIENCE, eventually
 
 SUPPORT = Path(__file__).parent.parent / "support"
-PATIENCE = 20.0
-
-
-def eventually(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    """Wait until `condition()` is true; fails after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    pause = threading.Event()
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        pause.wait(0.01)
-    return pytest.fail(f"not within {patience:g} s: {what}")
 
 
 class Service:

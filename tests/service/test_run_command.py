@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from dropsafe.spool import Spool, State
-
-from .conftest import PATIENCE
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
 

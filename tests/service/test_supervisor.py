@@ -16,8 +16,9 @@ from dropsafe.errors import BadValue, ExitCode, SpoolError
 from dropsafe.supervisor import machine, policy, supervisor
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
+from tests.support.waiting import eventually
 
-from .conftest import Service, eventually
+from .conftest import Service
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fakes die by POSIX signals")
 

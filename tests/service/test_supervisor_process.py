@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from dropsafe.spool import Spool, State
+from tests.support.waiting import PATIENCE, eventually
 
-from .conftest import PATIENCE, SUPPORT, eventually
+from .conftest import SUPPORT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 

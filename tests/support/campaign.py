@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tests.support.campaign_producer import content, digest
 from tests.support.campaign_proof import Proof, handed_in, prove
-from tests.support.campaign_stage import WORKERS, Producer, Stage, eventually, pause
+from tests.support.campaign_stage import WORKERS, Producer, Stage, pause
+from tests.support.waiting import eventually
 
 VICTIMS = ("supervisor", *WORKERS, "producer", "receiver")
 LOST_ACKNOWLEDGEMENTS = "1/10"

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from dropsafe.paths import default_places
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Spool
 from dropsafe.supervisor.status import status_path
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 30.0
@@ -32,16 +32,6 @@ WORKERS = ("uploader", "watcher", "janitor")
 def pause(seconds: float) -> None:
     """Let time pass."""
     threading.Event().wait(seconds)
-
-
-def eventually(condition: Callable[[], Any], what: str, patience: float) -> Any:
-    """Wait until `condition()` is true, and return its value; AssertionError after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {patience:g} s: {what}")
-        pause(0.02)
-    return value
 
 
 class Service:

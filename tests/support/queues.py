@@ -12,7 +12,7 @@ from typing import Any
 from dropsafe import QueueManager, QueueStatus, Spool
 from dropsafe.spool import Reason
 from dropsafe.spool.names import ID_LENGTH
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 Data = dict[str, Any]
 
@@ -97,17 +97,17 @@ def places(root: Path) -> dict[str, list[str]]:
 
 
 def until_sent(manager: QueueManager, *ids: str) -> None:
-    wait_until(
+    eventually(
         lambda: all(manager.get_operation(each).status is QueueStatus.SENT for each in ids), what=str(manager.stats)
     )
 
 
 def until_tried(manager: QueueManager, operation_id: str, attempts: int = 1) -> None:
-    wait_until(lambda: manager.get_operation(operation_id).attempts >= attempts, what=str(manager.stats))
+    eventually(lambda: manager.get_operation(operation_id).attempts >= attempts, what=str(manager.stats))
 
 
 def until_waiting(manager: QueueManager, operation_id: str) -> None:
-    wait_until(lambda: manager.get_operation(operation_id).status is QueueStatus.PENDING)
+    eventually(lambda: manager.get_operation(operation_id).status is QueueStatus.PENDING)
 
 
 def refuse(manager: QueueManager, *wanted: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,14 +70,6 @@ def held_until(gate: threading.Event) -> Script:
         return delivered(parcel)
 
     return script
-
-
-def eventually(condition: Callable[[], bool], within: float = 10.0) -> None:
-    """Poll until the condition holds; fail when it does not in time."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.005)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ T = TypeVar("T")
 PATIENCE = 20.0
 
 
-def wait_until(condition: Callable[[], T], patience: float = PATIENCE, what: str = "") -> T:
+def eventually(condition: Callable[[], T], what: str = "", patience: float = PATIENCE) -> T:
     """The first true value of `condition`; AssertionError if there is none within `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:

@@ -13,7 +13,7 @@ import pytest
 
 from dropsafe import Spool
 from tests.support.queues import Server, SetClock, places, queue
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 ROUNDS = 50
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_fifty_kills_lose_nothing_and_leave_each_operation_in_one_place(tmp_path
     clock, server = SetClock(), Server()
     with queue(tmp_path, server, clock=clock, max_queue_size=0, max_concurrent=3) as manager:
         clock.ahead = 2000  # what was deferred is due
-        wait_until(lambda: manager.get_pending_count() == 0, patience=60, what=str(manager.stats))
+        eventually(lambda: manager.get_pending_count() == 0, patience=60, what=str(manager.stats))
         assert manager.get_failed_count() == 0
     lying = places(tmp_path / "queue")
     assert set(acknowledged) <= set(lying), "acknowledged, and nowhere"

@@ -14,7 +14,7 @@ from dropsafe.spool import Grade
 from dropsafe.spool.names import parse_bucket
 from tests.support.queues import Data, Heard, Server, SetClock, places, queue, until_sent, until_tried, until_waiting
 from tests.support.spools import watching
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 
 def due_in(manager: QueueManager, operation_id: str, now: float) -> float:
@@ -74,8 +74,8 @@ def test_the_callbacks_hear_in_order_what_became_of_each(tmp_path: Path) -> None
     heard = Heard()
     with queue(tmp_path, Server(), **heard.callbacks()) as manager:
         ids = [manager.enqueue("report", {"number": number}) for number in range(20)]
-        wait_until(lambda: len(heard.of("sent")) == 20)
-        wait_until(lambda: heard.changed[-1] == 0)
+        eventually(lambda: len(heard.of("sent")) == 20)
+        eventually(lambda: heard.changed[-1] == 0)
     assert heard.of("queued") == ids
     assert heard.of("sent") == ids
     for key in ids:
@@ -87,7 +87,7 @@ def test_nobody_hears_that_it_was_sent_before_the_receipt_is_durable(tmp_path: P
     with queue(tmp_path, Server(), on_sent=sent.append) as manager:
         with watching() as watched:
             key = manager.enqueue("report", {})
-            wait_until(lambda: sent == [key])
+            eventually(lambda: sent == [key])
         operations = watched.operations
     assert operations.index("receipt.fsync") < operations.index("delivered.rename")
     assert places(tmp_path / "queue") == {key: ["sent"]}
@@ -228,7 +228,7 @@ def test_max_retries_warns_and_gives_nothing_up(tmp_path: Path, caplog: pytest.L
             until_tried(manager, key, attempts)
             until_waiting(manager, key)
             clock.ahead += 2000
-        wait_until(lambda: heard.of("failed") == [key])
+        eventually(lambda: heard.of("failed") == [key])
         assert "stays in the queue" in heard.reasons[0]
         server.answer = lambda _data: True
         until_sent(manager, key)
@@ -245,7 +245,7 @@ def test_an_operation_that_the_server_refuses_for_good_is_not_tried_for_ever(tmp
     with queue(tmp_path, server, **heard.callbacks()) as manager:
         first, bad, last = (manager.enqueue("report", {"number": number}) for number in range(3))
         until_sent(manager, first, last)
-        wait_until(lambda: heard.of("failed") == [bad])
+        eventually(lambda: heard.of("failed") == [bad])
         assert [data["number"] for data in server.asked] == [0, 1, 2]
         (failed,) = manager.get_failed_operations()
         assert failed.id == bad
@@ -267,7 +267,7 @@ def test_a_server_that_is_down_costs_few_calls_and_what_waited_is_sent_when_it_i
     server = Server(lambda _data: False)
     with queue(tmp_path, server, retry_interval_ms=300) as manager:
         ids = [manager.enqueue("report", {"number": number}) for number in range(60)]
-        wait_until(lambda: manager.stats["unavailable"])
+        eventually(lambda: manager.stats["unavailable"])
         assert len(server.asked) < 20
         server.answer = lambda _data: True
         until_sent(manager, *ids)
@@ -295,7 +295,7 @@ def test_a_damaged_operation_is_not_sent_and_is_kept(tmp_path: Path) -> None:
         (path,) = (manager.queue_dir / "pending").rglob("*.json")
         path.write_bytes(path.read_bytes().replace(b"A1", b"A2"))
     with queue(tmp_path, server, **heard.callbacks()) as manager:
-        wait_until(lambda: manager.get_failed_count() == 1)
+        eventually(lambda: manager.get_failed_count() == 1)
         assert server.asked == []
         assert manager.get_failed_operations()[0].id == damaged
     assert places(tmp_path / "queue") == {damaged: ["quarantine"]}

@@ -21,7 +21,7 @@ from dropsafe.spool.claims import Hand
 from dropsafe.supervisor.service_lock import ServiceLock
 from tests.support.queues import Data, Heard, Server, places, queue, until_sent
 from tests.support.spools import failing
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 # Disturbances
 
@@ -59,7 +59,7 @@ def test_a_background_thread_that_dies_is_logged_counted_told_and_begun_again(
         waiting = manager.enqueue("report", {})
     monkeypatch.setattr(Hand, "claim", claim)
     with queue(tmp_path, Server(), **heard.callbacks()) as manager:
-        wait_until(lambda: manager.stats["deaths"] == 1)
+        eventually(lambda: manager.stats["deaths"] == 1)
         assert manager.stats["last_death"] == "RuntimeError: a bug of ours"
         until_sent(manager, waiting)
         assert manager.stats["condition"] == "working"
@@ -73,7 +73,7 @@ def test_a_lock_file_that_is_removed_interrupts_and_loses_nothing(tmp_path: Path
         until_sent(manager, manager.enqueue("report", {}))
         for path in (manager.queue_dir / "locks").glob("queue-*.lock"):
             path.unlink()
-        wait_until(lambda: manager.stats["deaths"] == 1)
+        eventually(lambda: manager.stats["deaths"] == 1)
         until_sent(manager, manager.enqueue("report", {}))
 
 
@@ -82,9 +82,9 @@ def test_a_disk_that_fails_at_the_receipt_delays_and_loses_nothing(tmp_path: Pat
     with queue(tmp_path, server, on_sent=sent.append) as manager:
         with failing(errno.EIO, "receipt.fsync", times=2) as failing_disk:
             key = manager.enqueue("report", {})
-            wait_until(lambda: len(failing_disk.failed) == 2)
+            eventually(lambda: len(failing_disk.failed) == 2)
         until_sent(manager, key)
-        wait_until(lambda: sent == [key])
+        eventually(lambda: sent == [key])
         assert len(server.asked) == 1, "the receipt is owed; the server is not asked twice for it"
 
 
@@ -160,7 +160,7 @@ def test_cleanup_lets_the_call_under_way_finish(tmp_path: Path) -> None:
         begun.wait(20)
         ending = threading.Thread(target=manager.cleanup)
         ending.start()
-        wait_until(lambda: manager.get_operation(second).status is QueueStatus.PENDING)
+        eventually(lambda: manager.get_operation(second).status is QueueStatus.PENDING)
         go_on.set()
         ending.join(20)
         assert not ending.is_alive()
@@ -217,7 +217,7 @@ def test_cleanup_leaves_no_thread_lock_or_scratch_behind(tmp_path: Path) -> None
         until_sent(manager, manager.enqueue("report", {}))
         locks = manager.queue_dir / "locks"
         assert list(locks.glob("queue-*.lock"))
-    wait_until(lambda: not set(threading.enumerate()) - before, what=str(threading.enumerate()))
+    eventually(lambda: not set(threading.enumerate()) - before, what=str(threading.enumerate()))
     assert {path.name for path in locks.glob("*.lock")} <= {"admission.lock", "service.lock"}
     assert list((tmp_path / "queue" / "inflight").iterdir()) == []
     assert list((tmp_path / "queue" / "tmp").iterdir()) == []
@@ -258,6 +258,6 @@ def test_get_operation_knows_only_what_is_there(tmp_path: Path) -> None:
 def test_house_is_kept_without_a_service(tmp_path: Path) -> None:
     """What other programs left behind when they were killed returns while this one runs."""
     with queue(tmp_path, Server()) as manager:
-        wait_until((manager.queue_dir / "locks" / "audit.json").exists)
+        eventually((manager.queue_dir / "locks" / "audit.json").exists)
         assert manager.stats["janitor_deaths"] == 0
         assert State.SENT.value in (manager.queue_dir / "locks" / "audit.json").read_text()

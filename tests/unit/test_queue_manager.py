@@ -29,7 +29,7 @@ from dropsafe import (
 from dropsafe.spool import State, audit
 from tests.support.queues import Heard, places, queue, refuse
 from tests.support.spools import failing, watching
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 
 def test_an_operation_that_was_queued_is_there_after_reopening(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_an_uncertain_acceptance_can_be_repeated_under_its_id_without_becoming_t
             manager.enqueue("report", {"serial": "A1"})
         assert manager.enqueue("report", {"serial": "A1"}, entry_id=caught.value.id) == caught.value.id
         assert [each.id for each in manager.get_pending_operations()] == [caught.value.id]
-        wait_until(lambda: heard.told == [("queued", caught.value.id)])
+        eventually(lambda: heard.told == [("queued", caught.value.id)])
 
 
 def test_the_limit_is_kept_whoever_comes_at_once(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import dropsafe.receiver.store
 from dropsafe.receiver.bodies import SMALL, Draft
 from dropsafe.receiver.labels import key_of
 from tests.support.receiving import Answer, Client, digest_of, running_receiver
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 BODY = b"<report serial='A1'/>"
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -162,7 +162,7 @@ def test_half_a_body_is_not_stored(client: Client, tmp_path: Path, body: bytes, 
         head = f"POST /ingest HTTP/1.1\r\nHost: x\r\nIdempotency-Key: {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
         line.sendall(head.encode() + body[: len(body) // 2])
     assert client.post(b"another", "another").status == 201
-    wait_until(lambda: list((tmp_path / "data" / "bodies").iterdir()) == [])
+    eventually(lambda: list((tmp_path / "data" / "bodies").iterdir()) == [])
     assert client.stats()["stored"] == 1
     assert client.post(body, KEY).status == 201
     assert caplog.records == []
@@ -378,7 +378,7 @@ def test_latency_holds_the_answer_back(client: Client) -> None:
     client.order(latency={"seconds": 3600})
     with connection_to(client) as line:
         line.sendall(b"PUT /ingest/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
-        wait_until(lambda: client.stats()["faults"] == {"latency": 1})
+        eventually(lambda: client.stats()["faults"] == {"latency": 1})
         line.settimeout(0.2)
         with pytest.raises(TimeoutError):
             line.recv(1)
@@ -449,7 +449,7 @@ def test_a_client_that_leaves_during_the_latency_is_not_waited_for(tmp_path: Pat
         client.order(latency={"seconds": 3600})
         with connection_to(client) as line:
             line.sendall(b"PUT /ingest/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
-            wait_until(lambda: client.stats()["faults"] == {"latency": 1})
+            eventually(lambda: client.stats()["faults"] == {"latency": 1})
     # Stopping would take until the patience of `running_receiver` ends, and fail.
 
 

@@ -21,7 +21,7 @@ import pytest
 from dropsafe.errors import TemporaryError
 from dropsafe.receiver.process import ReceiverProcess
 from tests.support.receiving import Client
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 MIB = 1 << 20
 
@@ -69,7 +69,7 @@ def test_nothing_acknowledged_is_lost_by_kill_9(receiver: ReceiverProcess) -> No
     senders = [threading.Thread(target=send, args=(worker,)) for worker in range(4)]
     for sender in senders:
         sender.start()
-    wait_until(lambda: len(acknowledged) > 100)
+    eventually(lambda: len(acknowledged) > 100)
     receiver.kill()
     for sender in senders:
         sender.join()
@@ -133,7 +133,7 @@ def test_a_stop_is_clean_and_lets_requests_in_hand_finish(receiver: ReceiverProc
     with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
         receiver.faults(latency={"seconds": 0.5})
         line.sendall(b"PUT /ingest/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
-        wait_until(lambda: receiver.stats()["faults"] == {"latency": 1})
+        eventually(lambda: receiver.stats()["faults"] == {"latency": 1})
         process.send_signal(number)
         assert line.recv(1000).startswith(b"HTTP/1.1 201")
     assert receiver.stop() == 0
@@ -170,7 +170,7 @@ def test_it_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
         assert starter.stdout is not None
         child = psutil.Process(int(starter.stdout.readline()))
         starter.kill()
-    wait_until(lambda: has_ended(child))
+    eventually(lambda: has_ended(child))
 
 
 def test_faults_by_flags_are_in_force_from_the_start(tmp_path: Path) -> None:

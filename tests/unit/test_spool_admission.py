@@ -36,7 +36,7 @@ from tests.support.spools import (
     submit,
     watching,
 )
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 
 def test_rule_4_eight_processes_never_exceed_the_limit_and_lose_nothing(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_bucket_that_cannot_be_made_fails_one_thread_and_miscounts_nobody(tmp_
 
 def spool_waits(spool: Spool, files: int) -> None:
     """Until that many files are complete in tmp/ and wait for the lock."""
-    wait_until(lambda: len(scratch(spool)) == files)
+    eventually(lambda: len(scratch(spool)) == files)
 
 
 def test_rule_3_8_every_acquisition_has_a_time_out(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from dropsafe.spool import Limits, Spool
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.watcher import Watcher, obstacle
 from dropsafe.workers.watcher import drop_folder as folder_of
-from tests.support.waiting import wait_until
+from tests.support.waiting import eventually
 
 LIMITS = Limits(min_free_bytes=0, min_free_inodes=0)
 
@@ -62,22 +62,22 @@ def watching(place: Path, limits: Limits = LIMITS, **keys: Any) -> Iterator[Benc
 def test_a_dropped_file_is_taken_and_its_source_is_gone(tmp_path: Path) -> None:
     with watching(tmp_path) as bench:
         (bench.drop / "report.xml").write_bytes(b"<report/>")
-        wait_until(lambda: bench.contents() == [b"<report/>"])
-        wait_until(lambda: [path.name for path in bench.drop.rglob("*")] == [".dropsafe"])
+        eventually(lambda: bench.contents() == [b"<report/>"])
+        eventually(lambda: [path.name for path in bench.drop.rglob("*")] == [".dropsafe"])
 
 
 def test_what_was_there_before_the_start_is_taken_without_any_event(tmp_path: Path) -> None:
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "old.csv").write_bytes(b"1,2")
     with watching(tmp_path) as bench:
-        wait_until(lambda: bench.contents() == [b"1,2"])
+        eventually(lambda: bench.contents() == [b"1,2"])
 
 
 def test_only_what_matches_the_pattern_is_taken(tmp_path: Path) -> None:
     with watching(tmp_path, pattern="*.xml") as bench:
         (bench.drop / "notes.txt").write_bytes(b"mine")
         (bench.drop / "report.xml").write_bytes(b"<report/>")
-        wait_until(bench.contents)
+        eventually(bench.contents)
         assert (bench.drop / "notes.txt").exists()
 
 
@@ -85,7 +85,7 @@ def test_sub_folders_are_for_recursive_watches(tmp_path: Path) -> None:
     with watching(tmp_path, recursive=True) as bench:
         (bench.drop / "a" / "b").mkdir(parents=True)
         (bench.drop / "a" / "b" / "deep.xml").write_bytes(b"deep")
-        wait_until(lambda: bench.contents() == [b"deep"])
+        eventually(lambda: bench.contents() == [b"deep"])
 
 
 def test_a_taken_file_is_moved_where_the_configuration_says(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_taken_file_is_moved_where_the_configuration_says(tmp_path: Path) -> N
     done.mkdir()
     with watching(tmp_path, after=f"move:{done}") as bench:
         (bench.drop / "report.xml").write_bytes(b"<report/>")
-        wait_until(lambda: [path.name for path in done.iterdir()] == ["report.xml"])
+        eventually(lambda: [path.name for path in done.iterdir()] == ["report.xml"])
         assert bench.contents() == [b"<report/>"]
 
 
@@ -102,11 +102,11 @@ def test_a_file_that_is_open_for_writing_waits_and_is_then_taken_whole(tmp_path:
         with open(bench.drop / "slow.xml", "wb") as file:
             file.write(b"first ")
             file.flush()
-            wait_until(lambda: any(problem["code"] == "intake-waits" for problem in bench.problems()))
+            eventually(lambda: any(problem["code"] == "intake-waits" for problem in bench.problems()))
             assert bench.contents() == []
             file.write(b"second")
-        wait_until(lambda: bench.contents() == [b"first second"])
-        wait_until(lambda: not bench.problems())
+        eventually(lambda: bench.contents() == [b"first second"])
+        eventually(lambda: not bench.problems())
 
 
 def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -
     with watching(tmp_path, limits) as bench:
         for number in range(3):
             (bench.drop / f"{number}.xml").write_bytes(b"%d" % number)
-        wait_until(lambda: any(problem["code"] == "intake-waits" for problem in bench.problems()))
+        eventually(lambda: any(problem["code"] == "intake-waits" for problem in bench.problems()))
         left = [path for path in bench.drop.rglob("*") if path.is_file()]
         assert len(left) + len(bench.contents()) == 3
         assert len(bench.contents()) <= 1
@@ -122,7 +122,7 @@ def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -
         taken: set[str] = set()
         while len(taken) < 3:
             bench.spool.audit()  # as the janitor does: in between, the count may be too high
-            for entry in wait_until(lambda: hand.claim(1)):
+            for entry in eventually(lambda: hand.claim(1)):
                 taken.add(entry.path.read_bytes().decode())
                 hand.damaged(entry, "to make room")
         hand.close()
@@ -133,7 +133,7 @@ def test_a_foreign_file_in_pending_is_adopted(tmp_path: Path) -> None:
     with watching(tmp_path) as bench:
         path = bench.spool.path / "pending" / "by hand.xml"
         path.write_bytes(b"by hand")
-        wait_until(lambda: bench.contents() == [b"by hand"])
+        eventually(lambda: bench.contents() == [b"by hand"])
         assert not path.exists()
 
 
@@ -142,7 +142,7 @@ def test_what_is_no_regular_file_is_left_alone_and_shown(tmp_path: Path, kind: s
     with watching(tmp_path) as bench:
         path = bench.drop / "odd.xml"
         os.mkfifo(path) if kind == "fifo" else path.symlink_to("/etc/hostname")
-        problem = wait_until(lambda: next((p for p in bench.problems() if p["code"] == "cannot-be-taken"), None))
+        problem = eventually(lambda: next((p for p in bench.problems() if p["code"] == "cannot-be-taken"), None))
         assert "odd.xml" in problem["detail"]
         assert "odd.xml" not in problem["text"], "what anybody may read names no file"
         assert os.path.lexists(path)
@@ -150,17 +150,17 @@ def test_what_is_no_regular_file_is_left_alone_and_shown(tmp_path: Path, kind: s
 
 def test_a_folder_that_is_missing_is_shown_and_taken_from_once_it_is_there(tmp_path: Path) -> None:
     with watching(tmp_path, path=str(tmp_path / "later")) as bench:
-        wait_until(lambda: any(problem["code"] == "drop-folder" for problem in bench.problems()))
+        eventually(lambda: any(problem["code"] == "drop-folder" for problem in bench.problems()))
         (tmp_path / "later").mkdir()
         (tmp_path / "later" / "report.xml").write_bytes(b"late")
-        wait_until(lambda: bench.contents() == [b"late"])
-        wait_until(lambda: not bench.problems())
+        eventually(lambda: bench.contents() == [b"late"])
+        eventually(lambda: not bench.problems())
 
 
 def test_an_interrupted_intake_is_finished_under_its_own_id(tmp_path: Path) -> None:
     with watching(tmp_path) as bench:
         (bench.drop / "report.xml").write_bytes(b"<report/>")
-        wait_until(bench.contents)
+        eventually(bench.contents)
     entry = next(iter(bench.spool.entries("pending")))
     parked = bench.drop / ".dropsafe" / entry.id
     parked.write_bytes(b"<report/>")
@@ -177,7 +177,7 @@ def test_an_interrupted_intake_is_finished_under_its_own_id(tmp_path: Path) -> N
 
     (bench.spool.path / "intake" / f"{entry.id}.json").write_text(json.dumps({**record, "seen": seen}))
     with watching(tmp_path) as again:
-        wait_until(lambda: not parked.exists())
+        eventually(lambda: not parked.exists())
         assert [found.id for found in again.spool.entries("pending")] == [entry.id]
 
 
