@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, ClassVar
 
+_IDS_NAMED = 10
+
 
 class ExitCode(IntEnum):
     """What `dropsafe` exits with. The numbers from 64 up are those of BSD's sysexits.h."""
@@ -77,17 +79,23 @@ class AcceptError(SpoolError):
 
 
 class AcceptanceUnknown(DropsafeError):
-    """The payload was moved into place, but the system failed to confirm that it will survive a power cut.
+    """Payloads were moved into place, but the system failed to confirm that they will survive a power cut.
 
-    Submit again with `id=error.id`: the same key is kept, so the entry is not delivered as two.
+    `ids` are all that are in doubt, in the order in which they were submitted (after those in `accepted`); `id` is
+    the first. Submit each again with `entry_id=` its id: the same key is kept, so no entry is delivered as two.
     """
 
     title = "Acceptance unknown"
     exit_code = ExitCode.TEMPORARY
 
-    def __init__(self, entry_id: str, message: str) -> None:
-        super().__init__(message, remedy=f"Submit it again with the id {entry_id}; it will not be delivered as two.")
-        self.id = entry_id
+    def __init__(self, ids: Sequence[str], message: str) -> None:
+        self.ids = tuple(ids)
+        self.id = self.ids[0]
+        named = ", ".join(self.ids[:_IDS_NAMED])
+        more = f" and {len(ids) - _IDS_NAMED} more (dropsafe list shows them)" if len(ids) > _IDS_NAMED else ""
+        super().__init__(
+            message, remedy=f"Submit again, each under its own id: {named}{more}. None will be delivered as two."
+        )
 
 
 class TemporaryError(DropsafeError):

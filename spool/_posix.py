@@ -48,6 +48,11 @@ def replace(source: str, target: str) -> None:
     os.replace(source, target)
 
 
+def unlink(path: str) -> None:
+    """Remove one name."""
+    os.unlink(path)
+
+
 def sync_directory(path: str) -> None:
     """Make the directory's entries durable: an fsync of a file does not cover its name (fsync(2))."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -58,7 +63,10 @@ def sync_directory(path: str) -> None:
 
 
 def open_regular(path: str) -> int:
-    """Open for reading; OSError ELOOP for a link, EINVAL for anything else that is no regular file."""
+    """Open for reading; OSError ELOOP for a link, EINVAL for anything else that is no regular file.
+
+    BlockingIOError if another program has the file open and shares it with nobody, which only Windows knows.
+    """
     descriptor = os.open(path, _OPEN_READ)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class Acceptor:
     def check_room(self, size: int) -> None:
         """Refuse early, before anything is written, what the limits would refuse. Raises QueueFullError."""
         self._refuse_if_large(size)
-        self._admission.check_room(size)
+        self._admission.check_room(1, size)
         self._refuse_if_low(size)
 
     def accept_exempt(self, submission: Submission, event: Event) -> Acceptance:
@@ -107,15 +108,9 @@ class Acceptor:
         An error carries `accepted`: the acceptances that stand all the same.
         """
         accepted: list[Acceptance] = []
-        group: list[Submission] = []
         try:
-            for submission in submissions:
-                group.append(submission)
-                if len(group) == GROUP:
-                    accepted += self._patiently(partial(self._accept_group, group), 0, None)
-                    group = []
-            if group:
-                accepted += self._patiently(partial(self._accept_group, group), 0, None)
+            for group in self._groups(submissions):
+                accepted += self._patiently(partial(self._accept_group, group), group, None)
         except DropsafeError as error:
             error.accepted = [*accepted, *error.accepted]
             raise
@@ -123,10 +118,32 @@ class Acceptor:
 
     def accept_patiently(self, submission: Submission, timeout: float | None) -> Acceptance:
         """Accept, and try again while the queue is full, as `queue_full_action` says."""
-        return self._patiently(partial(self.accept, submission), submission.size_hint, timeout)
+        return self._patiently(partial(self.accept, submission), [submission], timeout)
 
-    def _patiently(self, attempt: Callable[[], Result], size: int, timeout: float | None) -> Result:
+    def _groups(self, submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
+        """Where a full queue is waited for, none is larger than the whole queue: it would wait for ever."""
+        waits = self._limits.when_full is not WhenFull.REJECT
+        most = min(GROUP, self._limits.max_queue_size or GROUP) if waits else GROUP
+        room = (waits and self._limits.max_queue_bytes) or math.inf
+        group: list[Submission] = []
+        size = 0
+        for submission in submissions:
+            if group and size + submission.size_hint > room:
+                yield group
+                group, size = [], 0
+            group.append(submission)
+            size += submission.size_hint
+            if len(group) == most:
+                yield group
+                group, size = [], 0
+        if group:
+            yield group
+
+    def _patiently(
+        self, attempt: Callable[[], Result], submissions: Sequence[Submission], timeout: float | None
+    ) -> Result:
         """No lock is held while waiting."""
+        size = sum(submission.size_hint for submission in submissions)
         if timeout is None:
             timeout = {WhenFull.REJECT: 0.0, WhenFull.BLOCK: self._limits.block_timeout}.get(self._limits.when_full)
         deadline = None if timeout is None else self._clock.monotonic() + timeout
@@ -134,11 +151,15 @@ class Acceptor:
         while True:
             try:
                 if refused:  # the payload is not written again and again while there is no room for it
-                    self.check_room(size)
+                    self._admission.check_room(len(submissions), size)
+                    self._refuse_if_low(size)
                 return attempt()
             except QueueFullError as full:
-                final = "max_entry_bytes" in full.figures or full.accepted
-                if final or (deadline is not None and self._clock.monotonic() + _ROOM_POLL > deadline):
+                if (
+                    full.accepted
+                    or _never_fits(full.figures)
+                    or (deadline is not None and self._clock.monotonic() + _ROOM_POLL > deadline)
+                ):
                     raise
             refused = True
             time.sleep(_ROOM_POLL)
@@ -287,7 +308,7 @@ class Acceptor:
                 durable.fsync_directory("accept.fsync_bucket", bucket)
         except OSError as error:
             raise AcceptanceUnknown(
-                done[0].name.id,
+                [item.name.id for item in done],
                 f"The system failed to confirm that {len(done)} file(s), the first {done[0].name.original!r}, "
                 f"would survive a power cut ({error.strerror}). They are in pending/ now.",
             ) from error
@@ -308,6 +329,14 @@ class Acceptor:
             "Nothing else was disturbed.",
             remedy="Mend what the system complains of, and submit it again.",
         )
+
+
+def _never_fits(figures: dict[str, int]) -> bool:
+    """Whether even an empty queue would refuse it."""
+    too_large = figures.get("bytes", 0) > figures.get("max_queue_bytes", math.inf)
+    return (
+        too_large or "max_entry_bytes" in figures or figures.get("entries", 0) > figures.get("max_queue_size", math.inf)
+    )
 
 
 def same_bytes(one: str, other: str) -> bool:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from dropsafe.errors import DropsafeError, LockTimeout, QueueFullError
-from dropsafe.spool.buckets import BucketMaker, accept_moment, count_in
+from dropsafe.spool.buckets import BucketMaker, accept_moment, count_in, last_serial
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.counter import Count, CounterFile
 from dropsafe.spool.layout import Layout
@@ -81,6 +81,15 @@ class Admission:
             finally:
                 self._lock.release()
 
+    @contextmanager
+    def _counting(self) -> Iterator[Count]:
+        """The counter, to be changed. Without effect if it is missing: the next audit counts."""
+        with self.locked():
+            count = self._file.read(self._boot)
+            yield count or Count(self._boot)
+            if count is not None:
+                self._file.write(count)
+
     def peek(self) -> Count | None:
         """The counter as it stands, without waiting for anybody; None if it is missing or cannot be read."""
         with self._turn:
@@ -97,28 +106,22 @@ class Admission:
         """The same for what is in the spool already (a foreign file in `pending/`): exempt from the limits."""
         return self._take(_Request(entries, size, limited=False))
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, entries: int, size: int) -> None:
         """Refuse early, before a large payload is written, what `take` would refuse. Raises QueueFullError."""
         count = self.peek()
         if count is not None and self._is_audited(count):
-            self._refuse_if_full(count, 1, size)
+            self._refuse_if_full(count, entries, size)
 
     def arriving(self, entries: int, size: int) -> None:
         """Entries are about to go back from `inflight/` to `pending/`: an audit in progress must count them."""
-        with self.locked():
-            count = self._file.read(self._boot)
-            if count is not None:
-                count.arrived += entries
-                count.arrived_bytes += size
-                self._file.write(count)
+        with self._counting() as count:
+            count.arrived += entries
+            count.arrived_bytes += size
 
     def returning(self, entries: int, size: int) -> None:
         """Entries are about to come back from a state that is not counted. Exempt from the limits."""
-        with self.locked():
-            count = self._file.read(self._boot)
-            if count is not None:
-                _add(count, entries, size)
-                self._file.write(count)
+        with self._counting() as count:
+            _add(count, entries, size)
 
     def departing(self) -> Departure:
         """Call before entries leave `pending/` or `inflight/` for good."""
@@ -136,25 +139,18 @@ class Admission:
     def _lower(self, departure: Departure, entries: int, size: int, never_accepted: int) -> None:
         # The entries have moved already: an error would only tell the caller that they have not.
         try:
-            with self.locked():
-                count = self._file.read(self._boot)
-                if count is None:
-                    return
+            with self._counting() as count:
                 count.accepted -= never_accepted
                 if count.epoch == departure.epoch:
                     count.entries = max(0, count.entries - entries)
                     count.bytes = max(0, count.bytes - size)
-                self._file.write(count)
         except (OSError, DropsafeError) as error:
             log.warning("%d places could not be given back (%s): the next audit does it", entries, error)
 
     def expired(self, entries: int) -> None:
         """Entries of `sent/` were removed by retention: for the conservation equation."""
-        with self.locked():
-            count = self._file.read(self._boot)
-            if count is not None:
-                count.expired += entries
-                self._file.write(count)
+        with self._counting() as count:
+            count.expired += entries
 
     def audit_begins(self, totals: tuple[int, int]) -> Count:
         """A copy of the counter from which the listing starts.
@@ -288,7 +284,7 @@ class Admission:
 
     def _bucket(self, count: Count, entries: int) -> str:
         moment = accept_moment(self._clock.now())
-        serial = count.serial if count.bucket_due == moment else 0
+        serial = count.serial if count.bucket_due == moment else last_serial(self._layout.pending, moment)
         path = f"{self._layout.pending}/{bucket_name(moment, serial)}"
         if count.bucket_due == moment and count.placed + entries <= BUCKET_SIZE and self._maker.ensure(path):
             count.placed += entries

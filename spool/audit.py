@@ -21,6 +21,7 @@ from dropsafe.spool.counter import Count
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
 from dropsafe.spool.names import is_id, parse_entry_name
+from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import Producer, remove_scratch
 from dropsafe.spool.states import State
 
@@ -94,7 +95,10 @@ def audit(
 
 def read_audit(layout: Layout) -> AuditFigures | None:
     """The figures of the last audit; None if there was none, or if the file is damaged (the next audit mends it)."""
-    with suppress(FileNotFoundError, ValueError, TypeError), open(_path(layout), encoding="utf-8") as file:
+    with (
+        suppress(FileNotFoundError, ValueError, TypeError),
+        open(_path(layout), encoding="utf-8", opener=regular) as file,
+    ):
         figures = AuditFigures(**json.load(file))
         return figures if set(figures.counts) >= set(ENTRY_STATES) else None
     return None

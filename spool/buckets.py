@@ -80,6 +80,13 @@ def count_in(path: str) -> int:
         return 0
 
 
+def last_serial(folder: str, moment: float) -> int:
+    """The highest serial of that moment in a state's folder, 0 if there is none: those before it are full, or were."""
+    time = bucket_name(moment, 0).removesuffix("000")
+    serials = [name.removeprefix(time) for name in os.listdir(folder) if name.startswith(time)]
+    return max((int(serial) for serial in serials if serial.isdecimal()), default=0)
+
+
 def due_step(due: float) -> float:
     """`due` rounded up to the next 10 s."""
     return math.ceil(due / DEFER_STEP) * DEFER_STEP
@@ -106,7 +113,7 @@ class Placer:
         with self._lock:
             bucket = self._open.get(key)
             if bucket is None:
-                bucket = self._open[key] = self._find(state, moment, 0)
+                bucket = self._open[key] = self._find(state, moment, None)
                 self._forget_old(state)
             elif bucket.placed >= BUCKET_SIZE or bucket.since_count >= _RECOUNT_EVERY:
                 bucket = self._open[key] = self._find(state, moment, bucket.serial)
@@ -122,8 +129,10 @@ class Placer:
     def _path(self, state: State, moment: float, serial: int) -> str:
         return f"{self._layout.state(state)}/{bucket_name(moment, serial)}"
 
-    def _find(self, state: State, moment: float, serial: int) -> _Open:
+    def _find(self, state: State, moment: float, serial: int | None) -> _Open:
         with self._locked():
+            if serial is None:
+                serial = last_serial(self._layout.state(state), moment)
             while True:
                 path = self._path(state, moment, serial)
                 if self._maker.ensure(path):

@@ -17,11 +17,12 @@ from pathlib import Path
 from dropsafe.errors import DropsafeError, EntryNotFound, LockTimeout
 from dropsafe.spool import durable
 from dropsafe.spool.buckets import accept_moment, due_step, is_due, remove_if_empty
-from dropsafe.spool.clock import iso
+from dropsafe.spool.clock import from_iso, iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.listing import is_entry_name
 from dropsafe.spool.locks import Holder
-from dropsafe.spool.names import ID_LENGTH, NotAName, parse_bucket, parse_entry_name
+from dropsafe.spool.names import ID_LENGTH, NotAName, hour_start, parse_bucket, parse_entry_name
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Receipt, ReceiptWriter
 from dropsafe.spool.states import Event, State
@@ -52,6 +53,8 @@ class Hand:
             raise
         self._receipts = ReceiptWriter(core.layout, self.name, core.reserve)
         self._held: dict[str, Entry] = {}
+        self._proven: set[str] = set()
+        """Of those: the ids that have a durable receipt. Whatever happens, they are not sent again."""
         self._listing: deque[str] = deque()
         self._listed = ""
         self._suspects: set[str] = core.strikes.suspects()
@@ -96,10 +99,12 @@ class Hand:
             return
         self._receipts.write([receipt for _, receipt in batch])
         entries = [entry for entry, _ in batch]
+        self._proven.update(entry.id for entry in entries)
         for entry in entries:
             # Before the move: killed after it, nobody would meet the entry again to clear them.
             self._clear_strikes(entry)
-        self._core.mover.move_all(entries, Event.DELIVERED, facts={"worker": self.name})
+        hour = hour_start(from_iso(batch[-1][1].at))
+        self._core.mover.move_all(entries, Event.DELIVERED, due=hour, facts={"worker": self.name})
         for entry in entries:
             self._forget(entry)
 
@@ -113,18 +118,7 @@ class Hand:
 
     def make_due(self, paths: Iterable[Path]) -> None:
         """Bring deferred entries forward: their delay was the destination's fault. Those gone meanwhile are passed over."""
-        waiting: list[Path] = []
-        size = 0
-        for path in paths:
-            with suppress(FileNotFoundError):
-                size += os.lstat(path).st_size
-                waiting.append(path)
-        if waiting:
-            self._core.admission.arriving(len(waiting), size)
-        for path in waiting:
-            # If a file of that name is there already, this one waits for its time: it is the same entry.
-            with suppress(FileNotFoundError, FileExistsError):
-                durable.rename("due.rename", str(path), f"{self._core.layout.pending}/{path.name}")
+        self._core.mover.bring_up(paths)
 
     def reject(self, entry: Entry, reason: Reason) -> None:
         """The server refused it: to `failed/`, with the reason."""
@@ -138,7 +132,7 @@ class Hand:
 
     def give_back(self, entries: Iterable[Entry]) -> None:
         """Back to `pending/`, untouched: a drain, or a destination that is down."""
-        group = [entry for entry in entries if entry.id in self._held]
+        group = [entry for entry in entries if entry.id in self._held and entry.id not in self._proven]
         if group:
             self._core.mover.move_all(group, Event.RETURNED)
             for entry in group:
@@ -162,6 +156,7 @@ class Hand:
 
     def _forget(self, entry: Entry) -> None:
         self._held.pop(entry.id, None)
+        self._proven.discard(entry.id)
         self._clear_strikes(entry)
 
     def _clear_strikes(self, entry: Entry) -> None:
@@ -171,33 +166,17 @@ class Hand:
 
     def _take(self, source: str) -> Entry | None:
         """Claim one file; None if it is not to be had: another worker has it, or it is no regular file."""
-        name = os.path.basename(source)
-        target = f"{self._folder}/{name}"
         try:
             found = os.lstat(source)
-            if not stat.S_ISREG(found.st_mode):
-                self._pass_over(source)
-                return None
-            durable.rename("claim.rename", source, target)
-        except FileNotFoundError:
+            if stat.S_ISREG(found.st_mode):
+                name = parse_entry_name(os.path.basename(source))
+                return self._core.mover.claim(Entry(name, State.PENDING, Path(source), found.st_size), self._folder)
+        except (FileNotFoundError, EntryNotFound):
             return None
-        except FileExistsError:
-            self._clash(Entry(parse_entry_name(name), State.PENDING, Path(source), found.st_size), target)
-            return None
-        except OSError as error:
-            log.warning("%s cannot be claimed (%s); it stays where it is, and the others go on", source, error)
-            self._pass_over(source)
-            return None
-        return Entry(parse_entry_name(name), State.INFLIGHT, Path(target), found.st_size)
-
-    def _clash(self, waiting: Entry, target: str) -> None:
-        try:
-            self._core.mover.clash(waiting, target)
-        except EntryNotFound:
-            return
         except (OSError, DropsafeError) as error:
-            log.warning("%s is in hand already, under that name (%s); this one waits", waiting.path, error)
-            self._pass_over(str(waiting.path))
+            log.warning("%s cannot be claimed (%s); it stays where it is, and the others go on", source, error)
+        self._pass_over(source)
+        return None
 
     def _look_earlier(self) -> None:
         """Once a batch: a bucket before the one that is being used up may have come (a retry, a file moved by hand)."""
@@ -226,12 +205,12 @@ class Hand:
         pending = self._core.layout.pending
         now = self._core.clock.now()
         names = sorted(os.listdir(pending))
-        if any(map(is_entry, names)):
+        if any(map(is_entry_name, names)):
             yield pending
         for name in names:
             path = f"{pending}/{name}"
             # A link may lead out of the spool.
-            served = self._wait_of(name, now) == 0 and not is_entry(name) and not os.path.islink(path)
+            served = self._wait_of(name, now) == 0 and not is_entry_name(name) and not os.path.islink(path)
             if served and not self._is_passed_over(path):
                 yield path
 
@@ -240,13 +219,13 @@ class Hand:
         try:
             due, _ = parse_bucket(name)
         except NotAName:
-            return 0.0 if os.path.isdir(f"{self._core.layout.pending}/{name}") or is_entry(name) else None
+            return 0.0 if os.path.isdir(f"{self._core.layout.pending}/{name}") or is_entry_name(name) else None
         return 0.0 if is_due(due, now, self._core.limits.longest_backoff) else max(0.0, due - now)
 
     def _entries(self, folder: str) -> list[str]:
         """The entries of one folder, sorted. An empty bucket whose time has passed is removed."""
         try:
-            names = sorted(filter(is_entry, os.listdir(folder)))
+            names = sorted(filter(is_entry_name, os.listdir(folder)))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -279,15 +258,6 @@ class Hand:
             return False  # a person's folder, or pending/ itself
         now = self._core.clock.now()
         return due <= now and due != accept_moment(now)
-
-
-def is_entry(name: str) -> bool:
-    """Whether a file name is an entry's."""
-    try:
-        parse_entry_name(name)
-    except NotAName:
-        return False
-    return True
 
 
 def damage(why: str) -> Reason:

@@ -58,7 +58,7 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     reserve = Reserve(layout)
     mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
     acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
-    strikes = Strikes(layout, producer)
+    strikes = Strikes(layout, producer, reserve)
     return Core(
         layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, mover, acceptor
     )  # fmt: skip

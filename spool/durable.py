@@ -135,7 +135,7 @@ def replace(operation: str, source: str, target: str) -> None:
 def unlink(operation: str, path: str) -> None:
     """Remove one name."""
     _tell(operation, "before", path)
-    os.unlink(path)
+    system.unlink(path)
     _tell(operation, "after", path)
 
 

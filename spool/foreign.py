@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+from dropsafe.errors import DropsafeError
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, look
 from dropsafe.spool.intake import Intake, Taken
-from dropsafe.spool.listing import PARKING, Stranger, is_entry_name
+from dropsafe.spool.listing import PARKING, Stranger, find_all, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.reasons import read_reason
+from dropsafe.spool.receipts import find_receipt
 
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""
@@ -64,10 +67,13 @@ class ForeignFiles:
             return
         # A change within the same tick of the file system's clock would not be told from the one before.
         clean = not is_root and self._core.clock.now() - changed / 1e9 > _TICK
+        is_deep = not is_root and os.path.dirname(folder) != self._core.layout.pending
         for name in names:
-            if name == PARKING or is_entry_name(name):
-                continue
             path = f"{folder}/{name}"
+            if name == PARKING or is_entry_name(name):
+                if is_deep and name != PARKING:
+                    yield from self._bring_up(path)
+                continue
             if os.path.isdir(path) and not os.path.islink(path):
                 yield from self._scan(path)
                 clean = False
@@ -79,13 +85,27 @@ class ForeignFiles:
                 self._clean.clear()
             self._clean[folder] = changed
 
+    def _bring_up(self, path: str) -> Iterator[Stranger]:
+        """Nobody else looks for entries deeper than one level: a person has copied a whole `pending/` into this one."""
+        for item in look(path):
+            if isinstance(item, Stranger):
+                yield item
+                continue
+            try:
+                self._core.mover.bring_up([Path(path)])
+            except (OSError, DropsafeError) as error:
+                yield Stranger(path, f"cannot be moved up to pending/ ({error})")
+
     def _absorbs(self, path: str, name: str) -> bool:
         """Whether it is the reason file of an entry that this spool knows: then it becomes history."""
         if not name.endswith(REASON_SUFFIX):
             return False
-        reason = read_reason(path)
-        known = reason is not None and any(True for _ in self._core.journal.read({reason.id}))
-        if reason is None or not known:
+        reason, entry_path = read_reason(path), path.removesuffix(REASON_SUFFIX)
+        if reason is None or not (os.path.lexists(entry_path) or self._is_known(reason.id)):
             return False
-        self._core.mover.absorb_reason(path.removesuffix(REASON_SUFFIX))
+        self._core.mover.absorb_reason(entry_path)
         return True
+
+    def _is_known(self, entry_id: str) -> bool:
+        layout = self._core.layout
+        return entry_id in find_all(layout, {entry_id}) or find_receipt(layout, entry_id) is not None

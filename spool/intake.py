@@ -29,7 +29,7 @@ from dropsafe.spool.facts import Writers
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id
-from dropsafe.spool.platform import system
+from dropsafe.spool.platform import regular, system
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import Event
 
@@ -83,6 +83,8 @@ class Intake:
             writers = _look_at(candidate)
         except FileNotFoundError:
             return Attempt(Taken.GONE)
+        except BlockingIOError:
+            writers = Writers.SOME
         except OSError as error:
             return Attempt(Taken.REFUSED, why=_denied(candidate.path, error))
         if writers is Writers.SOME:
@@ -106,9 +108,7 @@ class Intake:
         except OSError as error:
             return Attempt(Taken.FULL, why=f"the intake record could not be written ({error.strerror})")
         try:
-            with suppress(FileExistsError):
-                durable.mkdir("intake.mkdir", folder.parking, PARKING_MODE)
-            durable.rename("intake.rename", record.source, record.parked)
+            _park(record)
         except OSError as error:
             self._drop(record)
             if isinstance(error, FileNotFoundError):
@@ -122,7 +122,8 @@ class Intake:
             descriptor = system.open_regular(record.parked)
         except FileNotFoundError:
             self._standing.pop(record.id, None)
-            self._drop(record)
+            if _is_over(record):
+                self._drop(record)
             return Attempt(Taken.GONE)
         except OSError as error:
             return Attempt(Taken.REFUSED, why=_denied(record.parked, error))
@@ -174,7 +175,7 @@ class Intake:
         `tick` is called after each record: a large file takes a while to compare.
         """
         records = list(self._records())
-        parked = [record for record in records if os.path.lexists(record.parked)]
+        parked = [record for record in records if _is_parked(record)]
         known = find_all(self._core.layout, {record.id for record in parked})
         settled = 0
         for record in records:
@@ -193,9 +194,10 @@ class Intake:
     def _settle(self, record: Record, digest16: str) -> bool:
         if not digest16:
             return False  # never accepted: the watcher takes it from there, under the same id
+        seen = Fingerprint.of(os.lstat(record.parked))  # before it is read: what is written since must not be lost
         if _has_digest(record.parked, digest16):
-            self._standing[record.id] = Fingerprint.of(os.lstat(record.parked))
-            self._finish(record)
+            self._standing[record.id] = seen
+            self.take_parked(record, seen)
         else:
             self._take_again(record)
         return True
@@ -279,7 +281,7 @@ class Intake:
     def _read(self, entry_id: str) -> Record | None:
         """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
         try:
-            with open(self._path(entry_id), encoding="ascii") as file:
+            with open(self._path(entry_id), encoding="ascii", opener=regular) as file:
                 content = json.load(file)
             return Record(**{**content, "seen": Fingerprint(**content["seen"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -292,6 +294,26 @@ class Intake:
             return
         except OSError as error:
             log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
+
+
+def _park(record: Record) -> None:
+    with suppress(FileExistsError):
+        durable.mkdir("intake.mkdir", os.path.dirname(record.parked), PARKING_MODE)
+    durable.rename("intake.rename", record.source, record.parked)
+
+
+def _is_parked(record: Record) -> bool:
+    """Whether its file is parked; also one that a power cut has put back where it came from, which keeps its id."""
+    if os.path.lexists(record.parked):
+        return True
+    try:
+        there = Fingerprint.of(os.lstat(record.source))
+        if replace(there, device=record.seen.device) != record.seen:  # the number of a device may change with the boot
+            return False
+        _park(record)
+    except OSError:
+        return False
+    return True
 
 
 def _is_over(record: Record) -> bool:

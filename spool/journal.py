@@ -17,6 +17,7 @@ from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import ID_LENGTH, day_name
+from dropsafe.spool.platform import regular
 from dropsafe.spool.states import Event
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class Journal:
         for name in sorted(os.listdir(self._layout.journal)):
             if not name.endswith(".jsonl") or name[:8] < first:
                 continue
-            with open(f"{self._layout.journal}/{name}", encoding="utf-8", errors="replace") as file:
+            with open(f"{self._layout.journal}/{name}", encoding="utf-8", errors="replace", opener=regular) as file:
                 for line in file:
                     start = line.find(_ID_KEY) + len(_ID_KEY)
                     if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:

@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 
 from dropsafe.errors import NoPermission, SpoolError
-from dropsafe.spool.platform import system
+from dropsafe.spool.platform import regular, system
 from dropsafe.spool.states import State
 
 FORMAT = 1
@@ -21,6 +21,8 @@ DEFAULT_GROUP = "dropsafe"
 STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIRED)
 FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
 LOCK_FOLDERS = ("strikes", "ballast")
+OF_THE_SYSTEM = "lost+found"
+"""What a file system keeps at its root, which may be the spool's too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def open_layout(path: str) -> Layout:
     root = os.path.abspath(path)
     mark = os.path.join(root, MARK)
     try:
-        with open(mark, encoding="utf-8") as file:
+        with open(mark, encoding="utf-8", opener=regular) as file:
             content = json.load(file)
         shared = bool(os.stat(root).st_mode & stat.S_ISGID)
     except FileNotFoundError:

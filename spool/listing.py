@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, Layout
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, Layout
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, parse_bucket, parse_entry_name
 from dropsafe.spool.states import WITH_REASON, State
@@ -29,6 +30,7 @@ ENTRY_STATES = (
     State.DISCARDED,
 )
 
+_LOOKS = 3
 
 _NAMES_IN = {
     "tmp": HOLDER_NAME,
@@ -80,20 +82,29 @@ def files_of(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
 
 
 def _scan(folder: str) -> list[tuple[str, str, bool]]:
-    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells."""
+    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells.
+
+    OSError if the system is short of something: taken for empty, a full folder would make the queue seem to have room.
+    """
     try:
         with os.scandir(folder) as listing:
             return sorted((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
-    except OSError:
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
         return []
 
 
 def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
-    """Where those ids are now, in one pass over the spool; those not found are missing from the answer."""
+    """Where those ids are now; those not found are missing from the answer.
+
+    They are looked for again: what goes back from `inflight/` to `pending/` during a pass is in neither when it comes.
+    """
     found: dict[str, Entry] = {}
-    if ids:
-        for state in ENTRY_STATES:
-            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in ids)
+    for _ in range(_LOOKS):
+        missing = set(ids) - found.keys()
+        for state in ENTRY_STATES if missing else ():
+            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in missing)
             for entry in _entries(named, state):
                 found.setdefault(entry.id, entry)
     return found
@@ -127,7 +138,7 @@ def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) 
 
 def strangers(layout: Layout) -> Iterator[Stranger]:
     """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted."""
-    known = {MARK, *FOLDERS}
+    known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, _ in _scan(layout.root):
         if name not in known:
             yield Stranger(path, "nothing of that name belongs in a spool")

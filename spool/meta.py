@@ -12,6 +12,7 @@ from dropsafe.spool import durable
 from dropsafe.spool.entry import Meta, content_type_of
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import EntryName
+from dropsafe.spool.platform import regular
 
 
 class MetaFolder:
@@ -28,7 +29,7 @@ class MetaFolder:
         """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged."""
         path = self.path(name.id)
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8", opener=regular) as file:
                 content = json.load(file)
             return Meta(
                 content.get("content_type") or content_type_of(name.original),
@@ -65,7 +66,7 @@ class MetaFolder:
     def copy(self, old_id: str, new_id: str, scratch_folder: str) -> None:
         """Give an entry's new id its own copy, if the old one had a file."""
         try:
-            with open(self.path(old_id), "rb") as file:
+            with open(self.path(old_id), "rb", opener=regular) as file:
                 data = file.read()
         except FileNotFoundError:
             return

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,8 +75,8 @@ class Mover:
         due: float | None = None,
         facts: Mapping[str, object] = NO_FACTS,
     ) -> Entry:
-        """Make one transition. `reason` for states that have one; `due` (seconds since the epoch) for a deferral;
-        `facts` for the journal.
+        """Make one transition. `reason` for states that have one; `facts` for the journal; `due` (seconds since the
+        epoch): the time in the name of the bucket, for a deferral that at which it is due, for a delivery its hour.
 
         Raises WrongState, EntryNotFound if it is no longer where it was, OSError.
         """
@@ -109,6 +110,8 @@ class Mover:
                 except _Taken as taken:
                     settled += self._move_clashed(entry, taken.path, event, reason, due, facts)
                 except FileNotFoundError:
+                    if os.path.lexists(entry.path):
+                        raise  # it is there: somebody has removed the folder that it should go to
                     log.warning("entry %s was moved by somebody else before it could be %s", entry.id, event.value)
         finally:
             self._count_departures(entries[0].state, row.target, moved, departure)
@@ -121,6 +124,36 @@ class Mover:
         told = dict(facts) if reason is None else {"why": reason.summary, **facts}
         self._journal.write(event, (entry.id for entry in moved), **told)
         return moved + settled
+
+    def claim(self, waiting: Entry, folder: str) -> Entry | None:
+        """Into a worker's folder. None if another was faster, or if it was one of two copies, which is settled then.
+
+        Not synced: a lost claim is found again. Raises EntryNotFound, OSError.
+        """
+        path = f"{folder}/{waiting.name}"
+        try:
+            durable.rename("claim.rename", str(waiting.path), path)
+        except FileNotFoundError:
+            return None
+        except FileExistsError:
+            self.clash(waiting, path)
+            return None
+        return replace(waiting, state=transition(State.PENDING, Event.CLAIM).target, path=Path(path))
+
+    def bring_up(self, paths: Iterable[Path]) -> None:
+        """From wherever they lie in `pending/` to `pending/` itself: due at once. Those gone meanwhile are passed over."""
+        waiting: list[Path] = []
+        size = 0
+        for path in paths:
+            with suppress(FileNotFoundError):
+                size += os.lstat(path).st_size
+                waiting.append(path)
+        if waiting:
+            self._admission.arriving(len(waiting), size)
+        for path in waiting:
+            # If a file of that name is there already, this one waits for its time: it is the same entry.
+            with suppress(FileNotFoundError, FileExistsError):
+                durable.rename("due.rename", str(path), f"{self._layout.pending}/{path.name}")
 
     def readmit(self, entry: Entry) -> Entry:
         """A person vouches for the bytes as they are: the entry gets a new id and digest, and goes to `pending/`."""
@@ -183,14 +216,15 @@ class Mover:
                 self._reserve.lend(partial(durable.rename, operation, str(entry.path), path))
             except FileExistsError:
                 raise _Taken(path) from None
-            except FileNotFoundError:
-                if os.path.isdir(bucket):
-                    if reason is not None and not os.path.lexists(path):
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and not os.path.isdir(bucket):
+                    # The bucket was empty, and was removed before we came.
+                    self._placer.lost(target, moment)
+                    continue
+                if reason is not None and not os.path.lexists(path):
+                    with suppress(OSError):
                         remove_reason(path)
-                    raise
-                # The bucket was empty, and was removed before we came.
-                self._placer.lost(target, moment)
-                continue
+                raise
             return Entry(entry.name, target, Path(path), entry.size)
 
     def _moment(self, entry: Entry, target: State, due: float | None) -> float:
@@ -237,7 +271,7 @@ class Mover:
         """Both folders of each move: after a power cut the entry must not be found in neither, nor again in the old one."""
         folders = {str(entry.path.parent) for entry in moved} | {str(entry.path.parent) for entry in entries}
         for folder in sorted(folders):
-            if os.path.isdir(folder):  # the old bucket may be gone: it was empty
+            with suppress(FileNotFoundError):  # the old bucket may be gone: it was empty
                 durable.fsync_directory("move.fsync_folder", folder)
 
     def absorb_reason(self, old_path: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +15,14 @@ from dropsafe.spool import durable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import day_name, hour_name
+from dropsafe.spool.platform import regular
 from dropsafe.spool.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 TAIL_BYTES = 16_384
+_ID_IN_LINE = re.compile(r'"([^"]{29})"')
 
 
 class Grade(StrEnum):
@@ -127,7 +130,7 @@ def receipt_files(layout: Layout, *, worker: str = "", hour: str = "") -> Iterat
 
 def read_receipts(path: str) -> Iterator[Receipt]:
     """The receipts in a file; a torn or foreign line is passed over."""
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
         yield from _parse(file)
 
 
@@ -151,18 +154,22 @@ def _receipt_in(line: str) -> Receipt | None:
 
 def find_receipt(layout: Layout, entry_id: str) -> Receipt | None:
     """The receipt of an entry, or None if it was never delivered."""
-    wanted = f'"{entry_id}"'
+    return find_receipts(layout, {entry_id}).get(entry_id)
+
+
+def find_receipts(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:
+    """The receipts of those entries, in one pass; those that were never delivered are missing from the answer."""
+    found: dict[str, Receipt] = {}
+    # A receipt can be older than the acceptance only by a clock that was set back; a day covers that.
+    first = min(map(_day_before, ids), default="9")
     for path in receipt_files(layout):
-        # A receipt can be older than the acceptance only by a clock that was set back; a day covers that.
-        if os.path.basename(path)[:8] < _day_before(entry_id):
+        if os.path.basename(path)[:8] < first or len(found) == len(ids):
             continue
-        with open(path, encoding="utf-8", errors="replace") as file:
-            if not any(wanted in line for line in file):
-                continue
-        for receipt in read_receipts(path):
-            if receipt.id == entry_id:
-                return receipt
-    return None
+        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
+            for receipt in _parse(line for line in file if not ids.isdisjoint(_ID_IN_LINE.findall(line))):
+                if receipt.id in ids:
+                    found.setdefault(receipt.id, receipt)
+    return found
 
 
 def newest_receipt(layout: Layout) -> Receipt | None:
@@ -182,7 +189,7 @@ def newest_receipt(layout: Layout) -> Receipt | None:
 
 def _tail(path: str) -> list[str]:
     """The last lines of a file, without reading all of it."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
         file.seek(start)
         lines = file.read().decode("utf-8", "replace").splitlines(keepends=True)
@@ -191,7 +198,7 @@ def _tail(path: str) -> list[str]:
 
 def cut_torn_line(path: str) -> bool:
     """Cut what follows the last line end: a write that a crash interrupted. Only for a file nobody writes to."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         data = file.read()
     whole = data.rfind(b"\n") + 1
     if whole == len(data):

@@ -9,19 +9,22 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from dropsafe.errors import DropsafeError, EntryNotFound
 from dropsafe.spool import durable
 from dropsafe.spool.claims import damage
+from dropsafe.spool.clock import from_iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS
 from dropsafe.spool.listing import entries_in, entries_of
 from dropsafe.spool.locks import HOLDER_NAME, LOCK_SUFFIX, Lock, lock_path, take_orphan
 from dropsafe.spool.moves import digest_of, is_intact
+from dropsafe.spool.names import hour_start
+from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import discard_folder
 from dropsafe.spool.receipts import Receipt, ReceiptWriter, cut_torn_line, read_receipts, receipt_files
 from dropsafe.spool.states import Event, State
@@ -84,9 +87,11 @@ def recover_orphans(core: Core, missing: dict[str, float], done: Recovered | Non
     for name in sorted(names - SHARED_LOCKS):
         lock = take_orphan(layout, name) or _take_unheld(core, name, missing)
         if lock is not None:
-            _settle_safely(core, name, lock, done)
+            with closing(lock), _passing_over(f"what {name} left behind"):
+                _settle(core, name, lock, done)
     for group in _groups(list(entries_in(layout.inflight, State.INFLIGHT))):  # in nobody's folder: put there by hand
-        done.returned += len(core.mover.move_all(group, Event.RETURNED, facts={"by": "recovery"}))
+        with _passing_over("what was put into inflight/ by hand"):
+            done.returned += len(core.mover.move_all(group, Event.RETURNED, facts={"by": "recovery"}))
     return done
 
 
@@ -100,10 +105,13 @@ def return_claims(core: Core, worker: str, *, died: bool) -> Recovered:
         if not lock.try_acquire():
             lock.close()
             return done
-    if died:
-        _cut_receipts(core, done, worker)
-        _mark_suspects(core, worker, done)
-    _settle(core, worker, lock, done)
+    try:
+        if died:
+            _cut_receipts(core, done, worker)
+            _mark_suspects(core, worker, done)
+        _settle(core, worker, lock, done)
+    finally:
+        lock.close()  # held on, it would say that the worker lives
     return done
 
 
@@ -123,13 +131,13 @@ def _take_unheld(core: Core, name: str, missing: dict[str, float]) -> Lock | Non
     return None
 
 
-def _settle_safely(core: Core, name: str, lock: Lock, done: Recovered) -> None:
-    """What one dead holder left must not keep the others' from being settled, nor the service from starting."""
+@contextmanager
+def _passing_over(what: str) -> Iterator[None]:
+    """One thing that cannot be put right must not keep the others from it, nor the service from starting."""
     try:
-        _settle(core, name, lock, done)
+        yield
     except (OSError, DropsafeError):
-        log.exception("what %s left behind could not be put right; it stays, and is tried again", name)
-        lock.close()
+        log.exception("%s could not be put right; it stays, and is tried again", what)
 
 
 def _settle(core: Core, name: str, lock: Lock, done: Recovered) -> None:
@@ -141,7 +149,8 @@ def _settle(core: Core, name: str, lock: Lock, done: Recovered) -> None:
     for entry_id in core.strikes.suspects() & finished.keys():
         core.strikes.clear(entry_id)
     for group in _groups([entry for entry in held if entry.id in finished]):
-        done.finished += len(core.mover.move_all(group, Event.DELIVERED, facts={"by": "recovery"}))
+        hour = hour_start(max(from_iso(finished[entry.id].at) for entry in group))
+        done.finished += len(core.mover.move_all(group, Event.DELIVERED, due=hour, facts={"by": "recovery"}))
     for group in _groups([entry for entry in held if entry.id not in finished]):
         done.returned += len(core.mover.move_all(group, Event.RETURNED, facts={"by": "recovery"}))
     try:
@@ -151,7 +160,6 @@ def _settle(core: Core, name: str, lock: Lock, done: Recovered) -> None:
             durable.rmdir("recover.rmdir", f"{core.layout.inflight}/{name}")
     except OSError as error:
         log.warning("%s left something that is no entry; it was left alone (%s)", name, error)
-        lock.close()
         return
     lock.remove()
 
@@ -214,14 +222,15 @@ def _mark_suspects(core: Core, worker: str, done: Recovered) -> None:
 
 def _cut_receipts(core: Core, done: Recovered, worker: str = "") -> None:
     for path in receipt_files(core.layout, worker=worker):
-        owner = os.path.basename(path).split(".")[1]
-        if not _ends_torn(path):
-            continue
-        lock = None if worker else take_orphan(core.layout, owner)
-        if worker or lock is not None or _is_history(core, owner):
-            done.cut += cut_torn_line(path)
-        if lock is not None:
-            lock.close()
+        with _passing_over(path):
+            done.cut += _ends_torn(path) and _cut(core, path, worker)
+
+
+def _cut(core: Core, path: str, worker: str) -> bool:
+    owner = os.path.basename(path).split(".")[1]
+    lock = None if worker else take_orphan(core.layout, owner)
+    with closing(lock) if lock is not None else nullcontext():
+        return (bool(worker) or lock is not None or _is_history(core, owner)) and cut_torn_line(path)
 
 
 def _is_history(core: Core, owner: str) -> bool:
@@ -242,7 +251,7 @@ def _make_missing_folders(core: Core) -> None:
 
 
 def _ends_torn(path: str) -> bool:
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=regular) as file:
         size = file.seek(0, os.SEEK_END)
         if size == 0:
             return False
@@ -264,7 +273,7 @@ def _check_sample(core: Core, done: Recovered) -> None:
             log.error("entry %s could not be read (%s); it stays where it is", entry.id, error)
             continue
         if not intact:
-            with suppress(EntryNotFound):  # somebody has just claimed it, and will see for himself
+            with _passing_over(f"the damaged entry {entry.id}"), suppress(EntryNotFound):  # claimed just then
                 core.mover.move(entry, Event.DAMAGED, reason=damage("found by the check at start-up."))
                 done.damaged += 1
 

@@ -65,11 +65,12 @@ class Reserve:
     def _make(self, path: str) -> None:
         descriptor = durable.create("ballast.create", path, self._mode)
         try:
-            # Random bytes: a file system that compresses or finds holes must really set the room aside.
-            durable.write("ballast.write", descriptor, secrets.token_bytes(BALLAST_BYTES), path)
-            durable.fsync("ballast.fsync", descriptor, path)
+            try:
+                # Random bytes: a file system that compresses or finds holes must really set the room aside.
+                durable.write("ballast.write", descriptor, secrets.token_bytes(BALLAST_BYTES), path)
+                durable.fsync("ballast.fsync", descriptor, path)
+            finally:
+                os.close(descriptor)
         except OSError:
-            durable.unlink("ballast.undo", path)
+            durable.unlink("ballast.undo", path)  # closed by now: Windows removes no file that is open
             raise
-        finally:
-            os.close(descriptor)

@@ -17,8 +17,8 @@ from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.listing import entries_in
 from dropsafe.spool.names import hour_name
-from dropsafe.spool.platform import system
-from dropsafe.spool.receipts import Receipt, find_receipt, read_receipts, receipt_files
+from dropsafe.spool.platform import regular, system
+from dropsafe.spool.receipts import Receipt, find_receipts, read_receipts, receipt_files
 from dropsafe.spool.states import Event, State, transition
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ def load_guard(core: Core, retention_days: float) -> ExpiryGuard:
     """The guard as the last run left it."""
     saved: dict[str, float] = {}
     damaged = (FileNotFoundError, ValueError, TypeError, AttributeError)
-    with suppress(*damaged), open(_guard_path(core), encoding="ascii") as file:
+    with suppress(*damaged), open(_guard_path(core), encoding="ascii", opener=regular) as file:
         saved = {name: float(value) for name, value in json.load(file).items()}
     return ExpiryGuard(retention_days, saved)
 
@@ -161,8 +161,10 @@ def _with_receipts(core: Core, bucket: str) -> Iterator[tuple[Entry, Receipt | N
     """The entries of one bucket, each with its receipt: of the bucket's hour as a rule, else it is searched for."""
     hour = os.path.basename(bucket)[:11]
     known = {receipt.id: receipt for path in receipt_files(core.layout, hour=hour) for receipt in read_receipts(path)}
-    for entry in entries_in(bucket, State.SENT):
-        yield entry, known.get(entry.id) or find_receipt(core.layout, entry.id)
+    entries = list(entries_in(bucket, State.SENT))
+    known |= find_receipts(core.layout, {entry.id for entry in entries} - known.keys())
+    for entry in entries:
+        yield entry, known.get(entry.id)
 
 
 def _sent_bytes(core: Core) -> int:

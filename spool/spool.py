@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from dropsafe.errors import EntryNotFound, NoPermission, SpoolError, TemporaryError, UsageError
-from dropsafe.spool import durable, listing
+from dropsafe.errors import EntryNotFound, TemporaryError, UsageError
+from dropsafe.spool import listing
 from dropsafe.spool.accept import Submission
 from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.claims import Hand
-from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, from_iso, iso
+from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, from_iso
 from dropsafe.spool.core import Core, build
+from dropsafe.spool.create import check_file_system, make
 from dropsafe.spool.entry import Acceptance, Entry, Meta
-from dropsafe.spool.facts import Suitability, suitability
 from dropsafe.spool.layout import (
-    DEFAULT_GROUP,
-    FOLDERS,
-    FORMAT,
-    LOCK_FOLDERS,
-    MARK,
-    modes_of,
     no_permission,
     open_layout,
 )
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.names import is_id
-from dropsafe.spool.platform import system
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
 from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
@@ -41,7 +32,6 @@ from dropsafe.spool.states import Event, State
 
 _AT_ONCE, _WITHIN_REASON = 200, 10_000
 """Entries that `stats` counts anew at each call, or once a second: tens of milliseconds."""
-_HELD = (State.FAILED, State.QUARANTINE, State.HOLD, State.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +83,7 @@ class Spool:
         empty string makes it private. Raises SpoolError, NoPermission.
         """
         root = os.path.abspath(os.fspath(path))
-        if not os.path.exists(os.path.join(root, MARK)):
-            try:
-                _make(root, _chosen_group(group), clock)
-            except PermissionError as error:
-                raise NoPermission(
-                    f"The spool {root} could not be made: {error.strerror} ({error.filename}).",
-                    remedy="Choose a folder that you may write to, or ask an administrator to make this one for you.",
-                ) from error
+        make(root, group, clock)
         return cls(root, limits, clock)
 
     @property
@@ -273,92 +256,6 @@ class Spool:
         total = sum(figures.counts.values())
         age = abs(self._clock.now() - from_iso(figures.at))
         return total < _AT_ONCE or (total < _WITHIN_REASON and age > 1.0)
-
-
-def check_file_system(root: str) -> str:
-    """Refuse file systems that cannot keep the promise (DESIGN 3.6); words of caution for doubtful ones, else nothing.
-
-    Raises SpoolError.
-    """
-    kind = system.file_system(root)
-    match suitability(kind):
-        case Suitability.REFUSED:
-            raise SpoolError(
-                f"The spool at {root} would be on a {kind} file system, which cannot promise that a renamed file "
-                "survives a power cut. Nothing was changed.",
-                remedy="Put the spool on a local disk (ext4, xfs, btrfs, NTFS). Drop folders may stay on the share.",
-            )
-        case Suitability.DOUBTFUL:
-            return f"The spool at {root} is on {kind}: entries may not survive a power cut there."
-        case Suitability.GOOD:
-            return ""
-
-
-def _chosen_group(group: str | None) -> str:
-    if group is None:
-        return DEFAULT_GROUP if system.is_our_group(DEFAULT_GROUP) else ""
-    if group and not system.is_our_group(group):
-        raise NoPermission(
-            f"The spool cannot be shared with group {group}: there is no such group, or you are not in it.",
-            remedy=f"Ask an administrator for: groupadd --system {group}; usermod -aG {group} USER",
-        )
-    return group
-
-
-def _make(root: str, group: str, clock: Clock) -> None:
-    """Every folder and its parent are synced: otherwise the first reports could vanish with `pending/` itself."""
-    if os.path.isdir(root) and not _is_unfinished(root):
-        if os.path.exists(os.path.join(root, MARK)):
-            return  # another program was faster
-        raise SpoolError(
-            f"{root} holds files and is not a spool. Nothing was changed.",
-            remedy="Choose a new or empty folder for the spool.",
-        )
-    check_file_system(root)
-    folder_mode, file_mode = modes_of(bool(group))
-    made: list[str] = []
-    for parent in reversed([Path(root), *Path(root).parents]):
-        if not parent.exists():
-            with suppress(FileExistsError):
-                durable.mkdir("create.mkdir", str(parent), folder_mode if str(parent) == root else 0o755)
-            made.append(str(parent))
-    if group:
-        durable.give_to_group("create.group", root, group)
-    durable.set_folder_mode("create.mode", root, folder_mode)
-    for name in (*FOLDERS, *(f"locks/{name}" for name in LOCK_FOLDERS)):
-        with suppress(FileExistsError):
-            durable.mkdir("create.mkdir", os.path.join(root, name), folder_mode)
-        made.append(os.path.join(root, name))
-    for folder in {os.path.dirname(path) for path in made} | set(made) | {root, os.path.dirname(root)}:
-        durable.fsync_directory("create.fsync", folder)
-    mark = {"format": FORMAT, "spool_id": secrets.token_hex(16), "created": iso(clock.now())}
-    _write_mark(root, json.dumps(mark, indent=1).encode() + b"\n", file_mode)
-
-
-def _is_unfinished(root: str) -> bool:
-    """Whether a folder is empty but for what an interrupted `create` leaves. Anything else may hold entries."""
-    for folder, folders, files in os.walk(root):
-        if folder == root and not set(folders) <= set(FOLDERS):
-            return False
-        if any(folder != os.path.join(root, "tmp") or not name.startswith(MARK) for name in files):
-            return False
-    return True
-
-
-def _write_mark(root: str, data: bytes, mode: int) -> None:
-    """Last: a folder with the mark is whole. Of several programs that make one spool, the first one's mark stays."""
-    scratch = os.path.join(root, "tmp", f"{MARK}.{secrets.token_hex(4)}")
-    descriptor = durable.create("create.mark.create", scratch, mode)
-    try:
-        durable.write("create.mark.write", descriptor, data, scratch)
-        durable.fsync("create.mark.fsync", descriptor, scratch)
-    finally:
-        os.close(descriptor)
-    try:
-        durable.rename("create.mark.rename", scratch, os.path.join(root, MARK))
-    except FileExistsError:
-        durable.unlink("create.mark.undo", scratch)
-    durable.fsync_directory("create.mark.fsync_folder", root)
 
 
 def _submission(

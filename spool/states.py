@@ -87,9 +87,6 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
 WITH_REASON = frozenset({State.FAILED, State.QUARANTINE, State.DISCARDED})
 """The states in which a file `NAME.reason.json` may lie beside an entry."""
 
-HELD_STATES = (_F, _Q, _H, _D)
-"""The states that only a person ends."""
-
 COUNTED_STATES = (_P, _I)
 """The states that `max_queue_size` limits."""
 

@@ -13,8 +13,10 @@ from contextlib import suppress
 from dropsafe.spool import durable
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import is_id
+from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reasons import Reason
+from dropsafe.spool.reserve import Reserve
 
 STRIKES_OUT = 3
 
@@ -22,10 +24,11 @@ STRIKES_OUT = 3
 class Strikes:
     """Reads and writes the files; keeps nothing in memory."""
 
-    def __init__(self, layout: Layout, producer: Producer) -> None:
+    def __init__(self, layout: Layout, producer: Producer, reserve: Reserve) -> None:
         self._folder = layout.strikes
         self._mode = layout.file_mode
         self._producer = producer
+        self._reserve = reserve
 
     def suspects(self) -> set[str]:
         """The ids that must be tried alone."""
@@ -36,7 +39,7 @@ class Strikes:
     def count(self, entry_id: str) -> int:
         """Deaths counted against the entry. A damaged file counts as none: the entry stays a suspect."""
         try:
-            with open(f"{self._folder}/{entry_id}", encoding="ascii") as file:
+            with open(f"{self._folder}/{entry_id}", encoding="ascii", opener=regular) as file:
                 return int(json.load(file)["strikes"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
@@ -58,8 +61,14 @@ class Strikes:
 
     def _write(self, entry_id: str, strikes: int) -> None:
         path = f"{self._folder}/{entry_id}"
-        scratch = f"{self._producer.folder}/{entry_id}.strike"
-        durable.write_file("strike", scratch, path, json.dumps({"strikes": strikes}).encode(), self._mode)
+        data = json.dumps({"strikes": strikes}).encode()
+
+        def write() -> None:
+            scratch = f"{self._producer.folder}/{entry_id}.strike"
+            durable.write_file("strike", scratch, path, data, self._mode)
+
+        # On a full disk too: without its strike, what the dead worker held would not return.
+        self._reserve.lend(write)
 
 
 def struck_out(strikes: int) -> Reason:

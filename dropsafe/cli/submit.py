@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from dropsafe.errors import DropsafeError, UsageError
+from dropsafe.errors import AcceptanceUnknown, DropsafeError, UsageError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -60,6 +61,9 @@ def _submit_many(paths: list[str], context: Context) -> int:
         for path, acceptance in zip(paths, error.accepted, strict=False):
             _tell(path, acceptance, context)
         _tell_progress(len(error.accepted), len(paths))
+        if isinstance(error, AcceptanceUnknown):
+            for path, entry_id in zip(paths[len(error.accepted) :], error.ids, strict=False):
+                print(f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {shlex.quote(path)}", file=sys.stderr)
         raise
     for path, acceptance in zip(paths, accepted, strict=True):
         _tell(path, acceptance, context)

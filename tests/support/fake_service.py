@@ -23,6 +23,7 @@ def main() -> int:
             recover=lambda: recover(spool.core),
             return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
             reload=lambda: config,
+            check=lock.check,
         )
         roles = tuple(Role(name, f"fake_workers.{name}") for name in workers)
         reporter = Reporter(Path(status_file), spool.spool_id, lambda _status: None)

@@ -9,11 +9,15 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 
+import pytest
+
 FAILED = 97
 
 
 def fork(action: Callable[[], object]) -> int:
     """The process id of a child that does `action` and ends: with 0, or with 97 and a traceback on standard error."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no fork")
     with warnings.catch_warnings():
         # The test runner's own threads are not needed in the child.
         warnings.simplefilter("ignore", DeprecationWarning)

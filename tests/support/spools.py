@@ -10,11 +10,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dropsafe.spool import Acceptance, Clock, Entry, Grade, Limits, Reason, Receipt, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import SYSTEM_CLOCK, ManualClock, iso
 from dropsafe.spool.counter import Count
 from dropsafe.spool.durable import Moment
+from dropsafe.spool.platform import system
+
+removes_open_files = pytest.mark.skipif(
+    not system.REMOVES_OPEN_FILES, reason="Windows neither removes nor renames a lock or a counter that is open"
+)
 
 ROOMY = Limits(min_free_bytes=0, min_free_inodes=0)
 """Limits under which the disk of the machine that runs the tests is never too full."""
@@ -108,9 +115,9 @@ def die_producing(spool: Spool) -> None:
 
 
 def files(folder: str | Path) -> dict[str, bytes]:
-    """Every regular file below a folder, by its path within it."""
+    """Every regular file below a folder, by its path within it, with slashes."""
     root = Path(folder)
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def scratch(spool: Spool) -> list[str]:

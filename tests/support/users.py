@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from tests.support.forking import in_child
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root may")
+as_root = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="becomes another user, which only root may"
+)
 
 
 def reachable(path: Path) -> Path:

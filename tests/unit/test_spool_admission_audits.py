@@ -20,6 +20,7 @@ from tests.support.spools import (
     ids,
     interrupted,
     rejected,
+    removes_open_files,
     reopened,
     submit,
 )
@@ -186,6 +187,7 @@ def test_a_departure_is_not_given_back_across_audits(spool: Spool) -> None:
     assert counted(spool) == 0
 
 
+@removes_open_files
 def test_a_counter_that_is_removed_during_an_audit_stays_missing(spool: Spool) -> None:
     """What has arrived meanwhile went with it: to write the listing down would be to count too few."""
     submit(spool, b"1", b"2")

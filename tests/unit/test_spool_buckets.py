@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from dropsafe.spool import Spool, State, buckets, durable, names
+from dropsafe.spool import Spool, State, admission, buckets, durable, names
 from dropsafe.spool.buckets import BucketMaker, buckets_in, count_in, due_step, is_due, remove_if_empty
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.locks import Lock
-from tests.support.spools import ids, reopened, submit, watching
+from dropsafe.spool.receipts import receipt_files
+from dropsafe.spool.recovery import recover
+from tests.support.spools import die, failing, ids, receipt_for, reopened, submit, watching
 
 LONGEST = 900.0
 
@@ -205,3 +208,51 @@ def test_threads_may_place_at_once(spool: Spool, clock: ManualClock) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_a_delivery_lies_in_the_bucket_of_its_receipts_hour(spool: Spool, clock: ManualClock) -> None:
+    """Also one that was moved later: its receipt is looked for in the file of that hour."""
+    submit(spool, b"1", b"2")
+    hand = spool.take_hand("uploader")
+    late, never_moved = hand.claim(2)
+    batch = [(late, receipt_for(spool, hand, late)), (never_moved, receipt_for(spool, hand, never_moved))]
+    clock.advance(2 * 3600)
+    hand.delivered(batch[:1])
+    with failing(errno.EIO, "delivered.rename"), pytest.raises(OSError, match="Input/output"):
+        hand.delivered(batch[1:])
+    die(hand)
+    clock.advance(2 * 3600)
+    recover(spool.core)
+    buckets = {entry.path.parent.name[:11] for entry in spool.entries("sent")}
+    assert buckets == {Path(path).name[:11] for path in receipt_files(spool.core.layout)} == {"20260921T14"}
+
+
+@pytest.mark.parametrize("by", ["placing", "accepting"])
+def test_no_step_lists_more_than_one_bucket(
+    spool: Spool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """A hundred full ones of an hour, under the admission lock, would make all others wait."""
+    moment = names.hour_start(clock.now())
+    pending = Path(spool.core.layout.pending)
+    for serial in range(5):
+        bucket = pending / names.bucket_name(moment, serial)
+        bucket.mkdir()
+        for number in range(4 if serial < 4 else 3):
+            (bucket / str(number)).touch()
+    (pending / f"{names.bucket_name(moment, 0)} of mine").mkdir()
+    listed: list[str] = []
+
+    def count(path: str) -> int:
+        listed.append(os.path.basename(path))
+        return count_in(path)
+
+    for module in (buckets, admission):
+        monkeypatch.setattr(module, "BUCKET_SIZE", 4)
+        monkeypatch.setattr(module, "count_in", count)
+    if by == "placing":
+        placed = spool.core.placer.place(State.PENDING, moment)
+    else:
+        (made,) = submit(spool, b"1")
+        placed = str(spool.find(made).path.parent)
+    assert os.path.basename(placed) == names.bucket_name(moment, 4)
+    assert listed == [names.bucket_name(moment, 4)]

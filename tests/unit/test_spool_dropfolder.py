@@ -12,7 +12,7 @@ from dropsafe.spool.listing import Stranger
 
 
 def candidates(folder: DropFolder) -> list[str]:
-    return [os.path.relpath(item.path, folder.path) for item in scan(folder) if isinstance(item, Candidate)]
+    return [Path(item.path).relative_to(folder.path).as_posix() for item in scan(folder) if isinstance(item, Candidate)]
 
 
 def strangers(folder: DropFolder) -> dict[str, str]:

@@ -38,7 +38,7 @@ def put(folder: Path, name: str, content: bytes = b"foreign") -> Path:
 
 
 def found(foreign: ForeignFiles, pending: Path) -> list[str]:
-    return [os.path.relpath(item.path, pending) for item in foreign.scan() if isinstance(item, Candidate)]
+    return [Path(item.path).relative_to(pending).as_posix() for item in foreign.scan() if isinstance(item, Candidate)]
 
 
 @pytest.mark.parametrize("place", ["", "a folder/", "a folder/deeper/", "20261123T140000-000/"])
@@ -79,7 +79,7 @@ def test_dot_files_are_left_alone(spool: Spool, pending: Path) -> None:
     path = put(pending, ".report.xml.a7sd9f")
     assert adopt_settled(spool.core) == 0
     assert path.exists()
-    assert any(str(path) in told for told in spool.audit().strangers)
+    assert any(str(path) in os.path.normpath(told) for told in spool.audit().strangers)
 
 
 def test_what_intake_has_parked_is_not_found(spool: Spool, pending: Path) -> None:
@@ -125,9 +125,28 @@ def test_a_folder_that_cannot_be_read_is_a_stranger_and_the_others_go_on(
     real = os.listdir
 
     def listdir(path: str) -> list[str]:
-        if path == f"{pending}/a":
+        if os.path.normpath(path) == str(pending / "a"):
             raise PermissionError(13, "Permission denied", path)
         return real(path)
 
     monkeypatch.setattr(os, "listdir", listdir)
     assert [type(item) for item in ForeignFiles(spool.core).scan()] == [Stranger, Candidate]
+
+
+def test_entries_in_a_folder_of_folders_are_brought_up_and_delivered(spool: Spool, pending: Path) -> None:
+    """`cp -r` of another spool's pending/ into this one: nobody looks for entries deeper than one level."""
+    put(pending, f"from the stick/20261123T140000-000/{PROPER}")
+    put(pending, f"from the stick/deeper/still/{PROPER.replace('4k7q', '5k7q')}")
+    assert list(ForeignFiles(spool.core).scan()) == []
+    hand = spool.take_hand("uploader")
+    assert len(hand.claim(10)) == 2
+    assert spool.audit().waiting == 2
+    hand.close()
+
+
+def test_two_copies_that_come_up_to_one_name_are_both_kept(spool: Spool, pending: Path) -> None:
+    put(pending, PROPER, b"one")
+    put(pending, f"a/b/{PROPER}", b"other")
+    list(ForeignFiles(spool.core).scan())
+    contents = sorted(path.read_bytes() for path in pending.rglob("*") if path.is_file())
+    assert contents == [b"one", b"other"]

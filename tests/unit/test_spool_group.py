@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.main import main
 from dropsafe.errors import (
+    AcceptanceUnknown,
     DropsafeError,
     QueueFullError,
     UsageError,
@@ -126,3 +128,80 @@ def test_a_group_that_is_refused_leaves_no_meta_behind(spool: Spool, tmp_path: P
         spool.submit_many([*paths, tmp_path / "missing"])
     assert files(spool.core.layout.meta) == {}
     assert scratch(spool) == []
+
+
+def test_an_unknown_acceptance_names_all_that_are_in_doubt(spool: Spool, tmp_path: Path) -> None:
+    """Whoever knows only the first id would submit the others anew, under other keys: as second reports."""
+    paths = many(tmp_path, 5)
+    with failing(errno.EIO, "accept.fsync_bucket"), pytest.raises(AcceptanceUnknown) as unknown:
+        spool.submit_many(paths)
+    assert [spool.find(entry_id).name.original for entry_id in unknown.value.ids] == [path.name for path in paths]
+    assert unknown.value.id == unknown.value.ids[0]
+    assert all(entry_id in unknown.value.remedy for entry_id in unknown.value.ids)
+    for path, entry_id in zip(paths, unknown.value.ids, strict=True):
+        spool.submit(path, entry_id=entry_id)
+    assert len(ids(spool, State.PENDING)) == 5
+
+
+def test_an_unknown_acceptance_of_a_large_group_keeps_its_words_short(spool: Spool, tmp_path: Path) -> None:
+    with failing(errno.EIO, "accept.fsync_bucket"), pytest.raises(AcceptanceUnknown) as unknown:
+        spool.submit_many(many(tmp_path, 40))
+    assert len(unknown.value.ids) == 40
+    assert len(unknown.value.remedy) < 500
+
+
+def test_the_groups_before_one_in_doubt_stand(spool: Spool, tmp_path: Path) -> None:
+    with failing(errno.EIO, "accept.fsync_bucket", after=1), pytest.raises(AcceptanceUnknown) as unknown:
+        spool.submit_many(many(tmp_path, GROUP + 2))
+    assert (len(unknown.value.accepted), len(unknown.value.ids)) == (GROUP, 2)
+
+
+@pytest.mark.parametrize("when_full", [WhenFull.BLOCK, WhenFull.PAUSE])
+def test_more_files_than_the_queue_holds_are_taken_as_there_is_room(tmp_path: Path, when_full: WhenFull) -> None:
+    """A group that is larger than the queue would wait for ever."""
+    limits = Limits(max_queue_size=2, min_free_bytes=0, min_free_inodes=0, when_full=when_full, block_timeout=20)
+    with Spool.create(tmp_path / "spool", group="", limits=limits) as spool:
+
+        def make_room(operation: str, moment: str, _: str) -> None:
+            if operation == "tmp.unlink" and moment == "after":
+                for entry in list(spool.entries(State.PENDING)):
+                    spool.hold(entry.id)
+
+        with durable.observed(make_room):
+            assert len(spool.submit_many(many(tmp_path, 5))) == 5
+
+
+def test_a_payload_larger_than_the_whole_queue_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    limits = Limits(max_queue_bytes=10, min_free_bytes=0, min_free_inodes=0, when_full=WhenFull.PAUSE)
+    with Spool.create(tmp_path / "spool", group="", limits=limits) as spool:
+        with pytest.raises(QueueFullError, match="max_queue_bytes"):
+            spool.submit(b"more than ten bytes", name="x", timeout=5)
+        with pytest.raises(QueueFullError, match="max_queue_bytes"):
+            spool.submit(b"more than ten bytes", name="x")
+
+
+def test_a_group_that_waits_is_not_written_again_while_there_is_room_for_one_alone(tmp_path: Path) -> None:
+    limits = Limits(max_queue_size=3, min_free_bytes=0, min_free_inodes=0, when_full=WhenFull.BLOCK, block_timeout=0.5)
+    with Spool.create(tmp_path / "spool", group="", limits=limits) as spool:
+        submit(spool, b"1", b"2")
+        with watching() as watched, pytest.raises(QueueFullError):
+            spool.submit_many(many(tmp_path, 3))
+    assert watched.operations.count("accept.create") == 3
+
+
+def test_the_command_says_how_to_confirm_each_file_that_is_in_doubt(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = a_file(tmp_path, b"", "dropsafe.toml")
+    monkeypatch.setenv("DROPSAFE_CONFIG", str(config))
+    monkeypatch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:1/")
+    monkeypatch.setenv("DROPSAFE_MIN_FREE_BYTES", "0")
+    monkeypatch.setenv("DROPSAFE_SPOOL", str(spool.path))
+    paths = [str(path) for path in many(tmp_path, 2)]
+    with failing(errno.EIO, "accept.fsync_bucket"):
+        assert main(["submit", *paths]) == 75
+    told = [line.split("dropsafe submit ")[1] for line in capsys.readouterr().err.splitlines() if " --id " in line]
+    assert [command.split()[2] for command in told] == paths
+    for command in told:
+        assert main(["submit", *command.split()]) == 0
+    assert len(ids(spool, State.PENDING)) == 2

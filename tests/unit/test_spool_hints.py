@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support.spools import failing, rejected, reopened, submit
 PATIENCE = 20.0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_an_acceptance_by_another_process_wakes_at_once(spool: Spool) -> None:
     woken = threading.Event()
     hints = Hints(spool.core.layout, woken.set)

@@ -66,6 +66,7 @@ def test_the_steps_are_durable_in_their_order(spool: Spool, drop: Path, watched:
     ]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")
 def test_a_name_that_is_not_utf_8_is_taken(spool: Spool, drop: Path, watched: DropFolder) -> None:
     os.close(os.open(os.fsencode(drop) + b"/r\xff.xml", os.O_CREAT | os.O_WRONLY))
     (found,) = scan(watched)
@@ -206,6 +207,23 @@ def held_open() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     yield hold
     for process in started:
         process.communicate()
+
+
+def test_so_does_one_that_another_program_shares_with_nobody(
+    spool: Spool, drop: Path, watched: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows it cannot even be opened to be asked about."""
+
+    def busy(path: str) -> int:
+        raise BlockingIOError(errno.EAGAIN, "another program has it open and shares it with nobody", path)
+
+    found = a_report(drop)
+    with monkeypatch.context() as patch:
+        patch.setattr(system, "open_regular", busy)
+        attempt = take(spool, watched, found)
+    assert attempt.taken is Taken.WAITS
+    assert "still open for writing" in attempt.why
+    assert take(spool, watched, found).taken is Taken.ACCEPTED
 
 
 def test_a_file_that_somebody_has_open_for_writing_waits(

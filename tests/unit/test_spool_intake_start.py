@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dropsafe.spool import Reason, Spool, State
+from dropsafe.spool import Reason, Spool, State, listing
+from dropsafe.spool import intake as intake_module
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder
 from dropsafe.spool.intake import Taken
+from dropsafe.spool.layout import Layout
 from dropsafe.spool.retention import Policy, expire
 from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
 from tests.support.spools import (
@@ -21,6 +24,7 @@ from tests.support.spools import (
     files,
     interrupted,
     states,
+    submit,
 )
 
 
@@ -140,3 +144,61 @@ def test_a_folder_on_a_share_that_cannot_be_synced_leaves_no_records(
     with failing(errno.EINVAL, "intake.fsync_parking"):
         assert take(spool, watched, a_report(drop)).taken is Taken.ACCEPTED
     assert nothing_is_left(spool, drop)
+
+
+def test_a_source_that_a_power_cut_puts_back_keeps_its_id(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    """The drop folder may be on another disk than the spool: what was accepted is durable, the parking is not."""
+    made = accept_and_stop(spool, watched, a_report(drop))
+    os.rename(drop / ".dropsafe" / made, drop / "report.xml")
+    start_again(spool, watched)
+    assert [entry.id for entry in spool.entries()] == [made]
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_new_file_under_the_name_of_one_that_was_taken_is_another_entry(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    made = accept_and_stop(spool, watched, a_report(drop))
+    (drop / ".dropsafe" / made).unlink()
+    a_report(drop, b"<another/>")
+    start_again(spool, watched)
+    assert payloads(spool) == [b"<another/>", b"<report/>"]
+    assert nothing_is_left(spool, drop)
+
+
+def test_what_is_written_while_a_start_compares_it_is_not_lost(
+    spool: Spool, drop: Path, watched: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept_and_stop(spool, watched, a_report(drop))
+    compare = intake_module._has_digest
+
+    def slowly(path: str, digest16: str) -> bool:
+        same = compare(path, digest16)
+        with open(path, "ab") as file:
+            file.write(b"<more/>")
+        monkeypatch.undo()
+        return same
+
+    monkeypatch.setattr(intake_module, "_has_digest", slowly)
+    start_again(spool, watched)
+    assert payloads(spool) == [b"<report/>", b"<report/><more/>"]
+    assert nothing_is_left(spool, drop)
+
+
+def test_an_entry_that_goes_back_while_it_is_looked_for_is_found(spool: Spool) -> None:
+    """From inflight/, which is looked at later, to pending/, which was looked at before."""
+    made = submit(spool, b"1")
+    hand = spool.take_hand("uploader")
+    held = hand.claim(1)
+    look, looks = listing.files_of, 0
+
+    def watched_look(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            hand.give_back(held)
+        return look(layout, state)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listing, "files_of", watched_look)
+        assert listing.find_all(spool.core.layout, made).keys() == set(made)

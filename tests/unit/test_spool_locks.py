@@ -12,6 +12,7 @@ from dropsafe.errors import LockTimeout
 from dropsafe.spool import Spool
 from dropsafe.spool.locks import HOLDER_NAME, Holder, Lock, lock_path, take_orphan
 from tests.support.forking import fork, in_child, wait
+from tests.support.spools import removes_open_files
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_rule_3_8_a_lock_ends_with_its_process(path: str) -> None:
         os.close(descriptor)
 
 
+@removes_open_files
 def test_a_lock_whose_file_was_replaced_guards_nothing(path: str) -> None:
     one, other = Lock(path, 0o600), Lock(path, 0o600)
     assert one.try_acquire()
@@ -96,6 +98,7 @@ def test_rule_3_8_an_orphan_is_one_whose_lock_can_be_taken(spool: Spool) -> None
     assert not os.path.exists(lock_path(spool.core.layout, holder.name))
 
 
+@removes_open_files
 def test_a_holder_does_not_remove_a_lock_file_that_is_not_its_own(spool: Spool) -> None:
     holder = Holder(spool.core.layout, "uploader")
     path = Path(lock_path(spool.core.layout, holder.name))

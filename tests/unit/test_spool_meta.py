@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,4 +89,17 @@ def test_the_file_is_plain_json(spool: Spool) -> None:
     accepted = spool.submit(b"x", name="Prüfung?.xml", content_type="text/xml")
     content = json.loads(Path(spool.core.meta.path(accepted.id)).read_text("ascii"))
     assert content == {"content_type": "text/xml", "original_name": "Prüfung?.xml", "attributes": {}}
-    assert os.stat(spool.core.meta.path(accepted.id)).st_mode & 0o777 == 0o600
+    if sys.platform != "win32":
+        assert os.stat(spool.core.meta.path(accepted.id)).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a privilege on Windows")
+def test_a_link_that_somebody_put_in_its_place_is_not_followed(spool: Spool, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text('{"attributes": {"x": "secret"}}')
+    entry_id = spool.submit(b"x", name="x", attributes={"a": "1"}).id
+    entry = spool.find(entry_id)
+    path = Path(spool.core.meta.path(entry_id))
+    path.unlink()
+    path.symlink_to(tmp_path / "secret.json")
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        spool.meta(entry)

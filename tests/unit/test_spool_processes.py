@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,6 +138,8 @@ def test_a_drop_folder_without_write_permission_is_refused_in_words(public_folde
     "name", [b"two\nlines.xml", b"not \xff utf-8 \xfe", b"x" * 251 + b".xml", b"a.reason.json", b"con"]
 )
 def test_a_dropped_file_of_any_name_is_taken_and_its_name_kept(spool: Spool, tmp_path: Path, name: bytes) -> None:
+    if sys.platform == "win32" and name in {b"two\nlines.xml", b"not \xff utf-8 \xfe", b"con"}:
+        pytest.skip("Windows has no such names")
     drop = DropFolder(str(tmp_path / "drop"))
     os.mkdir(drop.path)
     Path(drop.path, os.fsdecode(name)).write_bytes(b"report")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def test_the_ballast_is_real_blocks(spool: Spool) -> None:
     for path in files:
         facts = os.stat(path)
         assert facts.st_size == BALLAST_BYTES
-        assert facts.st_blocks * 512 >= BALLAST_BYTES
+        if sys.platform != "win32":
+            assert facts.st_blocks * 512 >= BALLAST_BYTES
 
 
 def test_only_what_is_missing_is_made(spool: Spool) -> None:

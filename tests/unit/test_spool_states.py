@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from dropsafe.errors import ExitCode, WrongState
-from dropsafe.spool.states import COUNTED_STATES, HELD_STATES, TRANSITIONS, WITH_REASON, Event, State, transition
+from dropsafe.spool.states import COUNTED_STATES, TRANSITIONS, WITH_REASON, Event, State, transition
 
 TABLE = """
     tmp                               accepted     pending      durable
@@ -66,5 +66,4 @@ def test_nothing_leaves_sent_but_by_expiry() -> None:
 
 def test_the_groups_of_states() -> None:
     assert set(COUNTED_STATES) == {State.PENDING, State.INFLIGHT}
-    assert set(HELD_STATES) == {State.FAILED, State.QUARANTINE, State.HOLD, State.DISCARDED}
     assert set(WITH_REASON) == {State.FAILED, State.QUARANTINE, State.DISCARDED}
