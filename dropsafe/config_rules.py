@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import BadValue, ConfigError, UnknownKey, WrongType
 from dropsafe.schemas import load_schema
+from dropsafe.schemas.quick import is_plainly_right
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -183,6 +184,8 @@ def nearest(key: str) -> str | None:
 
 def check(key: str, value: Any) -> list[Problem]:
     """What is wrong with this value for that (known) key, taken alone: one finding for each place in it."""
+    if is_plainly_right(keys()[key].schema, value):
+        return []
     found: dict[str, Problem] = {}
     for error in _validator(key).iter_errors(value):
         problem = _problem(key, error)
@@ -326,7 +329,7 @@ def _validator(key: str) -> Validator:
 
 @cache
 def _validator_class() -> Any:
-    # Imported when a value is first checked: it takes longer than everything else at a start.
+    # Imported when a value is first in doubt: it takes longer than everything else at a start.
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
     """The schema `NAME.schema.json` of this folder."""
-    schema: dict[str, Any] = json.loads(files(__name__).joinpath(f"{name}.schema.json").read_bytes())
+    # Not importlib.resources: it loads tempfile and zipfile, in every command.
+    schema: dict[str, Any] = json.loads(Path(__file__).with_name(f"{name}.schema.json").read_bytes())
     return schema

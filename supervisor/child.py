@@ -22,10 +22,11 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from dropsafe import log
-from dropsafe.errors import ConfigError, ExitCode
+from dropsafe.errors import ConfigError, DropsafeError, ExitCode
 from dropsafe.supervisor import messages
 
-# Workers have to be gone 2 s after their supervisor (DESIGN 5: "leaves when that pipe or its parent is gone").
+# Workers have to be gone 2 s after their supervisor (DESIGN 5: "leaves when that pipe or its parent is gone"), and the
+# uploader gives its claims back before (its ABANDON_GRACE, twice).
 ORPHAN_GRACE: Final = 1.5
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,10 @@ def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> No
         _log.error("%s refuses its configuration: %s %s", name, error, error.remedy)
         link.failed(f"{error} {error.remedy}".strip())
         sys.exit(ExitCode.CONFIGURATION)
+    except DropsafeError as error:
+        _log.error("%s cannot go on: %s %s", name, error, error.remedy)
+        link.failed(f"{error} {error.remedy}".strip())
+        sys.exit(ExitCode.WORKER_FAILED)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing above would log it or tell the supervisor
         log.log_unexpected(_log, f"{name} ends because of an error that it did not expect", error)
         link.failed("".join(traceback.format_exception_only(error)).strip())

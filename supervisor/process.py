@@ -120,7 +120,7 @@ def describe_exit(exit_code: int) -> str:
         case ExitCode.OK:
             return "it left without being asked (exit code 0)"
         case ExitCode.WORKER_FAILED:
-            return f"it met an error that it did not expect (exit code {exit_code})"
+            return f"it ended by an error (exit code {exit_code})"
         case ExitCode.CONFIGURATION:
             return f"it refused its configuration (exit code {exit_code})"
         case _:

@@ -65,7 +65,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
             Reason(
                 f"{name}-died",
                 f"The {name} died and {'runs again' if worker.state is State.READY else 'is started again'}. "
-                "Nothing is lost; what it held went back to wait.",
+                "Nothing is lost.",
                 _SEE_LOG,
                 last_death,
             )
@@ -73,11 +73,16 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
     return []
 
 
+def is_over(reason: Reason) -> bool:
+    """Whether it tells of what has been mended already, so that it comes after all that has not."""
+    return reason.code.endswith("-died")
+
+
 def of_progress(progress: Mapping[str, Any]) -> list[Reason]:
     """What a worker reports in its heartbeat: the destination's breaker, steps it owes to the spool, and `problems`."""
     found = []
     if progress.get("breaker") in ("open", "probing"):
-        found.append(_destination(bool(progress.get("alarm")), str(progress.get("breaker_why", ""))))
+        found.append(_destination(progress))
     if trouble := progress.get("trouble"):
         found.append(
             Reason(
@@ -95,18 +100,22 @@ def of_progress(progress: Mapping[str, Any]) -> list[Reason]:
     return found
 
 
-def _destination(alarm: bool, why: str) -> Reason:
-    if alarm:
+def _destination(progress: Mapping[str, Any]) -> Reason:
+    why, meaning, remedy = (str(progress.get(f"breaker_{key}", "")) for key in ("why", "meaning", "remedy"))
+    because = f" ({meaning})" if meaning else ""
+    if progress.get("alarm"):
         return Reason(
             "destination-refuses",
-            "The server refuses everything: its address or our credentials are wrong. Nothing is lost; entries wait.",
-            "Correct destination.url or the credentials (dropsafe config), then reload the service.",
+            f"Nothing can be delivered{because}. Nothing is lost; entries wait until that is mended.",
+            remedy or "Correct destination.url or the credentials (dropsafe config), then reload the service.",
             why,
         )
     return Reason(
         "destination-down",
-        "The server cannot be reached or does not work. Nothing is lost; entries wait and go out when it is back.",
-        "Nothing to do here if the server or the network is known to be down; it is tried again by itself.",
+        f"Nothing can be delivered now{because}. Nothing is lost; entries wait and go out when the server is back.",
+        remedy
+        or "Nothing to do if the server or the network is known to be down: it is tried again by itself. Else see "
+        "whether destination.url is right.",
         why,
     )
 

@@ -49,6 +49,7 @@ class Reporter:
         found = [*others]
         for name, worker in machine.workers.items():
             found += reasons.of_worker(worker, accounts[name].last_death) + reasons.of_progress(accounts[name].progress)
+        found.sort(key=reasons.is_over)  # a service manager shows the first one alone
         condition = _condition(machine, found)
         workers = tuple(
             self._worker(worker, processes.get(name), accounts[name]) for name, worker in machine.workers.items()

@@ -39,6 +39,7 @@ def serve(
             recover=lambda: _recover(spool),
             return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
             reload=lambda: _reload(config, read_config),
+            check=lock.check,
         )
         reporter = Reporter(status_path, spool.spool_id, on_change)
         supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")

@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 
-from dropsafe.errors import TemporaryError
+from dropsafe.errors import LockLost, TemporaryError
 from dropsafe.spool import durable
 from dropsafe.spool.clock import iso
 from dropsafe.spool.layout import Layout
@@ -33,6 +33,15 @@ class ServiceLock:
                 remedy="Stop that one first, or give this one a spool of its own (--instance NAME or --spool DIR).",
             )
         self._write_note(layout.file_mode)
+
+    def check(self) -> None:
+        """Raises LockLost if the lock file is gone or replaced: another service may then start on the same spool."""
+        if not self._lock.is_in_place():
+            raise LockLost(
+                f"The lock file {self._lock.path} was removed or replaced while the service ran, so it ends. "
+                "Nothing is lost; entries wait in the spool.",
+                remedy="Start the service again, and leave the files in locks/ alone while it runs.",
+            )
 
     def release(self) -> None:
         """Let the next one in. The lock file stays, as everybody must lock the same one."""

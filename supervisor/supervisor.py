@@ -44,6 +44,7 @@ class Ports:
     recover: Callable[[], object]
     return_claims: Callable[[str, bool], object]  # (the hand's name, whether the worker died)
     reload: Callable[[], dict[str, Any]]  # the configuration anew; DropsafeError if it cannot be used
+    check: Callable[[], object]  # DropsafeError if this is not the one service of the spool any more
 
 
 class Note(Enum):
@@ -140,6 +141,7 @@ class Supervisor:
                 self._bury(process, now)
         self._carry_out(self._machine.due(now), now)
         self._return_claims(now)
+        self._ports.check()
         self._report()
 
     def _follow(self, note: Note, now: float) -> None:

@@ -82,6 +82,8 @@ class Breaker:
     bounds: ProbeBounds = ProbeBounds()
     state: BreakerState = BreakerState.CLOSED
     why: str = ""
+    meaning: str = ""
+    remedy: str = ""
     alarm: bool = False
     since: float = 0.0
     probe: str | None = None
@@ -92,6 +94,19 @@ class Breaker:
     blame: Deferred | Rejected | None = None
     run: tuple[str, ...] = ()
     forgiven: frozenset[str] = frozenset()
+
+    def progress(self, now: float) -> dict[str, object]:
+        """Figures and words for the heartbeat. `breaker_why` may name an address; meaning and remedy never do."""
+        closed = self.state is BreakerState.CLOSED
+        return {
+            "breaker": self.state.value,
+            "breaker_why": self.why,
+            "breaker_meaning": self.meaning,
+            "breaker_remedy": self.remedy,
+            "alarm": self.alarm,
+            "breaker_seconds": 0.0 if closed else round(now - self.since, 1),
+            "next_probe_seconds": 0.0 if closed else round(max(0.0, self.probe_at - now), 1),
+        }
 
     def probe_due(self, now: float) -> bool:
         """Whether one entry may be sent now to see how things stand."""
@@ -206,7 +221,7 @@ def _close(breaker: Breaker, key: str, _answer: Answer, now: float) -> tuple[Bre
         if isinstance(blame, Rejected) and breaker.failed_probes and breaker.suspect not in breaker.forgiven:
             # Nothing went through for a while, then it did: the destination may have been mended (a new token, say),
             # and a valid entry must not end in failed/ for that. Once; if it meets the same again, it is to blame.
-            blame = Deferred(blame.why, blame.status)
+            blame = Deferred(blame.why, blame.status, meaning=blame.why)
             forgiven |= {breaker.suspect}
         blamed = (breaker.suspect, blame)
     closed = Breaker(bounds=breaker.bounds, since=now, forgiven=forgiven - {key})
@@ -215,7 +230,8 @@ def _close(breaker: Breaker, key: str, _answer: Answer, now: float) -> tuple[Bre
 
 def _told(breaker: Breaker, answer: Answer) -> Breaker:
     assert isinstance(answer, Deferred | Unavailable)
-    return replace(breaker, why=answer.why, alarm=isinstance(answer, Unavailable) and answer.alarm)
+    remedy, alarm = (answer.remedy, answer.alarm) if isinstance(answer, Unavailable) else ("", False)
+    return replace(breaker, why=answer.why, meaning=answer.meaning, remedy=remedy, alarm=alarm)
 
 
 def _retry_after(answer: Answer) -> float | None:

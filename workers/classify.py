@@ -33,31 +33,36 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `blame` is what becomes of the entry if the destination turns out to be well."""
+    """One row. `blame` is what becomes of the entry if the destination turns out to be well, `remedy` how to mend that."""
 
     kind: Kind
     blame: Kind
     meaning: str
+    remedy: str = ""
 
 
-def _alarm(blame: Kind, meaning: str) -> Row:
-    return Row(Kind.ALARM, blame, meaning)
+def _alarm(blame: Kind, meaning: str, remedy: str) -> Row:
+    return Row(Kind.ALARM, blame, meaning, remedy)
 
+
+_CREDENTIALS = "Put a valid token into the file that destination.token_file names; it is read again by itself."
+_ADDRESS = "Correct destination.url or destination.method (dropsafe config set), then reload the service."
+_NETWORK = "Log this machine in to its network, with a browser for instance; it is tried again by itself."
 
 _DEFERRED = Row(Kind.DEFERRED, Kind.DEFERRED, "the server could not take it this time")
 _REJECTED = Row(Kind.REJECTED, Kind.REJECTED, "the server refuses it")
 _BUSY = Row(Kind.UNAVAILABLE, Kind.DEFERRED, "the server is not available")
 _REDIRECT = _alarm(
-    Kind.DEFERRED, "the server sends us elsewhere; the address in the configuration is not the final one"
+    Kind.DEFERRED, "the server sends us elsewhere; the address in the configuration is not the final one", _ADDRESS
 )
 
 STATUS: dict[int, Row] = {
     400: _REJECTED,
-    401: _alarm(Kind.REJECTED, "the credentials are refused"),
-    403: _alarm(Kind.REJECTED, "the credentials are not sufficient"),
-    404: _alarm(Kind.REJECTED, "there is nothing at that address"),
-    405: _alarm(Kind.REJECTED, "the address does not take that method"),
-    407: _alarm(Kind.DEFERRED, "a proxy asks for credentials"),
+    401: _alarm(Kind.REJECTED, "the credentials are refused", _CREDENTIALS),
+    403: _alarm(Kind.REJECTED, "the credentials are not sufficient", _CREDENTIALS),
+    404: _alarm(Kind.REJECTED, "there is nothing at that address", _ADDRESS),
+    405: _alarm(Kind.REJECTED, "the address does not take that method", _ADDRESS),
+    407: _alarm(Kind.DEFERRED, "a proxy asks for credentials", _NETWORK),
     408: _DEFERRED,
     409: _DEFERRED,
     413: Row(Kind.REJECTED, Kind.REJECTED, "it is too large for the server"),
@@ -66,11 +71,11 @@ STATUS: dict[int, Row] = {
     425: _DEFERRED,
     429: Row(Kind.UNAVAILABLE, Kind.DEFERRED, "the server asks us to slow down"),
     500: Row(Kind.DEFERRED, Kind.DEFERRED, "the server failed on it"),
-    501: _alarm(Kind.DEFERRED, "the server does not know that method"),
+    501: _alarm(Kind.DEFERRED, "the server does not know that method", _ADDRESS),
     502: _BUSY,
     503: _BUSY,
     504: _BUSY,
-    511: _alarm(Kind.DEFERRED, "the network asks for a log-in"),
+    511: _alarm(Kind.DEFERRED, "the network asks for a log-in", _NETWORK),
 }
 """The rows that name a status."""
 
@@ -80,7 +85,11 @@ STATUS_CLASS: dict[int, Row] = {3: _REDIRECT, 4: _REJECTED, 5: STATUS[500]}
 OTHERWISE = Row(Kind.DEFERRED, Kind.DEFERRED, "that status is not one that counts as success here")
 """For 1xx, and for a 2xx that is not in `success_status`."""
 
-HTML = _alarm(Kind.DEFERRED, "a web page came back: this may be a log-in page of the network, not the server")
+HTML = _alarm(
+    Kind.DEFERRED,
+    "a web page came back, perhaps a log-in page of the network, not the server",
+    f"{_NETWORK} If it is the server that answers so, set destination.allow_html.",
+)
 """A status of success with a web page: a captive portal is not a server."""
 
 TROUBLE: dict[Trouble, Kind] = {
@@ -109,18 +118,24 @@ def of_row(row: Row, status: int, words: str, retry_after: float | None = None) 
     if row.kind is Kind.REJECTED:
         return Rejected(why, words, status)
     said = f"{why} ({_short(words)})" if words else why
+    deferred = Deferred(said, status, meaning=why)
     if row.kind is Kind.DEFERRED:
-        return Deferred(said, status)
-    blame = Rejected(why, words, status) if row.blame is Kind.REJECTED else Deferred(said, status)
-    return Unavailable(said, blame, row.kind is Kind.ALARM, status, retry_after)
+        return deferred
+    blame = Rejected(why, words, status) if row.blame is Kind.REJECTED else deferred
+    return Unavailable(said, blame, row.kind is Kind.ALARM, status, retry_after, why, row.remedy)
 
 
 def of_trouble(trouble: Trouble, words: str) -> Deferred | Unavailable:
     """What a failure on the line means. `words` are the system's."""
     why = f"{trouble.value} ({_short(words)})" if words else trouble.value
-    if TROUBLE[trouble] is Kind.DEFERRED:
-        return Deferred(why)
-    return Unavailable(why, Deferred(why))
+    deferred = Deferred(why, meaning=trouble.value)
+    return deferred if TROUBLE[trouble] is Kind.DEFERRED else Unavailable(why, deferred, meaning=trouble.value)
+
+
+def of_token(words: str) -> Unavailable:
+    """There is no token to send, so nothing was sent. `words` say why."""
+    meaning = "the token file cannot be used"
+    return Unavailable(words, Deferred(words, meaning=meaning), alarm=True, meaning=meaning, remedy=_CREDENTIALS)
 
 
 def _short(words: str) -> str:

@@ -29,6 +29,7 @@ class DeliveryReport:
     unavailable: bool
     alarm: bool
     why: str
+    remedy: str
 
     @property
     def exit_code(self) -> ExitCode:
@@ -68,4 +69,5 @@ def deliver_once(
             breaker.state is not BreakerState.CLOSED,
             breaker.alarm,
             breaker.why,
+            breaker.remedy,
         )

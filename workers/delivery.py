@@ -20,7 +20,7 @@ from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verd
 from dropsafe.workers.concurrency import Concurrency
 from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
-from dropsafe.workers.link import Link
+from dropsafe.workers.link import BEAT, Link
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.supply import MOST_IN_HAND, Supply
@@ -33,9 +33,8 @@ CLAIM = 64
 """Claimed at once, when fewer than that are ready."""
 AHEAD = 32
 """Given to the threads beyond their number at full rate, so that none waits while the loop is at the disk."""
-BEAT = 1.0
-"""Seconds between heartbeats; the supervisor wants one every two."""
-ABANDON_GRACE = 2.0
+ABANDON_GRACE = 0.6
+"""For abandoned uploads, and once more for their threads: both must fit into the supervisor's ORPHAN_GRACE."""
 _TURN = 256
 """Answers taken in before the loop looks at the clock again."""
 _MOST_CRASHES = 1000
@@ -113,8 +112,7 @@ class Engine:
 
     def progress(self) -> dict[str, object]:
         """Figures and words for the heartbeat."""
-        tally, breaker, now = self.tally, self._breaker, self._clock.monotonic()
-        closed = breaker.state is BreakerState.CLOSED
+        tally = self.tally
         return {
             "hand": self._hand.name,
             "delivered": tally.delivered,
@@ -128,11 +126,7 @@ class Engine:
             "in_progress": len(self._out),
             "concurrency": self._limit.limit,
             "thread_deaths": tally.thread_deaths,
-            "breaker": breaker.state.value,
-            "breaker_why": breaker.why,
-            "alarm": breaker.alarm,
-            "breaker_seconds": 0.0 if closed else round(now - breaker.since, 1),
-            "next_probe_seconds": 0.0 if closed else round(max(0.0, breaker.probe_at - now), 1),
+            **self._breaker.progress(self._clock.monotonic()),
             "owed": self._finisher.owed,
             "trouble": self._finisher.trouble,
             "unreadable": tally.unreadable,
@@ -302,11 +296,14 @@ class Engine:
         """Log an outage once a probe has confirmed it, and its end: single suspects come and go by the hundred."""
         breaker = self._breaker
         if breaker.failed_probes and not self._outage_told:
-            log.warning("The destination is unavailable: %s. Everything waits in the spool.", breaker.why)
+            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {breaker.remedy}"
+            log.warning("%s", words.strip())
             self._outage_told = True
+            self._beat_at = 0.0
         elif breaker.state is BreakerState.CLOSED and self._outage_told:
             log.info("The destination is available again.")
             self._outage_told = False
+            self._beat_at = 0.0
 
     def _finish(self, entry: Entry, answer: Answer) -> None:
         """Apply an answer that stands."""

@@ -17,7 +17,7 @@ from dropsafe.errors import ConfigError
 from dropsafe.workers import classify, reply
 from dropsafe.workers.classify import Trouble
 from dropsafe.workers.connection import Connection, Connections, LineError, Reply, Server
-from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Unavailable
+from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred
 from dropsafe.workers.payload import CalledOff, Payload, PayloadDamaged, PayloadUnreadable
 from dropsafe.workers.reply import Proof, Rules
 from dropsafe.workers.request import Address, RequestHead
@@ -84,8 +84,7 @@ class HttpTransport:
         except LineError as error:
             return classify.of_trouble(error.trouble, error.words)
         except TokenUnusable as error:
-            why = str(error)
-            return Unavailable(why, Deferred(why), alarm=True)
+            return classify.of_token(str(error))
 
     def close(self) -> None:
         """See `Transport.close`."""

@@ -16,11 +16,10 @@ from dropsafe.spool.clock import from_iso
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
-from dropsafe.workers.link import Link
+from dropsafe.workers.link import BEAT, Link
 
 log = logging.getLogger(__name__)
 
-BEAT = 1.0
 DISK_EVERY = 10.0
 ORPHANS_EVERY = 30.0
 GUARD_EVERY = 60.0
@@ -110,7 +109,9 @@ class Janitor:
                 yield Problem("janitor-chore", text, "See the log; if it stays, look at the disk.", chore.trouble)
         if self._low:
             yield Problem(
-                "disk-low", "The disk of the spool is nearly full: nothing more is accepted.", "Make room on it."
+                "disk-low",
+                "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost.",
+                "Make room on it.",
             )
         figures = self._figures
         if figures is not None:

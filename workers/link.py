@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+BEAT: Final = 2.0
+"""Seconds between two signs of life (DESIGN 5). More often would only wake the supervisor, and so cost an idle machine."""
 
 
 class Link(Protocol):
@@ -14,7 +17,7 @@ class Link(Protocol):
         """All set: the work begins."""
 
     def beat(self, progress: dict[str, object]) -> None:
-        """A sign of life from the work loop itself, at most 2 s after the last. `hand` in it names the claims held."""
+        """A sign of life from the work loop itself, every BEAT. `hand` in it names the claims held."""
 
     def stopping(self) -> bool:
         """Whether a stop was asked for, or the supervisor is gone: no new work, finish what is held."""

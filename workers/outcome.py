@@ -27,11 +27,13 @@ class Deferred:
     """Not this time; the entry is tried again after its back-off.
 
     `ours` marks trouble on this side of the wire (an unreadable file): it says nothing about the destination.
+    `meaning` is `why` without anybody else's words: it names no address, file or secret.
     """
 
     why: str
     status: int | None = None
     ours: bool = False
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ Outcome = Delivered | Deferred | Rejected
 class Unavailable:
     """The destination is at fault, so far. `blame` is the entry's outcome should others turn out to go through.
 
-    `alarm` marks what only a person can mend (credentials, address); `retry_after` is the server's wish in seconds.
+    `alarm` marks what only a person can mend (credentials, address), `remedy` says how; `retry_after` is the server's
+    wish in seconds. `meaning` is as in Deferred.
     """
 
     why: str
@@ -58,6 +61,8 @@ class Unavailable:
     alarm: bool = False
     status: int | None = None
     retry_after: float | None = None
+    meaning: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

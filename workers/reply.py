@@ -64,21 +64,19 @@ def judge(
     content = _json_of(reply)
     said = _digests_said(reply, content)
     if any(one != digest for one in said):
-        return Deferred(f"{reply.status}, but digest mismatch: the server has other bytes than were sent", reply.status)
+        return _deferred(reply, "digest mismatch: the server has other bytes than were sent")
     server_id = _server_id(reply, content)
     grade = Grade.DIGEST if said else Grade.ID if server_id else Grade.STATUS_ONLY
     if grade not in _ENOUGH[rules.proof]:
         wanted = "the digest of what it stored" if rules.proof is Proof.DIGEST else "an id of its own"
-        return Deferred(
-            f"{reply.status}, but the server did not return {wanted}, which require_receipt insists on", reply.status
-        )
+        return _deferred(reply, f"the server did not return {wanted}, which require_receipt insists on")
     return Delivered(reply.status, grade, server_id, address, digest.hex())
 
 
 def judge_early(reply: Reply, rules: Rules, hide: Callable[[str], str] = str) -> Deferred | Rejected | Unavailable:
     """What an answer means that came before everything was sent: whatever it says, it is no success."""
     if reply.status in rules.success_status:
-        return Deferred(f"{reply.status}, but the server answered before it had everything", reply.status)
+        return _deferred(reply, "the server answered before it had everything")
     return refused(reply, hide)
 
 
@@ -89,6 +87,11 @@ def refused(reply: Reply, hide: Callable[[str], str]) -> Deferred | Rejected | U
     if 300 <= reply.status < 400 and location:
         words = f"to {plain(hide(location)).partition('?')[0][:300]}"
     return classify.of_status(reply.status, words, retry_after(reply.headers.get("retry-after"), time.time()))
+
+
+def _deferred(reply: Reply, but: str) -> Deferred:
+    meaning = f"{reply.status}, but {but}"
+    return Deferred(meaning, reply.status, meaning=meaning)
 
 
 def retry_after(value: str | None, now: float) -> float | None:

@@ -15,7 +15,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
@@ -25,15 +35,27 @@ from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.intake import Attempt, Intake, Record, Taken
 from dropsafe.spool.listing import Stranger
-from dropsafe.workers.link import Link
+from dropsafe.workers.link import BEAT, Link
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
 SHORTEST_LOOK = 0.05
-BEAT = 1.0
+LOOK_AGAIN = 1.0
 ADOPT_RESCAN = 10.0
+TROUBLE_RESCAN = 10.0
+"""At most, for a folder that cannot be used: nothing hints that it can be again."""
 MAX_SHOWN = 20
+# Not that something was opened or read: each of our own looks into a folder would be a hint, too.
+HINTS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileMovedEvent,
+    FileModifiedEvent,
+    FileClosedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,  # the folder itself, perhaps
+]
 
 Look = Callable[[], Iterable[Candidate | Stranger]]
 
@@ -59,6 +81,8 @@ class Watched:
     ready: deque[tuple[Candidate, Record | None]] = field(default_factory=deque)
     trouble: str = ""
     hints: ObservedWatch | None = None
+    hinted: tuple[int, int] | None = None
+    """Which folder (device and inode) the hints are about."""
     waiting: dict[str, str] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
     taken: int = 0
@@ -75,7 +99,7 @@ class Watcher:
         self._wake = threading.Event()
         self._hinted = threading.Event()
         self._observer = Observer()
-        self._handler = _Handler(self._hinted, self._wake)
+        logging.getLogger("watchdog.observers.inotify").addFilter(_is_worth_telling)
         self._busy: dict[str, Future[Attempt]] = {}
         self._owner: dict[str, Watched] = {}
         foreign = ForeignFiles(spool.core)
@@ -84,6 +108,7 @@ class Watcher:
         for table in watch:
             folder = drop_folder(table)
             self._watched.append(_watched(folder, _scanner(folder), table["rescan_seconds"]))
+        self._handler = _Handler(self._hinted, self._wake, {watched.folder.path for watched in self._watched})
 
     def run(self) -> None:
         settled = self._intake.finish_interrupted(lambda: self._link.beat(self.progress()))
@@ -91,9 +116,8 @@ class Watcher:
             log.info("%d interrupted intakes were finished", settled)
         self._link.on_stop(self._wake.set)
         self._spool.core.producer.start()
-        self._observer.start()
-        self._link.ready()
-        with ThreadPoolExecutor(THREADS, "dropsafe-intake") as pool:
+        with self._observer, ThreadPoolExecutor(THREADS, "dropsafe-intake") as pool:
+            self._link.ready()
             while not self._link.stopping():
                 self._collect()
                 self._look_at_all()
@@ -101,9 +125,7 @@ class Watcher:
                 self._link.beat(self.progress())
                 self._spool.core.producer.check()
                 self._wait()
-            self._observer.stop()
             self._finish_busy()
-        self._observer.join(timeout=5)
 
     def progress(self) -> dict[str, object]:
         """For the status: what was taken, what waits and why, and what cannot be taken."""
@@ -125,14 +147,14 @@ class Watcher:
                 yield {
                     "code": "drop-folder",
                     "text": "A drop folder cannot be used; what is in it stays there.",
-                    "remedy": "Grant the service's user what it lacks: dropsafe status says which folder.",
+                    "remedy": "Give the service's user what it lacks; the log says which folder, and what.",
                     "detail": watched.trouble,
                 }
             if watched.strangers:
                 yield {
                     "code": "cannot-be-taken",
                     "text": f"{len(watched.strangers)} thing(s) in a drop folder or in pending/ cannot be taken.",
-                    "remedy": "Replace each by a regular file, or move it away.",
+                    "remedy": "Replace each by a regular file, or move it away; the log names them.",
                     "detail": watched.strangers[0],
                 }
             blocked = [why for why in watched.waiting.values() if why]
@@ -168,16 +190,22 @@ class Watcher:
                 trouble = f"{error.filename or watched.folder.path} cannot be read ({error.strerror}). Nothing is lost."
         if trouble and trouble != watched.trouble:
             log.warning("%s", trouble)
+        if trouble:
+            watched.next_look = min(watched.next_look, now + TROUBLE_RESCAN)
         watched.trouble = trouble
         self._observe(watched)
-        watched.strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)][:MAX_SHOWN]
+        strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)][:MAX_SHOWN]
+        for stranger in strangers:
+            if stranger not in watched.strangers:
+                log.warning("It cannot be taken and is left alone: %s", stranger)
+        watched.strangers = strangers
         candidates = [item for item in found if isinstance(item, Candidate) and item.path not in self._busy]
         watched.ready.extend((candidate, None) for candidate in watched.sources.settled(candidates, now))
         records = {candidate.path: record for record, candidate in parked if candidate.path not in self._busy}
         waiting = [candidate for _, candidate in parked if candidate.path in records]
         watched.ready.extend((candidate, records[candidate.path]) for candidate in watched.parked.settled(waiting, now))
         if watched.sources.waiting + watched.parked.waiting > len(watched.ready):
-            settle = min(max(watched.folder.settle_seconds, SHORTEST_LOOK), BEAT)
+            settle = min(max(watched.folder.settle_seconds, SHORTEST_LOOK), LOOK_AGAIN)
             watched.next_look = now + min(settle, watched.rescan_seconds)
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:
@@ -203,7 +231,7 @@ class Watcher:
                     watched.taken += 1
                 case Taken.WAITS | Taken.FULL | Taken.REFUSED:
                     watched.waiting[path] = attempt.why
-                    watched.next_look = self._clock.monotonic() + BEAT
+                    watched.next_look = self._clock.monotonic() + LOOK_AGAIN
                     log.log(logging.WARNING if attempt.taken is Taken.REFUSED else logging.DEBUG, "%s", attempt.why)
                 case Taken.GONE:
                     pass
@@ -226,29 +254,52 @@ class Watcher:
         self._wake.clear()
 
     def _observe(self, watched: Watched) -> None:
-        """Have hints for a folder that can be used, and none for one that cannot: it may come back as another one."""
-        if watched.trouble:
-            if watched.hints is not None:
-                self._observer.unschedule(watched.hints)
-                watched.hints = None
-        elif watched.hints is None:
+        """Have hints for a folder that can be used: for the one that is there now, which may be another one."""
+        path, recursive = watched.folder.path, watched.folder.recursive
+        found = None if watched.trouble else _identity(path)
+        if watched.hints is not None and (found != watched.hinted or path in self._handler.gone):
+            self._observer.unschedule(watched.hints)
+            watched.hints = None
+        if watched.hints is None and found is not None:
+            watched.hinted = found
+            self._handler.gone.discard(path)
             try:
-                path, recursive = watched.folder.path, watched.folder.recursive
-                watched.hints = self._observer.schedule(self._handler, path, recursive=recursive)
+                watched.hints = self._observer.schedule(self._handler, path, recursive=recursive, event_filter=HINTS)
             except OSError as error:
                 # The rescans alone must do.
                 log.debug("no hints for %s (%s); it is looked at every %g s", path, error, watched.rescan_seconds)
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, hinted: threading.Event, wake: threading.Event) -> None:
+    def __init__(self, hinted: threading.Event, wake: threading.Event, folders: set[str]) -> None:
         self._hinted = hinted
         self._wake = wake
+        self._folders = folders
+        self.gone: set[str] = set()
+        """Folders that were removed: nothing more is heard of one that was made again since, perhaps as the same inode."""
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("created", "moved", "modified", "closed"):
-            self._hinted.set()
-            self._wake.set()
+        if isinstance(event, DirDeletedEvent):
+            path = os.fsdecode(event.src_path)
+            if path not in self._folders:
+                return
+            self.gone.add(path)
+        self._hinted.set()
+        self._wake.set()
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """watchdog calls it an error when an event is left as it stops: for half a second after any file is moved away."""
+    return "called when the thread is inactive" not in record.getMessage()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """None if it is not there."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def drop_folder(table: dict[str, Any]) -> DropFolder:

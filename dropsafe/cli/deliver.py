@@ -73,3 +73,5 @@ def _tell(report: dict[str, object]) -> None:
         print(f"{number(int(str(report['waiting_again'])))} did not go through now and wait for their next try")
     if report["unavailable"]:
         print(f"! The server is unavailable: {printable(str(report['why']))}. The entries wait in pending/.")
+        if report["remedy"]:
+            print(f"    {report['remedy']}")

@@ -68,6 +68,8 @@ def attempts_and_error(history: Iterable[dict[str, Any]]) -> tuple[int, str]:
 
 
 def _facts(spool: Spool, entry: Entry, history: list[dict[str, Any]] | None) -> dict[str, Any]:
+    from dropsafe.spool.clock import iso
+
     attempts, error = attempts_and_error(history or [])
     reason = spool.reason(entry)
     return {
@@ -75,7 +77,7 @@ def _facts(spool: Spool, entry: Entry, history: list[dict[str, Any]] | None) -> 
         "state": str(entry.state),
         "name": entry.name.original,
         "size": entry.size,
-        "accepted": entry.name.accepted.isoformat(timespec="milliseconds"),
+        "accepted": iso(entry.name.accepted.timestamp()),
         "attempts": attempts,
         "error": reason.summary if reason else error,
         "path": str(entry.path),

@@ -27,6 +27,8 @@ def run(args: Namespace, context: Context) -> int:
         fact = _facts(spool, spool.find(args.id))
     except EntryNotFound:
         fact = _expired(spool, args.id)
+    if fact["state"] in ("pending", "inflight"):
+        fact["waits"] = _waits(context)
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
@@ -34,14 +36,27 @@ def run(args: Namespace, context: Context) -> int:
     return 0
 
 
+def _waits(context: Context) -> dict[str, str] | None:
+    """Why it is not delivered yet, as far as the service says; None if it says nothing against it."""
+    from dropsafe.cli.status import published
+
+    service = published(context)
+    if service is None or service.get("spool_id") != context.spool.spool_id:
+        return {"text": "No service runs here.", "remedy": "Start it, or: dropsafe deliver"}
+    destination = (reason for reason in service["reasons"] if reason["code"].startswith("destination-"))
+    return next(({"text": reason["text"], "remedy": reason["remedy"]} for reason in destination), None)
+
+
 def _facts(spool: Spool, entry: Entry) -> dict[str, Any]:
+    from dropsafe.spool.clock import iso
+
     reason = spool.reason(entry)
     return {
         "id": entry.id,
         "state": str(entry.state),
         "path": str(entry.path),
         "size": entry.size,
-        "accepted": entry.name.accepted.isoformat(timespec="milliseconds"),
+        "accepted": iso(entry.name.accepted.timestamp()),
         **asdict(spool.meta(entry)),
         "reason": asdict(reason) if reason else None,
         "receipt": _receipt(spool, entry.id),
@@ -92,6 +107,9 @@ def _print(fact: dict[str, Any]) -> None:
         if reason["detail"]:
             print(f"             {printable(reason['detail'])}")
         print(f"  what to do {reason['remedy']}")
+    if waits := fact.get("waits"):
+        print(f"  waits      {waits['text']}")
+        print(f"  what to do {waits['remedy']}")
     if receipt := fact["receipt"]:
         print(f"  delivered  {receipt['at']}  status {receipt['status']}  proof: {receipt['grade']}")
         print(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 
 _OLD_COUNT = 5.0
+_STRANGERS_SHOWN = 5
 _STALE = 10.0
 """A status older than this (seconds) is that of a service that has died without a word."""
 
@@ -26,7 +27,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    service = _service(context)
+    service = published(context)
     try:
         fact = _facts(context, service)
     except NoPermission:
@@ -41,7 +42,7 @@ def run(args: Namespace, context: Context) -> int:
     return int(ExitCode.NEEDS_A_PERSON if fact.get("needs_a_person") or fact["reasons"] else ExitCode.OK)
 
 
-def _service(context: Context) -> dict[str, Any] | None:
+def published(context: Context) -> dict[str, Any] | None:
     """What the running service published; None if none runs for this instance."""
     from datetime import datetime
 
@@ -93,7 +94,7 @@ def _reasons(stats: Stats) -> list[dict[str, str]]:
         text = f"{stats.quarantine:,} entries are in quarantine/. Nothing was deleted."
         reasons.append({"code": "quarantine", "text": text, "remedy": "See why: dropsafe list --state quarantine"})
     if stats.strangers:
-        text = f"{len(stats.strangers)} thing(s) do not belong in the spool and were left alone: {stats.strangers[0]}"
+        text = f"{len(stats.strangers)} thing(s) do not belong in the spool and were left alone."
         remedy = "Move them away, or to pending/ to have them sent."
         reasons.append({"code": "stranger", "text": text, "remedy": remedy})
     return reasons
@@ -121,6 +122,9 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         print(f"\n! {printable(reason['text'])}")
         if reason["remedy"]:
             print(f"    {reason['remedy']}")
+        if reason["code"] == "stranger" and "counts" in fact:
+            for stranger in fact["counts"]["strangers"][:_STRANGERS_SHOWN]:
+                print(f"    {printable(stranger)}")
     if fact["workers"]:
         print("\n" + "    ".join(f"{worker['name']}  {worker['state']}" for worker in fact["workers"]))
     if "counts" in fact:

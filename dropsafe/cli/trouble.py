@@ -10,7 +10,6 @@ import errno
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ _BUSY = {errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ENOMEM, er
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 _log = logging.getLogger(__name__)
+_NOT_ON_SCREENS = logging.NullHandler()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Trouble:
 
 def guarded(action: Callable[[], int]) -> int:
     """The exit code of the action; whatever it raises is told on standard error."""
+    # Without a handler Python would print warnings raw, into what a command tells a person.
+    logging.getLogger("dropsafe").addHandler(_NOT_ON_SCREENS)
     try:
         return action()
     except SystemExit as end:  # argparse has told it
@@ -122,6 +124,8 @@ def _open_log_file() -> Path:
     try:
         log.set_up_file(path)
     except OSError:
+        import tempfile
+
         descriptor, name = tempfile.mkstemp(prefix="dropsafe-", suffix=".log")
         os.close(descriptor)
         path = Path(name)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dropsafe.errors import ExitCode
@@ -21,6 +22,14 @@ from tests.support.waiting import PATIENCE, eventually
 SUPPORT = Path(__file__).parent.parent / "support"
 
 
+def has_left(process: psutil.Process) -> bool:
+    """Dead; whether whoever adopted it has taken note is not ours to judge."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 class Service:
     """One supervisor. Its ports record what is asked of them, and may be told to fail."""
 
@@ -30,6 +39,7 @@ class Service:
         self.returned: list[tuple[str, bool]] = []
         self.recover: Callable[[], object] = lambda: None
         self.return_claims: Callable[[str, bool], object] = lambda hand, died: None
+        self.check: Callable[[], object] = lambda: None
         self.read_config: Callable[[], dict[str, Any]] = lambda: self.config
         self.config: dict[str, Any] = {"log": {"level": "info"}}
         self.supervisor: Supervisor | None = None
@@ -38,7 +48,7 @@ class Service:
 
     def start(self, *workers: str, budget: float = 30.0) -> None:
         roles = tuple(Role(name, f"fake_workers.{name}", patience=0.5) for name in workers)
-        ports = Ports(self.recover, self._return_claims, self._reload)
+        ports = Ports(self.recover, self._return_claims, self._reload, self._check)
         reporter = Reporter(self.status_path, "spool-1", self.statuses.append)
         self.supervisor = Supervisor(self.config, ports, reporter, roles=roles, budget=budget)
         self._thread = threading.Thread(target=self._run, name="service")
@@ -84,6 +94,9 @@ class Service:
 
     def _reload(self) -> dict[str, Any]:
         return self.read_config()
+
+    def _check(self) -> object:
+        return self.check()
 
     def _return_claims(self, hand: str, died: bool) -> object:
         self.returned.append((hand, died))

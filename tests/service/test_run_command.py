@@ -9,14 +9,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dropsafe.spool import Spool, State
-from tests.support.waiting import PATIENCE
+from dropsafe.supervisor.child import ORPHAN_GRACE
+from dropsafe.supervisor.machine import SILENCE_WARNING
+from dropsafe.supervisor.status import WRITE_EVERY
+from dropsafe.workers.delivery import ABANDON_GRACE
+from dropsafe.workers.link import BEAT
+from tests.support.raw_server import RawServer, silent
+from tests.support.waiting import PATIENCE, eventually
+
+from .conftest import has_left
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and terminals")
 
@@ -86,3 +95,28 @@ def test_without_a_spool_it_refuses_to_start(command: Command) -> None:
     assert done.returncode == 73
     assert "dropsafe init" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_uploader_has_time_to_give_back_what_it_holds_before_it_is_ended() -> None:
+    assert 2 * ABANDON_GRACE < ORPHAN_GRACE < 2.0
+
+
+def test_a_sign_of_life_wakes_nobody_more_often_than_the_status_is_told() -> None:
+    assert BEAT == WRITE_EVERY == 2.0
+    assert 4 * BEAT < SILENCE_WARNING, "some may be late"
+
+
+def test_what_was_being_uploaded_is_given_back_when_the_supervisor_is_killed(command: Command, spool: Spool) -> None:
+    ids = {spool.submit(bytes([number]), name="x").id for number in range(3)}
+    with ExitStack() as stack:
+        server = stack.enter_context(RawServer(silent))
+        command[-1:] = ["--set", f"destination.url={server.url}", "run"]
+        service = stack.enter_context(running(command, stderr=subprocess.PIPE))
+        eventually(lambda: server.requests, "an upload")
+        workers = psutil.Process(service.pid).children(recursive=True)
+        service.kill()
+        _, log = service.communicate(timeout=PATIENCE)  # which ends when the last worker has left
+    eventually(lambda: all(map(has_left, workers)), "all have left")
+    assert {entry.id for entry in spool.entries(State.PENDING)} == ids
+    assert "most recent call first" not in log, "none had to be ended by force"
+    assert " error " not in log

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dropsafe.errors import BadValue, ExitCode, SpoolError
+from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError
 from dropsafe.supervisor import machine, policy, supervisor
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
@@ -87,6 +87,30 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_shown_with_its_tex
     logged = capfd.readouterr().err
     assert "Traceback" in logged
     assert "fake_workers/raises.py" in logged
+
+
+def test_an_error_that_has_a_name_is_logged_in_words_without_a_traceback(
+    service: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    service.start("loses")
+    status = service.until(with_reason("loses-died"), "the death")
+    assert status.reasons[0].detail == "It ended by an error (exit code 70). The lock file was removed. Leave it alone."
+    assert service.stop() is ExitCode.OK
+    logged = capfd.readouterr().err
+    assert "loses cannot go on: The lock file was removed. Leave it alone." in logged
+    assert "Traceback" not in logged
+
+
+def test_a_service_whose_lock_was_removed_ends_in_words_before_another_begins(service: Service) -> None:
+    def lost() -> None:
+        raise LockLost("The lock file was removed.")
+
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    service.check = lost
+    assert isinstance(service.end(), LockLost)
+    (reason,) = service.statuses[-1].reasons
+    assert (service.statuses[-1].condition, reason.detail) == (Condition.ERROR, "The lock file was removed.")
 
 
 def test_a_worker_that_refuses_its_configuration_waits_for_another_one(service: Service) -> None:

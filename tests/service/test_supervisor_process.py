@@ -18,7 +18,7 @@ import pytest
 from dropsafe.spool import Spool, State
 from tests.support.waiting import PATIENCE, eventually
 
-from .conftest import SUPPORT
+from .conftest import SUPPORT, has_left
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -53,14 +53,6 @@ class Process:
         """The exit code, and what it wrote to standard error."""
         _, written = self.popen.communicate(timeout=PATIENCE)
         return self.popen.returncode, written
-
-
-def has_left(process: psutil.Process) -> bool:
-    """Dead; whether whoever adopted it has taken note is not ours to judge."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 Start = Callable[..., Process]
@@ -151,6 +143,19 @@ def test_a_second_service_on_the_same_spool_is_refused_and_told_who_has_it(start
     assert f"process {first.popen.pid}, since 2" in written
     first.popen.kill()
     first.popen.wait()
+    start("works").until_running()
+
+
+def test_a_service_whose_lock_file_was_removed_ends_and_leaves_no_worker(start: Start, spool: Spool) -> None:
+    service = start("works")
+    service.until_running()
+    workers = service.workers()
+    (spool.path / "locks" / "service.lock").unlink()
+    exit_code, written = service.end()
+    assert exit_code == 75
+    assert "service.lock was removed or replaced" in written
+    assert "Traceback" not in written
+    assert all(map(has_left, workers))
     start("works").until_running()
 
 

@@ -147,6 +147,24 @@ def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: 
     assert (fact["needs_a_person"], fact["counts"]["failed"], fact["condition"]) == (1, 1, "NO SERVICE")
 
 
+def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(station / "spool" / "sent", "by hand\n.xml")
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "do not belong in the spool and were left alone." in told
+    assert "by hand\\n.xml" in told
+
+
+def test_show_says_why_an_entry_waits_where_no_service_runs(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--instance", "nobody", "submit", "--json", report(station)])
+    entry_id = answer(capsys)["id"]
+    assert main(["--instance", "nobody", "show", entry_id]) == 0
+    told = capsys.readouterr().out
+    assert "waits      No service runs here." in told
+    assert "what to do Start it, or: dropsafe deliver" in told
+
+
 def test_list_shows_the_last_error_and_an_id_that_show_and_retry_take(
     station: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -19,7 +20,6 @@ import pytest
 import dropsafe
 from dropsafe import errors, log
 from dropsafe.cli import main as main_module
-from dropsafe.cli import trouble
 from dropsafe.cli.context import Context, Options
 from dropsafe.cli.main import COMMANDS, main, split
 
@@ -238,7 +238,7 @@ def test_without_a_writable_log_folder_the_details_go_to_a_temporary_file(
     own_logs: Path,
 ) -> None:
     own_logs.touch()
-    monkeypatch.setattr(trouble.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     run_as(raises(RuntimeError("x")))
     assert main(["show"]) == 70
     (file,) = tmp_path.glob("dropsafe-*.log")
@@ -465,3 +465,12 @@ def test_the_log_is_where_the_service_put_it(run_as: RunAs, capsys: pytest.Captu
     told = capsys.readouterr().err
     assert told.count("Traceback") == 1
     assert "The details are in the log" in told
+
+
+def test_a_warning_meant_for_a_log_is_not_printed_on_a_screen_that_has_none() -> None:
+    code = (
+        "import logging; from dropsafe.cli.trouble import guarded\n"
+        "guarded(lambda: logging.getLogger('dropsafe.spool').warning('[Errno 28]') or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -92,6 +92,21 @@ def test_a_destination_that_is_down_and_one_that_refuses_us_are_told_apart(state
     assert (refuses.code, refuses.detail) == ("destination-refuses", "401")
 
 
+def test_a_destination_s_reason_names_what_is_ours_to_say_and_keeps_the_rest_for_the_detail() -> None:
+    told = {"breaker_why": "401: refused (ask bob@example.com)", "breaker_meaning": "401: refused", "alarm": True}
+    (reason,) = reasons.of_progress({"breaker": "open", "breaker_remedy": "Put a valid token there.", **told})
+    assert "(401: refused)" in reason.text
+    assert "bob" not in reason.text + reason.remedy
+    assert reason.detail == told["breaker_why"]
+    assert reason.remedy == "Put a valid token there."
+
+
+def test_what_has_been_mended_already_comes_after_what_has_not() -> None:
+    died = reasons.of_worker(worker(standing=Standing(failures=1)), "")
+    down = reasons.of_progress({"breaker": "open"})
+    assert sorted([*died, *down], key=reasons.is_over) == [*down, *died]
+
+
 def test_steps_owed_to_the_spool_are_a_reason() -> None:
     (reason,) = reasons.of_progress({"trouble": "No space left on device", "breaker": "closed"})
     assert (reason.code, reason.detail) == ("spool-trouble", "No space left on device")

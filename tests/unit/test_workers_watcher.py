@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ import pytest
 
 from dropsafe.config import Config
 from dropsafe.spool import Limits, Spool
+from dropsafe.workers import watcher
 from dropsafe.workers.link import LocalLink
-from dropsafe.workers.watcher import Watcher, obstacle
+from dropsafe.workers.watcher import Watcher, _Handler, obstacle
 from dropsafe.workers.watcher import drop_folder as folder_of
 from tests.support.waiting import eventually
 
@@ -186,3 +188,36 @@ def test_a_folder_without_permission_says_what_to_grant(tmp_path: Path, monkeypa
     assert obstacle(folder) == ""
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may do all, so the answer is put in its mouth
     assert "Grant its user" in obstacle(folder)
+
+
+def test_a_drop_folder_that_was_removed_and_made_again_is_heard_of_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "TROUBLE_RESCAN", 0.1)
+    with watching(tmp_path, rescan_seconds=3600) as bench:
+        eventually(lambda: bench.link.progress)
+        shutil.rmtree(bench.drop)
+        bench.drop.mkdir()
+        for number in range(1, 4):
+            (bench.drop / "report.xml").write_bytes(b"<report/>")
+            eventually(lambda: len(bench.contents()) == number, f"file {number}")  # noqa: B023
+
+
+def test_it_ends_without_a_word_while_events_still_come(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with watching(tmp_path) as bench:
+        (bench.drop / "report.xml").write_bytes(b"<report/>")
+        eventually(bench.contents)
+        next(bench.spool.entries("pending")).path.rename(tmp_path / "away")  # as a claim does
+    assert caplog.messages == []
+
+
+def test_looking_into_a_folder_is_no_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints: list[str] = []
+    monkeypatch.setattr(_Handler, "on_any_event", lambda _, event: hints.append(f"{event.event_type} {event.src_path}"))
+    with watching(tmp_path, rescan_seconds=3600) as bench:
+        eventually(lambda: (bench.drop / ".dropsafe").exists() or bench.link.progress)
+        os.listdir(bench.drop)
+        os.listdir(bench.spool.path / "pending")
+        (bench.drop / "last").mkdir()
+        eventually(lambda: any("last" in hint for hint in hints))
+    assert [hint for hint in hints if "last" not in hint] == []
