@@ -30,7 +30,7 @@ from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import Event, State
 
-_AT_ONCE, _WITHIN_REASON = 200, 10_000
+_AT_ONCE, _WITHIN_REASON = 200, 2_000
 """Entries that `stats` counts anew at each call, or once a second: tens of milliseconds."""
 
 

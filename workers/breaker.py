@@ -201,7 +201,7 @@ def _probe_failed(breaker: Breaker, key: str, answer: Answer, now: float) -> tup
     if key != breaker.suspect:
         return opened, Verdict(Disposal.KEEP)
     blame = answer.blame if isinstance(answer, Unavailable) else answer
-    assert isinstance(blame, Deferred | Rejected)
+    assert blame is None or isinstance(blame, Deferred | Rejected)
     return replace(opened, blame=blame), Verdict(Disposal.SUSPECT)
 
 
@@ -216,14 +216,20 @@ def _close(breaker: Breaker, key: str, _answer: Answer, now: float) -> tuple[Bre
     kept = breaker.forgiven if len(breaker.forgiven) < _MOST_FORGIVEN else frozenset()
     forgiven = kept | frozenset(breaker.run)
     blamed = None
-    if breaker.suspect is not None and breaker.suspect != key and breaker.blame is not None:
+    if breaker.suspect is not None and breaker.suspect != key:
         blame = breaker.blame
-        if isinstance(blame, Rejected) and breaker.failed_probes and breaker.suspect not in breaker.forgiven:
+        if blame is None and breaker.suspect in breaker.forgiven:
+            blame = Deferred(breaker.why, meaning=breaker.meaning)
+        if blame is None:
+            # It never reached the server, so it goes again at once. Once: should it open the breaker every time, it
+            # would hold up the others.
+            forgiven |= {breaker.suspect}
+        elif isinstance(blame, Rejected) and breaker.failed_probes and breaker.suspect not in breaker.forgiven:
             # Nothing went through for a while, then it did: the destination may have been mended (a new token, say),
             # and a valid entry must not end in failed/ for that. Once; if it meets the same again, it is to blame.
             blame = Deferred(blame.why, blame.status, meaning=blame.why)
             forgiven |= {breaker.suspect}
-        blamed = (breaker.suspect, blame)
+        blamed = None if blame is None else (breaker.suspect, blame)
     closed = Breaker(bounds=breaker.bounds, since=now, forgiven=forgiven - {key})
     return closed, Verdict(Disposal.FINISH, closed=True, blamed=blamed, due_again=breaker.run)
 

@@ -92,14 +92,15 @@ HTML = _alarm(
 )
 """A status of success with a web page: a captive portal is not a server."""
 
-TROUBLE: dict[Trouble, Kind] = {
-    Trouble.NO_NAME: Kind.UNAVAILABLE,
-    Trouble.NO_CONNECTION: Kind.UNAVAILABLE,
-    Trouble.TIMED_OUT: Kind.UNAVAILABLE,
-    Trouble.TLS: Kind.UNAVAILABLE,
-    Trouble.CUT: Kind.DEFERRED,
-    Trouble.NOT_HTTP: Kind.DEFERRED,
+TROUBLE: dict[Trouble, tuple[Kind, Kind | None]] = {
+    Trouble.NO_NAME: (Kind.UNAVAILABLE, None),
+    Trouble.NO_CONNECTION: (Kind.UNAVAILABLE, None),
+    Trouble.TIMED_OUT: (Kind.UNAVAILABLE, Kind.DEFERRED),
+    Trouble.TLS: (Kind.UNAVAILABLE, None),
+    Trouble.CUT: (Kind.DEFERRED, Kind.DEFERRED),
+    Trouble.NOT_HTTP: (Kind.DEFERRED, Kind.DEFERRED),
 }
+"""What it is, and the blame as in a row; None: nothing of the entry reached the server."""
 
 
 def row_for(status: int) -> Row:
@@ -129,13 +130,16 @@ def of_trouble(trouble: Trouble, words: str) -> Deferred | Unavailable:
     """What a failure on the line means. `words` are the system's."""
     why = f"{trouble.value} ({_short(words)})" if words else trouble.value
     deferred = Deferred(why, meaning=trouble.value)
-    return deferred if TROUBLE[trouble] is Kind.DEFERRED else Unavailable(why, deferred, meaning=trouble.value)
+    kind, blame = TROUBLE[trouble]
+    if kind is Kind.DEFERRED:
+        return deferred
+    return Unavailable(why, deferred if blame else None, meaning=trouble.value)
 
 
 def of_token(words: str) -> Unavailable:
     """There is no token to send, so nothing was sent. `words` say why."""
     meaning = "the token file cannot be used"
-    return Unavailable(words, Deferred(words, meaning=meaning), alarm=True, meaning=meaning, remedy=_CREDENTIALS)
+    return Unavailable(words, None, alarm=True, meaning=meaning, remedy=_CREDENTIALS)
 
 
 def _short(words: str) -> str:

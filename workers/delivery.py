@@ -288,6 +288,8 @@ class Engine:
         suspect, self._suspect = self._suspect, None
         if suspect is not None and verdict.blamed is not None:
             self._finish(suspect, verdict.blamed[1])
+        elif suspect is not None:
+            self._ready.append(suspect)
         self._finisher.make_due([self._run_paths[key] for key in verdict.due_again if key in self._run_paths])
         self._run_paths.clear()
         self._supply.hint()

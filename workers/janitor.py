@@ -12,7 +12,7 @@ from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
-from dropsafe.spool.clock import from_iso
+from dropsafe.spool.health import Problem, Vitals, disk_is_low, problems
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
@@ -53,6 +53,7 @@ class Janitor:
         self._core = spool.core
         self._clock = spool.core.clock
         self._config = config
+        self._limits = limits_from(config)
         self._link = link
         self._policy = Policy(
             retention_days=config["retention_days"],
@@ -107,17 +108,7 @@ class Janitor:
             if chore.trouble:
                 text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
                 yield Problem("janitor-chore", text, "See the log; if it stays, look at the disk.", chore.trouble)
-        if self._low:
-            yield Problem(
-                "disk-low",
-                "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost.",
-                "Make room on it.",
-            )
-        figures = self._figures
-        if figures is not None:
-            yield from _problems_of(
-                figures, self._config["warn_age"], self._config["max_queue_size"], self._clock.now()
-            )
+        yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
         if self._unproven:
             text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
             yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
@@ -125,6 +116,15 @@ class Janitor:
             yield Problem(
                 "history", f"{self._core.journal.lost} lines of history could not be written.", "Look at the disk."
             )
+
+    def _vitals(self) -> Vitals:
+        figures = self._figures
+        if figures is None:
+            return Vitals(0, 0, 0, "", ())
+        counts = figures.counts
+        return Vitals(
+            figures.waiting, counts[State.FAILED], counts[State.QUARANTINE], figures.oldest, figures.strangers
+        )
 
     def _tick(self) -> None:
         """A sign of life from the middle of a long chore."""
@@ -137,8 +137,7 @@ class Janitor:
 
     def _watch_disk(self) -> None:
         room = system.room(self._core.layout.root)
-        low_on_inodes = room.inodes is not None and room.inodes < self._config["min_free_inodes"]
-        self._low = room.bytes < self._policy.min_free_bytes or low_on_inodes
+        self._low = disk_is_low(room, self._limits)
         if self._low:
             self._expire()
         self._core.reserve.refill(self._policy.min_free_bytes)
@@ -167,35 +166,3 @@ class Janitor:
             log.info("%d delivered entries (%d bytes) were past retention and were removed", done.entries, done.bytes)
         expire_receipts(self._core, self._policy)
         expire_journal(self._core, self._config["journal_days"])
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One reason why all is not well, in words, with what to do. Names of files stand in `detail` alone."""
-
-    code: str
-    text: str
-    remedy: str
-    detail: str = ""
-
-
-def _problems_of(figures: AuditFigures, warn_age: float, max_queue_size: int, now: float) -> Iterator[Problem]:
-    failed = figures.counts[State.FAILED]
-    if failed:
-        text = f"{failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
-        yield Problem(
-            "failed", text, "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
-        )
-    damaged = figures.counts[State.QUARANTINE]
-    if damaged:
-        text = f"{damaged:,} entries are in quarantine/: damaged, or the uploader died over them. Nothing was deleted."
-        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
-    if figures.oldest and now - from_iso(figures.oldest) > warn_age:
-        hours = (now - from_iso(figures.oldest)) / 3600
-        yield Problem("old", f"The oldest report has waited for {hours:.0f} hours.", "See why: dropsafe status")
-    if figures.waiting >= max_queue_size:
-        text = f"The queue is full ({figures.waiting:,} entries): nothing more is accepted until some are delivered."
-        yield Problem("queue-full", text, "See why they are not delivered, or raise max_queue_size.")
-    if figures.strangers:
-        text = f"{len(figures.strangers)} thing(s) do not belong in the spool and were left alone."
-        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", figures.strangers[0])

@@ -50,14 +50,15 @@ Outcome = Delivered | Deferred | Rejected
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The destination is at fault, so far. `blame` is the entry's outcome should others turn out to go through.
+    """The destination is at fault, so far. `blame` is the entry's outcome should others turn out to go through; None
+    where it cannot be the entry's fault, because nothing of it reached the server.
 
     `alarm` marks what only a person can mend (credentials, address), `remedy` says how; `retry_after` is the server's
     wish in seconds. `meaning` is as in Deferred.
     """
 
     why: str
-    blame: Deferred | Rejected
+    blame: Deferred | Rejected | None
     alarm: bool = False
     status: int | None = None
     retry_after: float | None = None

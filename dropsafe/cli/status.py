@@ -13,6 +13,7 @@ from dropsafe.errors import ExitCode, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Stats
+    from dropsafe.spool.facts import Room
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 
@@ -66,7 +67,8 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     stats = spool.stats()
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
-    reasons = list(service["reasons"]) if service else _reasons(stats)
+    room = system.room(str(spool.path))
+    reasons = list(service["reasons"]) if service else _reasons(context, stats, room)
     return {
         "condition": service["condition"] if service else "NO SERVICE",
         "station": config["station_name"],
@@ -79,25 +81,20 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
         "grade": str(last.grade) if last else None,
         "reasons": reasons,
         "workers": service["workers"] if service else [],
-        "free_bytes": system.room(str(spool.path)).bytes,
+        "free_bytes": room.bytes,
     }
 
 
-def _reasons(stats: Stats) -> list[dict[str, str]]:
+def _reasons(context: Context, stats: Stats, room: Room) -> list[dict[str, str]]:
     """Without a service, what the folders themselves tell."""
-    reasons = []
-    if stats.failed:
-        text = f"{stats.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
-        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
-        reasons.append({"code": "failed", "text": text, "remedy": remedy})
-    if stats.quarantine:
-        text = f"{stats.quarantine:,} entries are in quarantine/. Nothing was deleted."
-        reasons.append({"code": "quarantine", "text": text, "remedy": "See why: dropsafe list --state quarantine"})
-    if stats.strangers:
-        text = f"{len(stats.strangers)} thing(s) do not belong in the spool and were left alone."
-        remedy = "Move them away, or to pending/ to have them sent."
-        reasons.append({"code": "stranger", "text": text, "remedy": remedy})
-    return reasons
+    from dropsafe.spool.health import Vitals, disk_is_low, problems
+    from dropsafe.spool.limits import limits_from
+
+    limits = limits_from(context.config)
+    waiting = stats.waiting + stats.inflight
+    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers)
+    found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
+    return [{"code": problem.code, "text": problem.text, "remedy": problem.remedy} for problem in found]
 
 
 def _print(fact: dict[str, Any], utc: bool) -> None:
@@ -134,8 +131,10 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
             if waiting:
                 waits = several(waiting, "entry waits", "entries wait")
                 print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
-            else:
+            elif not fact["reasons"]:
                 print("No service runs here. Files can be submitted all the same.")
+            else:
+                print("No service runs here.")
 
 
 def _when(moment: str, utc: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
@@ -62,8 +61,10 @@ def _submit_many(paths: list[str], context: Context) -> int:
             _tell(path, acceptance, context)
         _tell_progress(len(error.accepted), len(paths))
         if isinstance(error, AcceptanceUnknown):
+            from dropsafe.cli.words import quoted
+
             for path, entry_id in zip(paths[len(error.accepted) :], error.ids, strict=False):
-                print(f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {shlex.quote(path)}", file=sys.stderr)
+                print(f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {quoted(path)}", file=sys.stderr)
         raise
     for path, acceptance in zip(paths, accepted, strict=True):
         _tell(path, acceptance, context)

@@ -69,6 +69,17 @@ def printable(text: str) -> str:
     )
 
 
+def quoted(text: str) -> str:
+    """As one word of a command line of this system."""
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline([text])
+    import shlex
+
+    return shlex.quote(text)
+
+
 def coloured(text: str, colour: str) -> str:
     """Colour only on a terminal that wants it, and never as the only sign."""
     codes = {"red": 31, "green": 32, "amber": 33, "blue": 34, "grey": 90, "bold": 1}

@@ -30,6 +30,7 @@ from tests.support.scripted import (
     DOWN,
     FAILED,
     REFUSED,
+    UNREACHED,
     Scripted,
     delivered,
     held_until,
@@ -230,6 +231,15 @@ def test_entries_flow_again_the_moment_a_probe_succeeds(spool: Spool) -> None:
     sent, waiting = names_in(spool, State.SENT), names_in(spool, State.PENDING)
     assert sent | waiting == set(names)
     assert len(waiting) <= 1  # the one that was blamed waits for its back-off
+
+
+def test_after_an_outage_in_which_nothing_reached_the_server_nobody_waits_for_a_back_off(spool: Spool) -> None:
+    names = submit(spool, 30)
+    transport = Scripted(lambda parcel, _: UNREACHED)
+    with running(spool, transport) as work:
+        eventually(lambda: work.engine.breaker.failed_probes >= 1)
+        transport.script = lambda parcel, _: delivered(parcel)
+        eventually(lambda: names_in(spool, State.SENT) == set(names))
 
 
 def test_a_new_token_sends_nobody_to_failed(spool: Spool) -> None:

@@ -15,6 +15,7 @@ from dropsafe.workers.transport import Parcel
 Script = Callable[[Parcel, threading.Event], Answer]
 
 DOWN = Unavailable("503: the server is not available", Deferred("503", 503), status=503)
+UNREACHED = Unavailable("no connection to the server (refused)", None, meaning="no connection to the server")
 DENIED = Unavailable(
     "403: the credentials are not sufficient", Rejected("403", "not for you", 403), alarm=True, status=403
 )

@@ -79,8 +79,8 @@ def test_submit_says_the_id_of_each_file_that_is_safe(station: Path, capsys: pyt
     assert main(["submit", "--json", report(station, "a.xml"), report(station, "b.xml", b"other")]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     with Spool(station / "spool") as spool:
-        assert [entry.id for entry in spool.entries("pending")] == [line["id"] for line in told]
-        assert [entry.path.read_bytes() for entry in spool.entries("pending")] == [b"<report/>", b"other"]
+        waiting = {entry.id: entry.path.read_bytes() for entry in spool.entries("pending")}
+        assert waiting == dict(zip([line["id"] for line in told], [b"<report/>", b"other"], strict=True))
 
 
 def test_submit_carries_the_name_the_type_and_attributes(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,11 +140,20 @@ def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: 
     assert main(["status"]) == 1
     told = capsys.readouterr().out
     assert "waiting 1" in told
-    assert "Nothing is lost; they are in failed/" in told
+    assert "1 report was refused by the server. Nothing is lost; it is in failed/." in told
     assert "dropsafe retry --state failed --all" in told
     assert main(["status", "--json"]) == 1
     fact = json.loads(capsys.readouterr().out)
     assert (fact["needs_a_person"], fact["counts"]["failed"], fact["condition"]) == (1, 1, "NO SERVICE")
+
+
+def test_status_says_when_nothing_more_is_accepted(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", report(station)])
+    capsys.readouterr()
+    assert main(["--set", "max_queue_size=1", "status"]) == 1
+    assert "The queue is full (waiting: 1): nothing more is accepted" in capsys.readouterr().out
+    assert main(["--set", f"min_free_bytes={1 << 50}", "status"]) == 1
+    assert "The disk of the spool is nearly full: nothing more is accepted." in capsys.readouterr().out
 
 
 def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +161,7 @@ def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: p
     capsys.readouterr()
     assert main(["status"]) == 1
     told = capsys.readouterr().out
-    assert "do not belong in the spool and were left alone." in told
+    assert "not belong in the spool and were left alone." in told
     assert "by hand\\n.xml" in told
 
 

@@ -27,6 +27,7 @@ GOOD = Delivered(201, Grade.ID, "x", "http://server/", "0" * 64)
 BAD = Rejected("400: the server refuses it", "no serial", 400)
 SOFT = Deferred("500: the server failed on it", 500)
 DOWN = Unavailable("503: the server is not available", Deferred("503", 503), status=503)
+REFUSED = Unavailable("no connection (refused)", None, meaning="no connection")
 DENIED = Unavailable("401: the credentials are refused", Rejected("401", "bad token", 401), alarm=True, status=401)
 UNREADABLE = Deferred("it cannot be read", ours=True)
 
@@ -166,6 +167,24 @@ def test_that_success_closes_it_while_a_probe_is_under_way_and_the_probe_s_own_a
     assert story.hear("z", GOOD).closed
     assert story.hear("b", DOWN).disposal is Disposal.SUSPECT
     assert story.breaker.suspect == "b"
+
+
+def test_a_suspect_that_never_reached_the_server_goes_again_at_once_but_only_once() -> None:
+    story = Story()
+    story.hear("a", REFUSED)
+    verdict = story.probe("b", GOOD)
+    assert verdict == Verdict(Disposal.FINISH, closed=True)
+    story.hear("a", REFUSED)
+    assert story.probe("b", GOOD).blamed == ("a", Deferred(REFUSED.why, meaning=REFUSED.meaning))
+
+
+def test_a_suspect_that_went_through_is_believed_again() -> None:
+    story = Story()
+    story.hear("a", REFUSED)
+    story.probe("b", GOOD)
+    story.hear("a", GOOD)
+    story.hear("a", REFUSED)
+    assert story.probe("b", GOOD).blamed is None
 
 
 def test_a_rejected_probe_shows_that_the_server_is_alive() -> None:

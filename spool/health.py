@@ -1,0 +1,65 @@
+"""What in a spool needs a person: pure, from counts and free room, in words that say what it means and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dropsafe.spool.clock import from_iso
+from dropsafe.spool.facts import Room
+from dropsafe.spool.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why all is not well, in words, with what to do. Names of files stand in `detail` alone."""
+
+    code: str
+    text: str
+    remedy: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The counts that matter. `waiting` includes what is in hand; `oldest` is as in `Stats`."""
+
+    waiting: int
+    failed: int
+    quarantine: int
+    oldest: str
+    strangers: Sequence[str]
+
+
+def disk_is_low(room: Room, limits: Limits) -> bool:
+    """Whether so little is free that nothing more is accepted."""
+    return room.bytes < limits.min_free_bytes or (room.inodes is not None and room.inodes < limits.min_free_inodes)
+
+
+def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:
+    """The most urgent first. `warn_age` in seconds, `now` in seconds since the epoch."""
+    if low:
+        text = "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost."
+        yield Problem("disk-low", text, "Make room on it.")
+    if vitals.waiting >= limits.max_queue_size:
+        text = f"The queue is full (waiting: {vitals.waiting:,}): nothing more is accepted until some are delivered."
+        yield Problem("queue-full", text, "See why they are not delivered, or raise max_queue_size.")
+    if vitals.failed:
+        text = (
+            "1 report was refused by the server. Nothing is lost; it is in failed/."
+            if vitals.failed == 1
+            else f"{vitals.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
+        )
+        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        yield Problem("failed", text, remedy)
+    if vitals.quarantine:
+        entries = "1 entry is" if vitals.quarantine == 1 else f"{vitals.quarantine:,} entries are"
+        text = f"{entries} in quarantine/: damaged, or the uploader died over it. Nothing was deleted."
+        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
+    if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
+        text = f"The oldest report has waited for {age / 3600:.0f} hours."
+        yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
+    if vitals.strangers:
+        things = "1 thing does" if len(vitals.strangers) == 1 else f"{len(vitals.strangers)} things do"
+        text = f"{things} not belong in the spool and were left alone."
+        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", vitals.strangers[0])
