@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dropsafe.config import Config
-from dropsafe.spool import Limits, Spool
+from dropsafe.spool import Entry, Limits, Spool
 from dropsafe.workers import watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.watcher import Watcher, _Handler, obstacle
@@ -122,9 +122,13 @@ def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -
         assert len(bench.contents()) <= 1
         hand = bench.spool.take_hand("test")
         taken: set[str] = set()
-        while len(taken) < 3:
+
+        def claimed() -> list[Entry]:
             bench.spool.audit()  # as the janitor does: in between, the count may be too high
-            for entry in eventually(lambda: hand.claim(1)):
+            return hand.claim(1)
+
+        while len(taken) < 3:
+            for entry in eventually(claimed):
                 taken.add(entry.path.read_bytes().decode())
                 hand.damaged(entry, "to make room")
         hand.close()
