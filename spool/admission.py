@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from dropsafe.errors import DropsafeError, LockTimeout, QueueFullError
@@ -96,6 +96,8 @@ class Admission:
             try:
                 return self._file.read(self._boot)
             except OSError:
+                with suppress(OSError):
+                    return self._file.glance(self._boot)
                 return None
 
     def take(self, entries: int, size: int) -> str:

@@ -12,6 +12,7 @@ import zlib
 from dataclasses import dataclass
 
 from dropsafe.spool import durable
+from dropsafe.spool.platform import regular
 
 RECORD_SIZE = 512
 
@@ -57,14 +58,13 @@ class CounterFile:
         """The same, whatever its boot. Only its totals mean something then, and they are for people."""
         self._open()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        data = os.read(self._descriptor, RECORD_SIZE)
-        text, _, check = data.rstrip().rpartition(b" ")
-        if not text or check != b"%08x" % zlib.crc32(text):
-            return None
-        try:
-            return Count(**json.loads(text))
-        except (ValueError, TypeError):
-            return None
+        return _parse(os.read(self._descriptor, RECORD_SIZE))
+
+    def glance(self, boot: str) -> Count | None:
+        """As `read`, where the file may not be written: for people on a disk that has become read-only."""
+        with open(self.path, "rb", opener=regular) as file:
+            count = _parse(file.read(RECORD_SIZE))
+        return count if count is not None and count.boot == boot else None
 
     def _open(self) -> None:
         # Somebody may have removed the file: then all must count in the same new one.
@@ -82,3 +82,13 @@ class CounterFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _parse(data: bytes) -> Count | None:
+    text, _, check = data.rstrip().rpartition(b" ")
+    if not text or check != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        return Count(**json.loads(text))
+    except (ValueError, TypeError):
+        return None

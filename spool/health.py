@@ -20,6 +20,10 @@ class Problem:
     detail: str = ""
 
 
+CODES = frozenset({"disk-low", "queue-full", "failed", "quarantine", "old", "stranger"})
+"""Of all that `problems` yields."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """The counts that matter. `waiting` includes what is in hand; `oldest` is as in `Stats`."""

@@ -120,9 +120,14 @@ def open_layout(path: str) -> Layout:
 def no_permission(path: str) -> NoPermission:
     """The error for a spool that this user may not use, with what to ask an administrator for."""
     try:
-        group = system.group_name(path)
+        group, shared = system.group_name(path), bool(os.stat(path).st_mode & stat.S_ISGID)
     except OSError:
-        group = DEFAULT_GROUP
+        group, shared = DEFAULT_GROUP, True
+    if not shared:
+        return NoPermission(
+            f"The spool at {path} is another user's own, shared with nobody. Nothing was changed.",
+            remedy="Work as that user, or hand reports over by a drop folder that the service watches.",
+        )
     return NoPermission(
         f"The spool at {path} belongs to group {group}, and you are not in it. Nothing was changed.",
         remedy=f"Ask an administrator for: usermod -aG {group} USER",

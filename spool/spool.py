@@ -195,7 +195,7 @@ class Spool:
 
     def receipt_of(self, entry_id: str) -> Receipt:
         """The proof of its delivery. Raises EntryNotFound if there is none."""
-        receipt = find_receipt(self._layout, entry_id)
+        receipt = find_receipt(self._layout, entry_id) if is_id(entry_id) else None
         if receipt is None:
             raise EntryNotFound(f"There is no receipt for {entry_id}: it has not been delivered from this spool.")
         return receipt

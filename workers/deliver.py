@@ -60,9 +60,10 @@ def deliver_once(
         engine.run_once(patience)
         told.beat(engine.progress())
         tally, breaker = engine.tally, engine.breaker
+        unproven = engine.unproven
         return DeliveryReport(
-            tally.delivered,
-            tally.bytes,
+            tally.delivered - len(unproven),
+            tally.bytes - sum(entry.size for entry in unproven),
             tally.rejected,
             tally.damaged,
             tally.waiting_again + engine.owed,

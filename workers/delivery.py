@@ -96,6 +96,11 @@ class Engine:
         """Entries whose last step the spool has refused so far."""
         return self._finisher.owed
 
+    @property
+    def unproven(self) -> list[Entry]:
+        """Of those, what the server has."""
+        return self._finisher.unproven
+
     def wake(self) -> None:
         """Something may have arrived, or a stop is asked for. From any thread; costs nothing when said twice."""
         if not self._woken:

@@ -83,6 +83,11 @@ class Finisher:
         """Entries whose step has failed and is to be tried again."""
         return sum(len(step.entries) for step in self._owed)
 
+    @property
+    def unproven(self) -> list[Entry]:
+        """Entries that the server has, but whose receipt or move has failed so far: they are sent again if it stays so."""
+        return [entry for step in self._owed if step.name == "delivered" for entry in step.entries]
+
     def due(self) -> float:
         """The monotonic time at which `tend` has something to do."""
         group = self._group_due if self._group else float("inf")

@@ -10,6 +10,8 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dropsafe.cli.arguments import seconds
+
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
 
@@ -18,7 +20,7 @@ HELP = "Deliver what is due, once, and end: for cron, for tests, for a technicia
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--patience", type=float, default=20.0, metavar="SECONDS", help="how long to wait for an unavailable server"
+        "--patience", type=seconds, default=20.0, metavar="SECONDS", help="how long to wait for an unavailable server"
     )
 
 

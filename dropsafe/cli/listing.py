@@ -9,19 +9,22 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from dropsafe.cli.arguments import count
+
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Entry, Spool
 
 HELP = "The entries of the spool, oldest first. Delivered ones are shown with --state sent."
 
+_ERROR_WIDTH = 60
 _SHORTEST = 4
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--state", help="pending, inflight, sent, failed, quarantine, hold or discarded")
     parser.add_argument(
-        "--limit", type=int, default=100, metavar="N", help="show at most so many (default 100; 0: all)"
+        "--limit", type=count, default=100, metavar="N", help="show at most so many (default 100; 0: all)"
     )
     parser.add_argument("--utc", action="store_true", help="show the time of acceptance instead of the age")
 
@@ -95,8 +98,13 @@ def _table(facts: list[dict[str, Any]], short: dict[str, str], utc: bool) -> str
         accepted = datetime.fromisoformat(fact["accepted"])
         when = f"{accepted:%Y-%m-%d %H:%M:%S}Z" if utc else span(max(0.0, now - accepted.timestamp()))
         cells = [short[fact["id"]], when, size(fact["size"]), str(fact["attempts"]), fact["state"]]
-        rows.append([*cells, shorten(printable(fact["name"]), 32), shorten(printable(fact["error"]), 40)])
+        rows.append([*cells, shorten(printable(fact["name"]), 32), _beginning(printable(fact["error"]))])
     return table(rows, right=(1, 2, 3))
+
+
+def _beginning(text: str) -> str:
+    """Of an error, what matters comes first; `dropsafe show` has all of it."""
+    return text if len(text) <= _ERROR_WIDTH else f"{text[: _ERROR_WIDTH - 1]}…"
 
 
 def _common(one: str, other: str) -> int:

@@ -68,9 +68,9 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = list(service["reasons"]) if service else _reasons(context, stats, room)
+    reasons = _reasons(context, stats, room, service["reasons"] if service else [])
     return {
-        "condition": service["condition"] if service else "NO SERVICE",
+        "condition": _condition(service, reasons),
         "station": config["station_name"],
         "destination": config.get("destination.url") or "",
         "spool": str(spool.path),
@@ -85,16 +85,25 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _reasons(context: Context, stats: Stats, room: Room) -> list[dict[str, str]]:
-    """Without a service, what the folders themselves tell."""
-    from dropsafe.spool.health import Vitals, disk_is_low, problems
+def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
+    from dropsafe.spool.health import CODES, Vitals, disk_is_low, problems
     from dropsafe.spool.limits import limits_from
 
     limits = limits_from(context.config)
     waiting = stats.waiting + stats.inflight
     vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
-    return [{"code": problem.code, "text": problem.text, "remedy": problem.remedy} for problem in found]
+    own = [{"code": problem.code, "text": problem.text, "remedy": problem.remedy} for problem in found]
+    return [reason for reason in told if reason["code"] not in CODES] + own
+
+
+def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) -> str:
+    if service is None:
+        return "NO SERVICE"
+    if service["condition"] in ("RUNNING", "DEGRADED"):
+        return "DEGRADED" if reasons else "RUNNING"
+    return str(service["condition"])
 
 
 def _print(fact: dict[str, Any], utc: bool) -> None:

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dropsafe.cli.arguments import seconds
 from dropsafe.errors import AcceptanceUnknown, DropsafeError, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--type", metavar="MIME", help="its content type (default: by its name)")
     parser.add_argument("--attribute", action="append", default=[], metavar="NAME=VALUE", help="sent along; repeatable")
     parser.add_argument("--id", help="the id that an earlier, uncertain try was given: it keeps the same key")
-    parser.add_argument("--wait", type=float, metavar="SECONDS", help="how long to wait for room in a full queue")
+    parser.add_argument("--wait", type=seconds, metavar="SECONDS", help="how long to wait for room in a full queue")
 
 
 def run(args: Namespace, context: Context) -> int:

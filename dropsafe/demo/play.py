@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -122,7 +121,7 @@ def tell(proof: Proof) -> None:
 
 def tell_where(stage: Stage) -> None:
     """For whoever wants to explore."""
-    command = "dropsafe" if shutil.which("dropsafe") else f"{sys.executable} -m dropsafe"
+    command = "dropsafe" if Path(sys.argv[0]).stem == "dropsafe" else f"{sys.executable} -m dropsafe"
     print(f"""
 The spool        {stage.spool.path}   (docs/spool-format.md explains it)
 The receipts     {stage.spool.path / "receipts"}

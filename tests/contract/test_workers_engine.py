@@ -19,6 +19,7 @@ from dropsafe.spool.clock import ManualClock
 from dropsafe.workers import delivery
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
+from dropsafe.workers.deliver import deliver_once
 from dropsafe.workers.delivery import Engine
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.outcome import Answer, Damaged, Deferred
@@ -390,6 +391,14 @@ def test_a_receipt_that_cannot_be_stored_loses_nothing(spool: Spool, operation: 
     with durable.observed(failing(operation, 3)), running(spool, transport):
         eventually(lambda: names_in(spool, State.SENT) == set(names), patience=20)
     assert transport.delivered == dict.fromkeys(names, 1)
+
+
+def test_what_has_no_receipt_yet_is_not_reported_as_delivered(spool: Spool) -> None:
+    submit(spool, 4)
+    with durable.observed(failing("receipt.write", 10_000, errno.ENOSPC)):
+        report = deliver_once(spool, Scripted(), patience=0.5)
+    assert (report.delivered, report.bytes, report.waiting_again) == (0, 0, 4)
+    assert len(names_in(spool, State.PENDING)) == 4
 
 
 def test_a_move_that_fails_for_one_entry_neither_loses_it_nor_stops_the_others(spool: Spool) -> None:

@@ -241,3 +241,52 @@ def test_without_a_spool_each_command_says_how_to_get_one(tmp_path: Path, capsys
         error = capsys.readouterr().err
         assert "dropsafe init" in error
         assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("asked", ["4k7q", "zzzz", "", "*", "r1.xml", "20269999T"])
+def test_show_of_what_is_no_entry_says_so(station: Path, capsys: pytest.CaptureFixture[str], asked: str) -> None:
+    assert main(["show", asked]) == 2
+    assert "Nothing was changed." in capsys.readouterr().err
+
+
+def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spool(station / "spool") as spool:
+        service = {
+            "spool_id": spool.spool_id,
+            "condition": "DEGRADED",
+            "workers": [],
+            "reasons": [{"code": "failed", "text": "1 report was refused", "remedy": ""}],
+        }
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "RUNNING" in (told := capsys.readouterr().out)
+    assert "refused" not in told
+    failed_entry(station)
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    assert "DEGRADED" in (told := capsys.readouterr().out)
+    assert told.count("refused") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("submit", "--wait", "-1"),
+        ("submit", "--wait", "nan"),
+        ("deliver", "--patience", "inf"),
+        ("list", "--limit", "-1"),
+        ("list", "--limit", "many"),
+    ],
+    ids=" ".join,
+)
+def test_a_figure_that_means_nothing_is_refused(
+    station: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    files = [report(station)] if words[0] == "submit" else []
+    assert main([*words, *files]) == 2
+    assert f"{words[-1]!r} is not a" in capsys.readouterr().err
+    with Spool(station / "spool") as spool:
+        assert list(spool.entries()) == []

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.errors import LockTimeout, QueueFullError
-from dropsafe.spool import Spool, State, admission
+from dropsafe.spool import Spool, State, admission, durable
 from dropsafe.spool.admission import AUDIT_VALID
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.counter import RECORD_SIZE
@@ -321,3 +321,19 @@ def test_the_cost_does_not_depend_on_how_many_wait(spool: Spool, monkeypatch: py
     monkeypatch.undo()
     assert many.operations == few.operations
     assert listed == []
+
+
+def test_what_waits_is_counted_also_where_the_counter_cannot_be_written(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that has become read-only must not look empty."""
+    submit(spool, b"a", b"b")
+
+    def read_only(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with reopened(spool) as again:
+        monkeypatch.setattr(durable, "open_shared", read_only)
+        count = again.core.admission.peek()
+    assert count is not None
+    assert count.entries == 2
