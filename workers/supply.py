@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 
 MOST_IN_HAND = 256
 RESCAN = 1.0
+SOON_AFTER_A_HINT = (0.2, 0.02)
+"""Seconds, last first. A submitter's place is counted, which is the hint, a moment before its rename: a fruitless look
+is repeated, or the entry would wait for the rescan."""
 CLAIM_FAILURES = 3
 """Claims that may fail one after the other, a second apart, before the spool counts as unusable."""
 
@@ -23,6 +26,7 @@ class Supply:
         self._hand = hand
         self._failures = 0
         self._wants_empty_hand = False
+        self._again: list[float] = []
         self.look_at = 0.0
         """Not worth looking before."""
         self.is_dry = False
@@ -32,6 +36,7 @@ class Supply:
         """Something may be due now."""
         self.look_at = 0.0
         self.is_dry = False
+        self._again = list(SOON_AFTER_A_HINT)
 
     def hand_is_empty(self) -> None:
         """An entry that must be alone in hand can be had from now on."""
@@ -57,7 +62,8 @@ class Supply:
         self.is_dry = not entries
         if self.is_dry:
             self._wants_empty_hand = in_hand > 0
-            self.look_at = now + (min(due, RESCAN) if due else RESCAN)
+            wait = self._again.pop() if self._again else RESCAN
+            self.look_at = now + (min(due, wait) if due else wait)
         return entries
 
     def _failed(self, error: OSError | TemporaryError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -17,7 +18,7 @@ from dropsafe.config import Config
 from dropsafe.errors import ConfigError, ExitCode
 from dropsafe.spool import Grade, Limits, Spool, State
 from dropsafe.spool.clock import ManualClock
-from dropsafe.workers import uploader
+from dropsafe.workers import supply, uploader
 from dropsafe.workers.breaker import ProbeBounds
 from dropsafe.workers.deliver import DeliveryReport, deliver_once
 from dropsafe.workers.delivery import Engine
@@ -69,7 +70,10 @@ def on_server(server: RawServer) -> dict[str, str]:
 
 
 class TestUploader:
-    def test_it_delivers_what_waits_and_what_comes_and_stops_when_asked(self, spool: Spool) -> None:
+    def test_it_delivers_what_waits_and_what_comes_and_stops_when_asked(
+        self, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(supply, "RESCAN", 3600.0)  # so that what comes is found by the hint
         accepted = submit(spool, 20)
         link = LocalLink()
         with RawServer(vouching) as server:
@@ -78,9 +82,7 @@ class TestUploader:
                 eventually(lambda: len(server.requests) == 20)
                 assert link.is_ready.is_set()
                 accepted |= submit(spool, 1)
-                begun = time.monotonic()
                 eventually(lambda: len(server.requests) == 21)
-                assert time.monotonic() - begun < 0.9  # by the hint, not by the rescan
             assert raised == []
             assert on_server(server) == accepted
         assert spool.stats().sent == 21
@@ -134,9 +136,7 @@ class TestDeliverOnce:
         assert (report.delivered, report.exit_code) == (30, ExitCode.OK)
 
     def test_nothing_due_is_0_at_once(self, spool: Spool) -> None:
-        begun = time.monotonic()
-        assert once(spool, "http://127.0.0.1:1/").exit_code is ExitCode.OK
-        assert time.monotonic() - begun < 0.5
+        assert once(spool, "http://127.0.0.1:1/", patience=math.inf).exit_code is ExitCode.OK
 
     def test_a_refused_entry_is_1(self, spool: Spool) -> None:
         submit(spool, 3)
