@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
 
 def _rehearse() -> None:
     """Every command once, in a spool of its own, and one that fails. The port is one at which nobody listens."""
+    for needed in ("jsonschema", "platformdirs"):  # root's own commands need not load them
+        import_module(needed)
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         options = ["--config", f"{folder}/dropsafe.toml", "--spool", f"{folder}/spool"]
         report = Path(folder, "report.xml")
