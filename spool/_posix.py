@@ -133,6 +133,20 @@ def writers(descriptor: int) -> Writers:
     return Writers.NONE
 
 
+def hold(descriptor: int) -> bool:
+    """Keep others who ask the same from this file until the descriptor is closed. False if another has it in hand.
+
+    True also where the file system cannot lock (some shares): there it cannot be told.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def boot_id() -> str:
     """Changes with each boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -37,6 +37,7 @@ _FLAG_OPEN_REPARSE_POINT, _FLAG_WRITE_THROUGH = 0x00200000, 0x80000000
 _INVALID_HANDLE = ctypes.c_void_p(-1).value
 _ERROR_ACCESS_DENIED, _ERROR_SHARING, _ERROR_LOCK, _ERROR_EXISTS, _ERROR_ALREADY_EXISTS = 5, 32, 33, 80, 183
 _FILE_RENAME_INFO_EX = 22
+_FAR_BEHIND = 0x40000000  # the upper half of the offset
 _RENAME_REPLACE_IF_EXISTS, _RENAME_POSIX_SEMANTICS = 0x1, 0x2
 _SYSTEM_TIME_OF_DAY = 3
 _SHARED_DATA_BOOT_ID = 0x7FFE0000 + 0x2C4  # KUSER_SHARED_DATA.BootId (ntddk.h), mapped there in every process
@@ -62,6 +63,7 @@ _kernel32.ReOpenFile.restype = wintypes.HANDLE
 _kernel32.ReOpenFile.argtypes = [wintypes.HANDLE, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD]
 _kernel32.SetFileInformationByHandle.argtypes = [wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD]
 _kernel32.CloseHandle.argtypes = [wintypes.HANDLE]
+_kernel32.LockFile.argtypes = [wintypes.HANDLE, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD, wintypes.DWORD]
 _kernel32.GetFileAttributesW.argtypes = [wintypes.LPCWSTR]
 _kernel32.GetFileAttributesW.restype = wintypes.DWORD
 _ntdll = ctypes.WinDLL("ntdll")
@@ -200,6 +202,13 @@ def writers(descriptor: int) -> Writers:
         return Writers.SOME if ctypes.get_last_error() == _ERROR_SHARING else Writers.UNKNOWN
     _kernel32.CloseHandle(handle)
     return Writers.NONE
+
+
+def hold(descriptor: int) -> bool:
+    """A lock of one byte far behind the end of any file: a lock on what others read would stop their reading."""
+    if _kernel32.LockFile(msvcrt.get_osfhandle(descriptor), 0, _FAR_BEHIND, 1, 0):
+        return True
+    return ctypes.get_last_error() != _ERROR_LOCK
 
 
 class _TimeOfDay(ctypes.Structure):

@@ -157,7 +157,7 @@ class Acceptor:
             except QueueFullError as full:
                 if (
                     full.accepted
-                    or _never_fits(full.figures)
+                    or never_fits(full.figures)
                     or (deadline is not None and self._clock.monotonic() + _ROOM_POLL > deadline)
                 ):
                     raise
@@ -219,6 +219,7 @@ class Acceptor:
             raise QueueFullError(
                 f"The payload is larger than max_entry_bytes ({limit:,} bytes) and was not accepted. Nothing was changed.",
                 {"bytes": size, "max_entry_bytes": limit},
+                remedy="Raise max_entry_bytes in the configuration, if reports of that size are meant to be sent.",
             )
 
     def _refuse_if_low(self, size: int) -> None:
@@ -318,11 +319,12 @@ class Acceptor:
         if isinstance(error, PermissionError):
             return no_permission(self._layout.root)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            no_inodes = system.room(self._layout.root).inodes == 0
+            what = "The file system of the spool has no inodes left" if no_inodes else "The disk of the spool is full"
             return QueueFullError(
-                f"The disk of the spool (or a quota on it) is full; {name!r} was not accepted. "
-                "Nothing else was disturbed.",
-                {"free_bytes": 0},
-                remedy="Make room on that disk.",
+                f"{what} (or a quota on it is reached); {name!r} was not accepted. Nothing else was disturbed.",
+                {"free_inodes" if no_inodes else "free_bytes": 0},
+                remedy="Remove small files from that disk." if no_inodes else "Make room on that disk.",
             )
         return AcceptError(
             f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
@@ -331,7 +333,7 @@ class Acceptor:
         )
 
 
-def _never_fits(figures: dict[str, int]) -> bool:
+def never_fits(figures: dict[str, int]) -> bool:
     """Whether even an empty queue would refuse it."""
     too_large = figures.get("bytes", 0) > figures.get("max_queue_bytes", math.inf)
     return (

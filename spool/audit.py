@@ -18,6 +18,7 @@ from dropsafe.spool import durable
 from dropsafe.spool.admission import Admission
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.counter import Count
+from dropsafe.spool.health import MAX_STRANGERS
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
 from dropsafe.spool.names import is_id, parse_entry_name
@@ -27,7 +28,6 @@ from dropsafe.spool.states import State
 
 log = logging.getLogger(__name__)
 
-MAX_STRANGERS = 20
 TICK_EVERY = 10_000
 
 

@@ -52,30 +52,31 @@ class Candidate:
 
 def scan(folder: DropFolder) -> Iterator[Candidate | Stranger]:
     """The regular files that match; what matches and is none comes as a Stranger. Raises OSError for the folder itself."""
-    yield from _scan(folder, folder.path)
-
-
-def _scan(folder: DropFolder, path: str) -> Iterator[Candidate | Stranger]:
-    with os.scandir(path) as listing:
-        items = sorted(listing, key=lambda item: item.name)
-    for item in items:
-        # Dot files are what rsync, editors and browsers write before they rename.
-        if item.name == PARKING or (item.name.startswith(".") and not folder.pattern.startswith(".")):
+    below = [folder.path]  # no recursion: folders may lie deeper in one another than calls may
+    while below:
+        path = below.pop()
+        try:
+            with os.scandir(path) as listing:
+                items = sorted(listing, key=lambda item: item.name)
+        except OSError as error:
+            if path == folder.path:
+                raise
+            if not isinstance(error, FileNotFoundError):
+                yield Stranger(path, f"this folder cannot be read ({error.strerror})")
             continue
-        if item.is_dir(follow_symlinks=False):
-            if folder.recursive:
-                yield from _scan_below(folder, item.path)
-        elif fnmatch.fnmatch(item.name, folder.pattern):
-            yield from look(item.path)
-
-
-def _scan_below(folder: DropFolder, path: str) -> Iterator[Candidate | Stranger]:
-    try:
-        yield from _scan(folder, path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        yield Stranger(path, f"this folder cannot be read ({error.strerror})")
+        found: list[str] = []
+        for item in items:
+            # Dot files are what rsync, editors and browsers write before they rename.
+            if item.name == PARKING or (item.name.startswith(".") and not folder.pattern.startswith(".")):
+                continue
+            if not item.is_dir(follow_symlinks=False):
+                if fnmatch.fnmatch(item.name, folder.pattern):
+                    yield from look(item.path)
+            elif folder.recursive:
+                found.append(item.path)
+            elif folder.pattern != "*" and fnmatch.fnmatch(item.name, folder.pattern):
+                yield Stranger(item.path, "a folder; what is in it is taken only with recursive = true")
+        below += reversed(found)
 
 
 def look(path: str) -> Iterator[Candidate | Stranger]:
@@ -94,23 +95,30 @@ def look(path: str) -> Iterator[Candidate | Stranger]:
 
 
 class Settling:
-    """Remembers since when each candidate has been unchanged. Pure; times are monotonic seconds."""
+    """Remembers since when each candidate has been unchanged. Pure; times are monotonic seconds.
+
+    After each look, `unsettled` has the candidates that have not settled, and when each was first seen.
+    """
 
     def __init__(self, settle_seconds: float) -> None:
         self._settle_seconds = settle_seconds
-        self._since: dict[str, tuple[Fingerprint, float]] = {}
+        self._since: dict[str, tuple[Fingerprint, float, float]] = {}
+        self.unsettled: dict[str, float] = {}
 
     def settled(self, candidates: Iterable[Candidate], now: float) -> list[Candidate]:
         """Those unchanged for `settle_seconds`. What is no longer among the candidates is forgotten."""
-        since: dict[str, tuple[Fingerprint, float]] = {}
+        since: dict[str, tuple[Fingerprint, float, float]] = {}
         ready = []
+        self.unsettled = {}
         for candidate in candidates:
-            seen, start = self._since.get(candidate.path, (candidate.seen, now))
+            seen, start, first = self._since.get(candidate.path, (candidate.seen, now, now))
             if seen != candidate.seen:
-                seen, start = candidate.seen, now
-            since[candidate.path] = (seen, start)
+                start = now
+            since[candidate.path] = (candidate.seen, start, first)
             if now - start >= self._settle_seconds:
                 ready.append(candidate)
+            else:
+                self.unsettled[candidate.path] = first
         self._since = since
         return ready
 

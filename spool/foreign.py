@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dropsafe.errors import DropsafeError
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, look
-from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import PARKING, Stranger, find_all, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.reasons import read_reason
@@ -48,9 +49,11 @@ class ForeignFiles:
 
     def scan(self) -> Iterator[Candidate | Stranger]:
         """What could be adopted. Raises OSError if `pending/` cannot be read."""
-        yield from self._scan(self._core.layout.pending)
+        below = [self._core.layout.pending]  # no recursion: folders may lie deeper in one another than calls may
+        while below:
+            yield from self._scan(below.pop(), below)
 
-    def _scan(self, folder: str) -> Iterator[Candidate | Stranger]:
+    def _scan(self, folder: str, below: list[str]) -> Iterator[Candidate | Stranger]:
         try:
             changed = os.stat(folder, follow_symlinks=False).st_mtime_ns
         except FileNotFoundError:
@@ -68,6 +71,7 @@ class ForeignFiles:
         # A change within the same tick of the file system's clock would not be told from the one before.
         clean = not is_root and self._core.clock.now() - changed / 1e9 > _TICK
         is_deep = not is_root and os.path.dirname(folder) != self._core.layout.pending
+        found: list[str] = []
         for name in names:
             path = f"{folder}/{name}"
             if name == PARKING or is_entry_name(name):
@@ -75,7 +79,7 @@ class ForeignFiles:
                     yield from self._bring_up(path)
                 continue
             if os.path.isdir(path) and not os.path.islink(path):
-                yield from self._scan(path)
+                found.append(path)
                 clean = False
             elif not name.startswith(".") and not self._absorbs(path, name):
                 clean = False
@@ -84,6 +88,7 @@ class ForeignFiles:
             if len(self._clean) > 10_000:
                 self._clean.clear()
             self._clean[folder] = changed
+        below += reversed(found)
 
     def _bring_up(self, path: str) -> Iterator[Stranger]:
         """Nobody else looks for entries deeper than one level: a person has copied a whole `pending/` into this one."""

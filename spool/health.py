@@ -24,6 +24,10 @@ CODES = frozenset({"disk-low", "queue-full", "failed", "quarantine", "old", "str
 """Of all that `problems` yields."""
 
 
+MAX_STRANGERS = 20
+"""An audit names no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """The counts that matter. `waiting` includes what is in hand; `oldest` is as in `Stats`."""
@@ -63,7 +67,7 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
     if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
         text = f"The oldest report has waited for {age / 3600:.0f} hours."
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
-    if vitals.strangers:
-        things = "1 thing does" if len(vitals.strangers) == 1 else f"{len(vitals.strangers)} things do"
+    if count := len(vitals.strangers):
+        things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
         text = f"{things} not belong in the spool and were left alone."
         yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", vitals.strangers[0])

@@ -14,21 +14,21 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
 from dropsafe.errors import DropsafeError, QueueFullError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import Submission
+from dropsafe.spool.attempt import Attempt, Taken, denied, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
 from dropsafe.spool.facts import Writers
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
-from dropsafe.spool.names import is_id, new_id
+from dropsafe.spool.names import is_id, new_id, safe_name
 from dropsafe.spool.platform import regular, system
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import Event
@@ -36,25 +36,7 @@ from dropsafe.spool.states import Event
 log = logging.getLogger(__name__)
 
 PARKING_MODE = 0o770
-
-
-class Taken(Enum):
-    """How an attempt ended."""
-
-    ACCEPTED = "accepted"
-    WAITS = "waits"  # it changed, or somebody has it open for writing
-    GONE = "gone"  # replaced or removed before it was taken: what is there now is another file
-    FULL = "full"  # the queue or the disk is full: it stays where it is
-    REFUSED = "refused"  # the system does not let us
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The result of `Intake.take`. `why` is for people; empty unless WAITS, FULL or REFUSED."""
-
-    taken: Taken
-    entry_id: str = ""
-    why: str = ""
+_CLASH_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +58,8 @@ class Intake:
         self._core = core
         self._standing: dict[str, Fingerprint] = {}
         """Of what is accepted but not yet removed: its id, and the file as it was then."""
+        self._in_hand: set[str] = set()
+        """The ids that threads of this process are taking now."""
 
     def take(self, folder: DropFolder, candidate: Candidate) -> Attempt:
         """Take a file from where its program put it. Raises nothing but errors of the spool itself (DropsafeError)."""
@@ -86,14 +70,14 @@ class Intake:
         except BlockingIOError:
             writers = Writers.SOME
         except OSError as error:
-            return Attempt(Taken.REFUSED, why=_denied(candidate.path, error))
+            return refused(candidate.path, error)
         if writers is Writers.SOME:
-            return Attempt(Taken.WAITS, why=f"{candidate.path} is still open for writing in another program")
+            return waits(f"{candidate.path} is still open for writing in another program")
         if not folder.adopts:
             try:
                 self._core.acceptor.check_room(candidate.seen.size)
-            except QueueFullError as full:
-                return Attempt(Taken.FULL, why=full.message)
+            except QueueFullError as error:
+                return full(candidate.path, error)
         entry_id = new_id(self._core.clock.now())
         record = Record(
             entry_id,
@@ -106,18 +90,31 @@ class Intake:
         try:
             self._write(record)
         except OSError as error:
-            return Attempt(Taken.FULL, why=f"the intake record could not be written ({error.strerror})")
-        try:
-            _park(record)
-        except OSError as error:
-            self._drop(record)
-            if isinstance(error, FileNotFoundError):
-                return Attempt(Taken.GONE)
-            return Attempt(Taken.REFUSED, why=_denied(candidate.path, error))
-        return self.take_parked(record, record.seen)
+            return refused(f"{candidate.path} (its intake record in the spool)", error)
+        with self._holding(record):
+            try:
+                _park(record)
+            except OSError as error:
+                self._drop(record)
+                if isinstance(error, FileNotFoundError):
+                    return Attempt(Taken.GONE)
+                return refused(candidate.path, error)
+            return self._take_parked(record, record.seen)
 
     def take_parked(self, record: Record, seen: Fingerprint) -> Attempt:
         """Take a file that is in `.dropsafe/` already, and was last seen as `seen`."""
+        with self._holding(record):
+            return self._take_parked(record, seen)
+
+    @contextmanager
+    def _holding(self, record: Record) -> Iterator[None]:
+        self._in_hand.add(record.id)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(record.id)
+
+    def _take_parked(self, record: Record, seen: Fingerprint) -> Attempt:
         try:
             descriptor = system.open_regular(record.parked)
         except FileNotFoundError:
@@ -126,11 +123,13 @@ class Intake:
                 self._drop(record)
             return Attempt(Taken.GONE)
         except OSError as error:
-            return Attempt(Taken.REFUSED, why=_denied(record.parked, error))
+            return refused(record.parked, error)
         try:
+            if not _is_ours(descriptor, record):
+                return waits(f"{record.source} is in the hands of another service that watches the same folder")
             if not _is_quiet(descriptor, seen):
                 # Another inode than the one that settled, or it was written to: it waits where nobody replaces it.
-                return Attempt(Taken.WAITS, record.id, f"{record.source} changed while it was being taken")
+                return waits(f"{record.source} changed while it was being taken", record.id)
             if record.id not in self._standing:
                 self._accept(record, descriptor)
                 self._standing[record.id] = seen
@@ -138,24 +137,26 @@ class Intake:
                 # The accepted copy stands; what was written since makes another entry.
                 self._take_again(record)
                 return Attempt(Taken.ACCEPTED, record.id)
-        except QueueFullError as full:
-            return Attempt(Taken.FULL, record.id, full.message)
+        except QueueFullError as error:
+            return full(record.source, error, record.id)
         except DropsafeError as error:
-            return Attempt(Taken.REFUSED, record.id, error.message)
+            return Attempt(Taken.REFUSED, record.id, f"{record.source}: {error.message}", error.remedy)
         except OSError as error:
-            return Attempt(Taken.REFUSED, record.id, _denied(record.parked, error))
+            return refused(record.parked, error, record.id)
         finally:
             os.close(descriptor)
         return self._finish(record)
 
     def parked(self, folder: DropFolder) -> Iterator[tuple[Record, Candidate]]:
-        """What lies in that folder's `.dropsafe/`. A file without a record gets one: it is taken anew."""
+        """What lies in that folder's `.dropsafe/` and is in nobody's hand. A file without a record is taken anew."""
         try:
             names = sorted(os.listdir(folder.parking))
         except FileNotFoundError:
             return
         for name in names:
             path = f"{folder.parking}/{name}"
+            if name in self._in_hand:
+                continue
             try:
                 facts = os.lstat(path)
                 if not stat.S_ISREG(facts.st_mode):
@@ -163,7 +164,7 @@ class Intake:
                 record = self._read(name) if is_id(name) else None
                 if record is None:
                     record = self._record_anew(folder, path, Fingerprint.of(facts))
-            except FileNotFoundError:
+            except (FileNotFoundError, BlockingIOError):
                 continue
             # The drop folder may have another name now than when the record was written.
             record = replace(record, parked=f"{folder.parking}/{record.id}")
@@ -188,7 +189,7 @@ class Intake:
                     self._drop(record)
                     settled += 1
             except OSError as error:
-                log.warning("%s; the next start tries again", _denied(record.parked, error))
+                log.warning("%s; the next start tries again", denied(record.parked, error))
         return settled
 
     def _settle(self, record: Record, digest16: str) -> bool:
@@ -233,7 +234,9 @@ class Intake:
             else:
                 durable.unlink("intake.unlink", record.parked)
         except OSError as error:
-            return Attempt(Taken.REFUSED, record.id, _denied(record.parked, error))
+            if os.path.lexists(record.parked):
+                why = f"{record.source} was accepted as {record.id}, and not a second time, but it"
+                return refused(why, error, record.id, f"it waits in {os.path.dirname(record.parked)}")
         self._standing.pop(record.id, None)
         if self._synced(os.path.dirname(record.parked)):
             self._drop(record)
@@ -259,10 +262,19 @@ class Intake:
             self._drop(record)
 
     def _record_anew(self, folder: DropFolder, path: str, seen: Fingerprint) -> Record:
+        """BlockingIOError if another service has it in hand."""
         entry_id = new_id(self._core.clock.now())
         record = Record(entry_id, path, f"{folder.parking}/{entry_id}", seen, folder.move_to, folder.adopts)
-        self._write(record)
-        durable.rename("intake.anew", path, record.parked)
+        with ExitStack() as stack:
+            with suppress(PermissionError):  # which the taking will tell
+                if not system.hold(stack.enter_context(_opened(path))):
+                    raise BlockingIOError(errno.EAGAIN, "another service is taking it", path)
+            self._write(record)
+            try:
+                durable.rename("intake.anew", path, record.parked)
+            except OSError:
+                self._drop(record)
+                raise
         return record
 
     def _delivered_digest(self, entry_id: str) -> str:
@@ -297,8 +309,11 @@ class Intake:
 
 
 def _park(record: Record) -> None:
+    parking = os.path.dirname(record.parked)
     with suppress(FileExistsError):
-        durable.mkdir("intake.mkdir", os.path.dirname(record.parked), PARKING_MODE)
+        durable.mkdir("intake.mkdir", parking, PARKING_MODE)
+    if not stat.S_ISDIR(os.lstat(parking).st_mode):  # a link would lead the file to wherever somebody likes
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder", parking)
     durable.rename("intake.rename", record.source, record.parked)
 
 
@@ -325,11 +340,22 @@ def _is_over(record: Record) -> bool:
 
 
 def _look_at(candidate: Candidate) -> Writers:
-    descriptor = system.open_regular(candidate.path)
-    try:
+    with _opened(candidate.path) as descriptor:
         return system.writers(descriptor)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = system.open_regular(path)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _is_ours(descriptor: int, record: Record) -> bool:
+    """Whether no other taker has it in hand, nor has renamed it since we opened it. Ours until the descriptor is closed."""
+    return system.hold(descriptor) and os.path.lexists(record.parked)
 
 
 def _is_quiet(descriptor: int, seen: Fingerprint) -> bool:
@@ -345,8 +371,4 @@ def _free_name(folder: str, record: Record) -> str:
     """Where a taken file goes in `move:DIR`: under its own name, or with its id before it if that is taken."""
     name = os.path.basename(record.source)
     path = f"{folder}/{name}"
-    return f"{folder}/{record.id}_{name}" if os.path.lexists(path) else path
-
-
-def _denied(path: str, error: OSError) -> str:
-    return f"{path} cannot be taken ({error.strerror or error}); it stays where it is"
+    return f"{folder}/{record.id}_{safe_name(name, _CLASH_BYTES)}" if os.path.lexists(path) else path

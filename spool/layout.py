@@ -103,8 +103,9 @@ def open_layout(path: str) -> Layout:
     except PermissionError:
         raise no_permission(root) from None
     except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is damaged: this is no JSON"
         raise SpoolError(
-            f"{mark} cannot be read ({error}). Nothing was changed; the entries are untouched.",
+            f"{mark} cannot be read ({why}). Nothing was changed; the entries are untouched.",
             remedy="Restore that file from a backup, or copy it from docs/spool-format.md; it holds no entries.",
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("spool_id"), str) or content.get("format") != FORMAT:

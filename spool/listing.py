@@ -32,6 +32,7 @@ ENTRY_STATES = (
 
 _LOOKS = 3
 
+_IN_LOCKS = re.compile(r"[a-z-]+(-[a-z2-7]{8})?\.lock|admission(\..*)?|(audit|expiry|service|status)\.json")
 _NAMES_IN = {
     "tmp": HOLDER_NAME,
     "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
@@ -146,8 +147,8 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
         yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state)
     for path, name, is_folder in _scan(layout.locks):
-        if is_folder and name not in LOCK_FOLDERS:
-            yield Stranger(path, "no folder of that name belongs in locks/")
+        if not (name in LOCK_FOLDERS if is_folder else _IN_LOCKS.fullmatch(name)):
+            yield Stranger(path, "nothing of that name belongs in locks/")
     for folder, belongs in _NAMES_IN.items():
         for path, name, _ in _scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):

@@ -24,6 +24,8 @@ DISK_EVERY = 10.0
 ORPHANS_EVERY = 30.0
 GUARD_EVERY = 60.0
 EXPIRE_EVERY = 3600.0
+TROUBLE_AGAIN = 10.0
+"""A chore that failed is repeated so soon at the latest: what a person has mended must not be complained of for an hour."""
 AUDIT_SHARE = 20
 """An audit that took t seconds is not repeated before 20 t."""
 
@@ -95,7 +97,8 @@ class Janitor:
             except (OSError, TemporaryError) as error:
                 chore.trouble = str(error)
                 log.exception("The janitor's %s failed; it is tried again", chore.name)
-            chore.due = self._clock.monotonic() + chore.wait()
+            wait = min(chore.wait(), TROUBLE_AGAIN) if chore.trouble else chore.wait()
+            chore.due = self._clock.monotonic() + wait
 
     def progress(self) -> dict[str, object]:
         """The figures of the last audit, and what needs a person."""

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from watchdog.events import (
@@ -31,21 +31,24 @@ from watchdog.observers.api import ObservedWatch
 
 from dropsafe.config import Config
 from dropsafe.spool import Spool, limits_from
+from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
-from dropsafe.spool.intake import Attempt, Intake, Record, Taken
+from dropsafe.spool.health import Problem
+from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
+from dropsafe.workers import waits
 from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
 SHORTEST_LOOK = 0.05
-LOOK_AGAIN = 1.0
+LONGEST_SETTLE_LOOK = 1.0
 ADOPT_RESCAN = 10.0
 TROUBLE_RESCAN = 10.0
 """At most, for a folder that cannot be used: nothing hints that it can be again."""
-MAX_SHOWN = 20
 # Not that something was opened or read: each of our own looks into a folder would be a hint, too.
 HINTS: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
@@ -70,7 +73,7 @@ def run(config: dict[str, Any], link: Link) -> None:
 
 @dataclass(slots=True)
 class Watched:
-    """One folder under watch. `trouble` is why nothing can be taken from it, for people; empty if all is well."""
+    """One folder under watch. `trouble` is why nothing can be taken from it; None if all is well."""
 
     folder: DropFolder
     look: Look
@@ -79,13 +82,22 @@ class Watched:
     parked: Settling
     next_look: float = 0.0
     ready: deque[tuple[Candidate, Record | None]] = field(default_factory=deque)
-    trouble: str = ""
+    trouble: Problem | None = None
     hints: ObservedWatch | None = None
     hinted: tuple[int, int] | None = None
     """Which folder (device and inode) the hints are about."""
-    waiting: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, waits.Wait] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
     taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """A file that a thread is taking."""
+
+    watched: Watched
+    candidate: Candidate
+    future: Future[Attempt]
 
 
 class Watcher:
@@ -100,8 +112,7 @@ class Watcher:
         self._hinted = threading.Event()
         self._observer = Observer()
         logging.getLogger("watchdog.observers.inotify").addFilter(_is_worth_telling)
-        self._busy: dict[str, Future[Attempt]] = {}
-        self._owner: dict[str, Watched] = {}
+        self._busy: dict[str, Busy] = {}
         foreign = ForeignFiles(spool.core)
         adoption = adoption_folder(spool.core)
         self._watched = [_watched(adoption, foreign.scan, ADOPT_RESCAN)]
@@ -134,37 +145,34 @@ class Watcher:
                 "path": watched.folder.path,
                 "taken": watched.taken,
                 "waiting": watched.sources.waiting + watched.parked.waiting,
-                "trouble": watched.trouble,
+                "trouble": watched.trouble.detail if watched.trouble else "",
             }
             for watched in self._watched[1:]
         ]
-        return {"folders": folders, "taken": sum(w.taken for w in self._watched), "problems": list(self._problems())}
+        return {
+            "folders": folders,
+            "taken": sum(w.taken for w in self._watched),
+            "problems": [asdict(problem) for problem in self._problems()],
+        }
 
-    def _problems(self) -> Iterator[dict[str, str]]:
+    def _problems(self) -> Iterator[Problem]:
         """Reasons for the status. Names of files and folders stand in `detail`, which not everybody may read."""
+        now = self._clock.monotonic()
         for watched in self._watched:
             if watched.trouble:
-                yield {
-                    "code": "drop-folder",
-                    "text": "A drop folder cannot be used; what is in it stays there.",
-                    "remedy": "Give the service's user what it lacks; the log says which folder, and what.",
-                    "detail": watched.trouble,
-                }
-            if watched.strangers:
-                yield {
-                    "code": "cannot-be-taken",
-                    "text": f"{len(watched.strangers)} thing(s) in a drop folder or in pending/ cannot be taken.",
-                    "remedy": "Replace each by a regular file, or move it away; the log names them.",
-                    "detail": watched.strangers[0],
-                }
-            blocked = [why for why in watched.waiting.values() if why]
-            if blocked:
-                yield {
-                    "code": "intake-waits",
-                    "text": f"{len(blocked)} file(s) in a drop folder wait to be taken.",
-                    "remedy": "Nothing, if their program is still writing; else see which program has them open.",
-                    "detail": blocked[0],
-                }
+                yield watched.trouble
+        if strangers := [line for watched in self._watched for line in watched.strangers]:
+            text = f"{len(strangers):,} thing(s) in a drop folder or in pending/ cannot be taken; they stay where they are."
+            remedy = "Replace each by a regular file, or move it away; the log names them."
+            yield Problem("cannot-be-taken", text, remedy, waits.detail(strangers))
+        yield from waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now)
+
+    def _waits(self, watched: Watched) -> Iterator[waits.Wait]:
+        yield from watched.waiting.values()
+        for path, first in {**watched.sources.unsettled, **watched.parked.unsettled}.items():
+            start = first + watched.folder.settle_seconds
+            if path not in watched.waiting:
+                yield waits.Wait(waits.growing(path), start, 0.0, 0.0)
 
     def _look_at_all(self) -> None:
         now = self._clock.monotonic()
@@ -179,7 +187,7 @@ class Watcher:
 
     def _look_at(self, watched: Watched, now: float) -> None:
         watched.next_look = now + watched.rescan_seconds
-        trouble = obstacle(watched.folder)
+        trouble = obstacle(watched.folder, self._spool.core.layout.root)
         found: list[Candidate | Stranger] = []
         parked: list[tuple[Record, Candidate]] = []
         if not trouble:
@@ -187,57 +195,81 @@ class Watcher:
                 found = list(watched.look())
                 parked = list(self._intake.parked(watched.folder))
             except OSError as error:
-                trouble = f"{error.filename or watched.folder.path} cannot be read ({error.strerror}). Nothing is lost."
+                trouble = unreadable(watched.folder, error)
         if trouble and trouble != watched.trouble:
-            log.warning("%s", trouble)
+            log.warning("%s %s", trouble.detail, trouble.remedy)
+        elif watched.trouble and not trouble:
+            log.info("The drop folder %s can be used again", watched.folder.path)
         if trouble:
             watched.next_look = min(watched.next_look, now + TROUBLE_RESCAN)
         watched.trouble = trouble
         self._observe(watched)
-        strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)][:MAX_SHOWN]
-        for stranger in strangers:
-            if stranger not in watched.strangers:
-                log.warning("It cannot be taken and is left alone: %s", stranger)
-        watched.strangers = strangers
+        known = set(watched.strangers)
+        watched.strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)]
+        for stranger in [line for line in watched.strangers if line not in known][: waits.MAX_SHOWN]:
+            log.warning("It cannot be taken and is left alone: %s", stranger)
         candidates = [item for item in found if isinstance(item, Candidate) and item.path not in self._busy]
-        watched.ready.extend((candidate, None) for candidate in watched.sources.settled(candidates, now))
         records = {candidate.path: record for record, candidate in parked if candidate.path not in self._busy}
+        present = {*self._busy, *records, *(candidate.path for candidate in candidates)}
+        watched.waiting = {path: wait for path, wait in watched.waiting.items() if path in present}
         waiting = [candidate for _, candidate in parked if candidate.path in records]
-        watched.ready.extend((candidate, records[candidate.path]) for candidate in watched.parked.settled(waiting, now))
-        if watched.sources.waiting + watched.parked.waiting > len(watched.ready):
-            settle = min(max(watched.folder.settle_seconds, SHORTEST_LOOK), LOOK_AGAIN)
-            watched.next_look = now + min(settle, watched.rescan_seconds)
+        settled = watched.sources.settled(candidates, now) + watched.parked.settled(waiting, now)
+        for candidate in settled:
+            wait = watched.waiting.get(candidate.path)
+            if wait is None or wait.next_try <= now:
+                watched.ready.append((candidate, records.get(candidate.path)))
+        if watched.sources.unsettled or watched.parked.unsettled:
+            settle = min(max(watched.folder.settle_seconds, SHORTEST_LOOK), LONGEST_SETTLE_LOOK)
+            watched.next_look = min(watched.next_look, now + settle)
+        for wait in watched.waiting.values():
+            watched.next_look = min(watched.next_look, max(wait.next_try, now + SHORTEST_LOOK))
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:
         for watched in self._watched:
             while watched.ready and len(self._busy) < 2 * THREADS:
                 candidate, record = watched.ready.popleft()
+                if candidate.path in self._busy:  # two tables for one folder
+                    continue
                 if record is None:
                     future = pool.submit(self._intake.take, watched.folder, candidate)
                 else:
                     future = pool.submit(self._intake.take_parked, record, candidate.seen)
-                self._busy[candidate.path] = future
-                self._owner[candidate.path] = watched
+                self._busy[candidate.path] = Busy(watched, candidate, future)
                 future.add_done_callback(lambda _: self._wake.set())
 
     def _collect(self) -> None:
         """Take note of the attempts that have ended. An unexpected error ends the watcher: its supervisor restarts it."""
-        for path in [path for path, future in self._busy.items() if future.done()]:
-            attempt = self._busy.pop(path).result()
-            watched = self._owner.pop(path)
-            watched.waiting.pop(path, None)
+        for path in [path for path, busy in self._busy.items() if busy.future.done()]:
+            busy = self._busy.pop(path)
+            watched, attempt = busy.watched, busy.future.result()
+            before = watched.waiting.pop(path, None)
             match attempt.taken:
                 case Taken.ACCEPTED:
                     watched.taken += 1
-                case Taken.WAITS | Taken.FULL | Taken.REFUSED:
-                    watched.waiting[path] = attempt.why
-                    watched.next_look = self._clock.monotonic() + LOOK_AGAIN
-                    log.log(logging.WARNING if attempt.taken is Taken.REFUSED else logging.DEBUG, "%s", attempt.why)
                 case Taken.GONE:
                     pass
-        for watched in self._watched:
-            if watched.waiting:
-                watched.waiting = {path: why for path, why in watched.waiting.items() if os.path.lexists(path)}
+                case _:
+                    self._note(watched, path, attempt, before)
+                    if attempt.taken is Taken.FULL:
+                        self._put_off(watched, busy.candidate.seen.size, attempt)
+
+    def _note(self, watched: Watched, path: str, attempt: Attempt, before: waits.Wait | None) -> None:
+        wait = watched.waiting[path] = waits.wait(attempt, before, self._clock.monotonic())
+        watched.next_look = min(watched.next_look, wait.next_try)
+        if before is None or before.attempt.why != attempt.why:
+            needs_a_person = attempt.taken in (Taken.REFUSED, Taken.TOO_LARGE)
+            log.log(logging.WARNING if needs_a_person else logging.DEBUG, "%s. %s", attempt.why, attempt.remedy)
+
+    def _put_off(self, watched: Watched, size: int, full: Attempt) -> None:
+        """Where there was no room for one file there is none for a larger one: 20,000 are not all tried in vain."""
+        ready = list(watched.ready)
+        watched.ready.clear()
+        for candidate, record in ready:
+            if candidate.seen.size < size:
+                watched.ready.append((candidate, record))
+            else:
+                attempt = replace(full, why=f"{candidate.path} waits for the same room")
+                self._note(watched, candidate.path, attempt, watched.waiting.get(candidate.path))
 
     def _finish_busy(self) -> None:
         """What is being taken is finished; the rest stays where it is."""
@@ -300,36 +332,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return facts.st_dev, facts.st_ino
-
-
-def drop_folder(table: dict[str, Any]) -> DropFolder:
-    """A `[[watch]]` table as a drop folder."""
-    return DropFolder(
-        path=os.path.normpath(table["path"]),
-        pattern=table["pattern"],
-        recursive=table["recursive"],
-        settle_seconds=table["settle_seconds"],
-        move_to=table["after"].removeprefix("move:") if table["after"].startswith("move:") else "",
-    )
-
-
-def obstacle(folder: DropFolder) -> str:
-    """Why nothing can be taken from that folder, with what to grant; empty if something can."""
-    if not os.path.isdir(folder.path):
-        return f"The drop folder {folder.path} does not exist. Make it, or take it out of the configuration."
-    if not os.access(folder.path, os.R_OK | os.W_OK | os.X_OK):
-        return (
-            f"The service may not read, write and rename in {folder.path}, so it is not watched; the files in it stay "
-            "where they are. Grant its user read, write and search permission on that folder."
-        )
-    if folder.move_to:
-        if not os.path.isdir(folder.move_to) or not os.access(folder.move_to, os.W_OK | os.X_OK):
-            return (
-                f"The folder {folder.move_to}, to which taken files should go, does not exist or may not be written to."
-            )
-        if os.stat(folder.move_to).st_dev != os.stat(folder.path).st_dev:
-            return f"{folder.move_to} is on another file system than {folder.path}: taken files cannot be moved there."
-    return ""
 
 
 def _scanner(folder: DropFolder) -> Look:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from dropsafe.spool import Entry, Spool, State
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
-from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.intake import Intake
 from tests.support.campaign_replacer import Version, read_version
 from tests.support.campaign_stage import ROOT, Stage, files_below
 from tests.support.waiting import eventually

@@ -216,6 +216,36 @@ def held_for_a_moment(path: str) -> Iterator[None]:
     holder.join()
 
 
+class TestHold:
+    def test_what_one_holds_no_other_gets_until_it_is_closed(self, tmp_path: Path) -> None:
+        path = a_file(tmp_path)
+        first, second = system.open_regular(path), system.open_regular(path)
+        assert system.hold(first)
+        assert not system.hold(second)
+        assert os.read(second, 100) == b"content", "it stops no reader"
+        os.close(first)
+        assert system.hold(second)
+        os.close(second)
+
+    def test_another_process_is_told_from_us(self, tmp_path: Path, other: Other) -> None:
+        path = a_file(tmp_path)
+        theirs = other(
+            """
+            import sys
+            from dropsafe.spool.platform import system
+            assert system.hold(system.open_regular(sys.argv[1]))
+            print("ready", flush=True)
+            sys.stdin.read()
+            """,
+            path,
+        )
+        descriptor = system.open_regular(path)
+        assert not system.hold(descriptor)
+        theirs.communicate()
+        assert system.hold(descriptor)
+        os.close(descriptor)
+
+
 class TestUnlink:
     def test_it_removes_one_name(self, tmp_path: Path) -> None:
         system.unlink(a_file(tmp_path))

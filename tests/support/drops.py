@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from dropsafe.spool import Spool
+from dropsafe.spool.attempt import Attempt
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, scan
 from dropsafe.spool.foreign import ForeignFiles
-from dropsafe.spool.intake import Attempt, Intake
+from dropsafe.spool.intake import Intake
 from tests.support.spools import (
     files,
     reopened,
     scratch,
 )
+
+needs_long_paths = pytest.mark.skipif(sys.platform == "win32", reason="paths of more than 260 characters")
 
 
 def candidate(path: Path) -> Candidate:
@@ -43,6 +51,22 @@ def start_again(spool: Spool, folder: DropFolder) -> None:
             if isinstance(item, Candidate):
                 intake.take(folder, item)
     fresh.close()
+
+
+@contextmanager
+def very_deep(folder: Path) -> Iterator[Path]:
+    """A folder so deep below that no recursion gets there; taken down again, for what tidies up after tests recurses."""
+    levels = [folder]
+    for _ in range(1500):
+        levels.append(levels[-1] / "d")
+        levels[-1].mkdir()
+    try:
+        yield levels[-1]
+    finally:
+        for path in levels[-1].iterdir():
+            path.unlink()
+        for level in reversed(levels[1:]):
+            level.rmdir()
 
 
 def payloads(spool: Spool) -> list[bytes]:

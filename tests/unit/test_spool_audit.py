@@ -12,10 +12,12 @@ import pytest
 
 from dropsafe.errors import UsageError
 from dropsafe.spool import Spool, State
-from dropsafe.spool.audit import MAX_STRANGERS, AuditFigures, read_audit
+from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.clock import ManualClock, iso
+from dropsafe.spool.health import MAX_STRANGERS, Vitals, problems
 from dropsafe.spool.retention import Policy, expire
 from tests.support.spools import (
+    ROOMY,
     deliver,
     delivered,
     failing,
@@ -154,6 +156,7 @@ def nested(path: Path) -> None:
 STRANGERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a file in the spool": ("notes.txt", Path.touch),
     "a folder in the spool": ("backup", Path.mkdir),
+    "a file in locks": ("locks/notes.txt", Path.touch),
     "a file in sent": ("sent/report.xml", Path.touch),
     "a foreign file in a bucket of sent": ("sent/20260101T000000-000/report.xml", nested),
     "a folder in a bucket": ("hold/20260101T000000-000/deeper/x", nested),
@@ -198,7 +201,10 @@ def test_what_does_not_belong_is_left_alone_and_shown_with_the_reason(spool: Spo
 def test_of_very_many_strangers_some_are_shown(spool: Spool) -> None:
     for number in range(MAX_STRANGERS + 5):
         (spool.path / f"stranger {number}").touch()
-    assert len(spool.audit().strangers) == MAX_STRANGERS
+    strangers = spool.audit().strangers
+    assert len(strangers) == MAX_STRANGERS
+    (told,) = problems(Vitals(0, 0, 0, "", strangers), False, ROOMY, 1e9, 0.0)
+    assert told.text.startswith(f"{MAX_STRANGERS} or more things do not belong")
 
 
 def test_a_foreign_file_in_pending_is_no_stranger(spool: Spool) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, Settling, look, scan
 from dropsafe.spool.listing import Stranger
+from tests.support.drops import needs_long_paths, very_deep
 
 
 def candidates(folder: DropFolder) -> list[str]:
@@ -109,3 +110,26 @@ def test_what_went_and_came_back_starts_anew() -> None:
 
 def test_no_time_to_settle_takes_at_the_first_look() -> None:
     assert Settling(0.0).settled([at("a")], 10.0) == [at("a")]
+
+
+@needs_long_paths
+def test_folders_may_lie_deeper_in_one_another_than_calls_may(drop: Path) -> None:
+    with very_deep(drop / "sub") as deepest:
+        (deepest / "deep.xml").write_text("deep")
+        found = candidates(DropFolder(str(drop), pattern="deep.xml", recursive=True))
+        assert [Path(path).name for path in found] == ["deep.xml"]
+
+
+def test_a_folder_that_is_called_like_a_report_is_told_where_sub_folders_are_not_watched(drop: Path) -> None:
+    (drop / "folder.xml").mkdir()
+    assert list(strangers(DropFolder(str(drop), pattern="*.xml"))) == ["folder.xml"]
+    assert not strangers(DropFolder(str(drop))), "an archive may lie in a drop folder that takes everything"
+
+
+def test_what_never_comes_to_rest_is_known_since_when() -> None:
+    settling = Settling(2.0)
+    for second in range(10):
+        settling.settled([at("log", size=second), at("still")], float(second))
+    assert settling.unsettled == {"log": 0.0}
+    settling.settled([at("log", size=9)], 11.0)
+    assert settling.unsettled == {}

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from dropsafe.spool import Spool, State
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate
 from dropsafe.spool.foreign import ForeignFiles, adopt_settled, adoption_folder
-from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import Stranger
+from tests.support.drops import needs_long_paths, very_deep
 from tests.support.spools import ids, submit
 
 PROPER = "20261123T143001.123Z_4k7q2m5x_9c56cc51b374c3ba_report.xml"
@@ -150,3 +152,10 @@ def test_two_copies_that_come_up_to_one_name_are_both_kept(spool: Spool, pending
     list(ForeignFiles(spool.core).scan())
     contents = sorted(path.read_bytes() for path in pending.rglob("*") if path.is_file())
     assert contents == [b"one", b"other"]
+
+
+@needs_long_paths
+def test_folders_in_pending_may_lie_deeper_in_one_another_than_calls_may(spool: Spool, pending: Path) -> None:
+    with very_deep(pending) as deepest:
+        (deepest / "deep.xml").write_text("deep")
+        assert [Path(path).name for path in found(ForeignFiles(spool.core), pending)] == ["deep.xml"]

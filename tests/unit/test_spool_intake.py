@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from dropsafe.spool import Spool, State, durable
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.facts import Writers
-from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.intake import Intake
 from dropsafe.spool.platform import system
 from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
 from tests.support.spools import (
@@ -101,7 +102,7 @@ def test_a_file_that_cannot_be_moved_is_not_accepted_again_at_each_look(
     with failing(number, "intake.move", times=99):
         attempt = intake.take(folder, a_report(drop, b"1"))
         assert attempt.taken is Taken.REFUSED
-        assert attempt.why
+        assert f"was accepted as {attempt.entry_id}" in attempt.why
         delivered(spool)
         for _ in range(3):
             for record, parked in intake.parked(folder):
@@ -114,6 +115,124 @@ def test_a_file_that_cannot_be_moved_is_not_accepted_again_at_each_look(
     assert files(done) == {"report.xml": b"1"}
     assert len(list(spool.entries())) == 1
     assert nothing_is_left(spool, drop)
+
+
+def test_a_name_that_is_taken_in_that_folder_may_be_as_long_as_there_are(
+    spool: Spool, drop: Path, tmp_path: Path
+) -> None:
+    done = tmp_path / "done"
+    done.mkdir()
+    name = "n" * 251 + ".xml"
+    folder = DropFolder(str(drop), move_to=str(done))
+    take(spool, folder, a_report(drop, b"1", name))
+    second = take(spool, folder, a_report(drop, b"2", name))
+    assert second.taken is Taken.ACCEPTED
+    kept = {path.name: path.read_bytes() for path in done.iterdir()}
+    assert kept.pop(name) == b"1"
+    ((other, content),) = kept.items()
+    assert other.startswith(f"{second.entry_id}_n")
+    assert other.endswith(".xml")
+    assert content == b"2"
+    assert nothing_is_left(spool, drop)
+
+
+def test_a_file_that_a_person_takes_out_of_the_parking_after_its_acceptance_is_done(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    found = a_report(drop)
+    with interrupted("intake.unlink", lambda: [path.unlink() for path in (drop / ".dropsafe").iterdir()]):
+        assert take(spool, watched, found).taken is Taken.ACCEPTED
+    assert nothing_is_left(spool, drop)
+
+
+def test_what_one_thread_is_taking_no_other_takes_as_well(spool: Spool, drop: Path, watched: DropFolder) -> None:
+    """A large file takes longer to copy than it takes to settle in `.dropsafe/`."""
+    intake = Intake(spool.core)
+    seen: list[object] = []
+    found = a_report(drop)
+    with interrupted("accept.fsync", lambda: seen.extend(intake.parked(watched))):
+        assert intake.take(watched, found).taken is Taken.ACCEPTED
+    assert seen == []
+    assert payloads(spool) == [b"<report/>"]
+
+
+def test_two_services_on_one_drop_folder_take_each_file_once(
+    spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
+) -> None:
+    other = make_spool(tmp_path / "other")
+    theirs = Intake(other.core)
+    seen: list[object] = []
+    found = a_report(drop)
+
+    def look_in() -> None:
+        seen.extend(theirs.parked(watched))
+        seen.extend(theirs.take(watched, item) for item in scan(watched) if isinstance(item, Candidate))
+
+    with interrupted("accept.fsync", look_in):
+        assert take(spool, watched, found).taken is Taken.ACCEPTED
+    assert seen == []
+    assert (payloads(spool), payloads(other)) == ([b"<report/>"], [])
+    assert nothing_is_left(spool, drop)
+    assert files(other.core.layout.intake) == {}
+    other.close()
+
+
+def test_a_file_that_another_service_has_renamed_meanwhile_is_left_to_it(
+    spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
+) -> None:
+    other = make_spool(tmp_path / "other")
+    theirs = Intake(other.core)
+    found = a_report(drop)
+    taken: list[Taken] = []
+
+    def take_over() -> None:
+        taken.extend(theirs.take_parked(record, parked.seen).taken for record, parked in theirs.parked(watched))
+
+    real = system.open_regular
+
+    def open_late(path: str) -> int:
+        descriptor = real(path)
+        if ".dropsafe" in path and not taken:
+            taken.append(Taken.WAITS)
+            take_over()
+        return descriptor
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(system, "open_regular", open_late)
+        assert take(spool, watched, found).taken is Taken.WAITS
+    assert taken == [Taken.WAITS, Taken.ACCEPTED]
+    assert (payloads(spool), payloads(other)) == ([], [b"<report/>"])
+    other.close()
+
+
+def test_a_parking_that_is_a_link_is_not_followed(
+    spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
+) -> None:
+    """Whoever may write in a drop folder must not choose where the service moves, and from where it takes."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (drop / ".dropsafe").symlink_to(elsewhere)
+    attempt = take(spool, watched, a_report(drop))
+    assert attempt.taken is Taken.REFUSED
+    assert ".dropsafe" in attempt.why or "report.xml" in attempt.why
+    assert files(elsewhere) == {}
+    assert (drop / "report.xml").read_bytes() == b"<report/>"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EPERM, "right to read"), (errno.EROFS, "for writing"), (errno.EXDEV, "[[watch]]"), (errno.ESTALE, "Mend")],
+)
+def test_what_the_system_refuses_names_the_file_and_what_to_do(
+    spool: Spool, drop: Path, watched: DropFolder, number: int, remedy: str
+) -> None:
+    with failing(number, "intake.rename", times=1):
+        attempt = take(spool, watched, a_report(drop))
+    assert attempt.taken is Taken.REFUSED
+    assert str(drop / "report.xml") in attempt.why
+    assert os.strerror(number) in attempt.why
+    assert remedy in attempt.remedy
+    assert files(drop) == {"report.xml": b"<report/>"}
 
 
 def test_a_file_that_is_gone_or_replaced_is_not_taken(spool: Spool, drop: Path, watched: DropFolder) -> None:
@@ -310,7 +429,7 @@ def test_a_file_over_the_limit_stays_where_it_is_and_is_not_read(spool: Spool, d
     """Again and again, it would fill the disk."""
     small = reopened(spool, max_entry_bytes=5)
     with watching() as seen:
-        assert take(small, watched, a_report(drop)).taken is Taken.FULL
+        assert take(small, watched, a_report(drop)).taken is Taken.TOO_LARGE
     assert files(drop) == {"report.xml": b"<report/>"}
     assert "accept.create" not in seen.operations
     small.close()

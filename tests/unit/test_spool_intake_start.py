@@ -12,9 +12,9 @@ import pytest
 
 from dropsafe.spool import Reason, Spool, State, listing
 from dropsafe.spool import intake as intake_module
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder
-from dropsafe.spool.intake import Taken
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.retention import Policy, expire
 from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from dropsafe.spool import Spool, State
+from dropsafe.spool.attempt import Taken
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, look
-from dropsafe.spool.intake import Intake, Taken
+from dropsafe.spool.intake import Intake
 from dropsafe.spool.recovery import Recovered, recover
 from tests.support.forking import fork, in_child
 from tests.support.spools import deliver, files, ids, make_spool, scratch, states, submit

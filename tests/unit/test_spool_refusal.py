@@ -22,6 +22,7 @@ from dropsafe.errors import (
 )
 from dropsafe.spool import Acceptance, Limits, Spool, State, WhenFull, durable
 from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.facts import Room
 from dropsafe.spool.platform import system
 from tests.support.spools import (
     ROOMY,
@@ -163,6 +164,15 @@ def test_rule_3_4_too_few_inodes_refuse_too(spool: Spool) -> None:
         low.submit(b"payload", name="x")
     assert full.value.figures["min_free_inodes"] == 1 << 60
     low.close()
+
+
+@pytest.mark.parametrize(("inodes", "words"), [(0, "no inodes left"), (5, "is full"), (None, "is full")])
+def test_a_disk_without_inodes_is_told_from_a_full_one(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, inodes: int | None, words: str
+) -> None:
+    monkeypatch.setattr(system, "room", lambda _: Room(1 << 40, inodes))
+    with failing(errno.ENOSPC, "accept.create", times=1), pytest.raises(QueueFullError, match=words):
+        spool.submit(b"payload", name="x")
 
 
 def test_a_payload_over_the_limit_is_refused_at_once_whatever_happens_when_full(spool: Spool, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dropsafe.spool import Reason, Spool
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.facts import Room
 from dropsafe.spool.platform import system
+from dropsafe.workers import janitor
 from dropsafe.workers.janitor import Janitor
 from dropsafe.workers.link import LocalLink
 from tests.support.spools import ROOMY, delivered
@@ -106,6 +107,19 @@ def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
     monkeypatch.setattr(system, "room", broken)
     assert "disk" in house.problems()["janitor-chore"]
     assert house.janitor.progress()["figures"] is not None
+    monkeypatch.undo()
+    house.later(11)
+    assert "janitor-chore" not in house.problems()
+
+
+def test_a_chore_of_every_hour_that_failed_is_not_complained_of_for_an_hour(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device", "receipts")
+
+    monkeypatch.setattr(janitor, "expire_receipts", broken)
+    assert "expiry" in house.problems()["janitor-chore"]
     monkeypatch.undo()
     house.later(11)
     assert "janitor-chore" not in house.problems()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -14,10 +15,14 @@ import pytest
 
 from dropsafe.config import Config
 from dropsafe.spool import Entry, Limits, Spool
-from dropsafe.workers import watcher
+from dropsafe.spool.attempt import Attempt, Taken
+from dropsafe.spool.dropfolder import Candidate, DropFolder
+from dropsafe.spool.intake import Intake
+from dropsafe.spool.platform import system
+from dropsafe.workers import obstacles, waits, watcher
 from dropsafe.workers.link import LocalLink
-from dropsafe.workers.watcher import Watcher, _Handler, obstacle
-from dropsafe.workers.watcher import drop_folder as folder_of
+from dropsafe.workers.obstacles import obstacle
+from dropsafe.workers.watcher import Watcher, _Handler
 from tests.support.waiting import eventually
 
 LIMITS = Limits(min_free_bytes=0, min_free_inodes=0)
@@ -32,8 +37,9 @@ class Bench:
         self.drop = place / "drop"
         self.drop.mkdir(exist_ok=True)
         self.spool = Spool.create(place / "spool", group="", limits=limits)
-        table = {"path": str(self.drop), "settle_seconds": 0.05, "rescan_seconds": 0.2, **keys}
-        watch = Config.from_dict({"watch": [table]}).to_dict()["watch"]
+        usual = {"path": str(self.drop), "settle_seconds": 0.05, "rescan_seconds": 0.2}
+        tables = [{**usual, **table} for table in keys.pop("tables", [keys])]
+        watch = Config.from_dict({"watch": tables}).to_dict()["watch"]
         self.link = LocalLink()
         self.watcher = Watcher(self.spool, watch, self.link)
 
@@ -99,7 +105,10 @@ def test_a_taken_file_is_moved_where_the_configuration_says(tmp_path: Path) -> N
         assert bench.contents() == [b"<report/>"]
 
 
-def test_a_file_that_is_open_for_writing_waits_and_is_then_taken_whole(tmp_path: Path) -> None:
+def test_a_file_that_is_open_for_writing_waits_and_is_then_taken_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waits, "STILL_WRITTEN", 0.1)
     with watching(tmp_path) as bench:
         with open(bench.drop / "slow.xml", "wb") as file:
             file.write(b"first ")
@@ -116,7 +125,7 @@ def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -
     with watching(tmp_path, limits) as bench:
         for number in range(3):
             (bench.drop / f"{number}.xml").write_bytes(b"%d" % number)
-        eventually(lambda: any(problem["code"] == "intake-waits" for problem in bench.problems()))
+        eventually(lambda: any(problem["code"] == "intake-full" for problem in bench.problems()))
         left = [path for path in bench.drop.rglob("*") if path.is_file()]
         assert len(left) + len(bench.contents()) == 3
         assert len(bench.contents()) <= 1
@@ -188,10 +197,13 @@ def test_an_interrupted_intake_is_finished_under_its_own_id(tmp_path: Path) -> N
 
 
 def test_a_folder_without_permission_says_what_to_grant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = folder_of(Config.from_dict({"watch": [{"path": str(tmp_path)}]}).to_dict()["watch"][0])
-    assert obstacle(folder) == ""
+    folder = obstacles.drop_folder(Config.from_dict({"watch": [{"path": str(tmp_path)}]}).to_dict()["watch"][0])
+    assert obstacle(folder, "/nowhere") is None
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may do all, so the answer is put in its mouth
-    assert "Grant its user" in obstacle(folder)
+    found = obstacle(folder, "/nowhere")
+    assert found is not None
+    assert "Grant the service's user" in found.remedy
+    assert str(tmp_path) in found.detail
 
 
 def test_a_drop_folder_that_was_removed_and_made_again_is_heard_of_as_before(
@@ -225,3 +237,150 @@ def test_looking_into_a_folder_is_no_hint(tmp_path: Path, monkeypatch: pytest.Mo
         (bench.drop / "last").mkdir()
         eventually(lambda: any("last" in hint for hint in hints))
     assert [hint for hint in hints if "last" not in hint] == []
+
+
+def problem_of(bench: Bench, code: str) -> dict[str, str]:
+    """The one problem of that kind, once it is there."""
+    found = eventually(lambda: [problem for problem in bench.problems() if problem["code"] == code], code)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_file_over_the_limit_is_shown_with_its_remedy_and_blocks_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(waits.LONGEST_PAUSE, Taken.TOO_LARGE, 0.1)
+    monkeypatch.setattr(waits, "FIRST_PAUSE", 0.1)
+    with watching(tmp_path, Limits(max_entry_bytes=5, min_free_bytes=0, min_free_inodes=0)) as bench:
+        (bench.drop / "large.xml").write_bytes(b"123456")
+        (bench.drop / "small.xml").write_bytes(b"12345")
+        problem = problem_of(bench, "too-large")
+        assert str(bench.drop / "large.xml") in problem["detail"]
+        assert "large.xml" not in problem["text"] + problem["remedy"], "what anybody may read names no file"
+        assert "max_entry_bytes" in problem["remedy"]
+        eventually(lambda: bench.contents() == [b"12345"])
+        (bench.drop / "large.xml").write_bytes(b"1234")
+        eventually(lambda: sorted(bench.contents()) == [b"1234", b"12345"])
+        eventually(lambda: not bench.problems())
+
+
+def test_a_file_that_cannot_be_taken_is_logged_once_and_not_tried_at_every_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[str] = []
+    real = system.open_regular
+
+    def refuse(path: str) -> int:
+        if path.endswith("/secret.xml"):
+            tries.append(path)
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(system, "open_regular", refuse)
+    with watching(tmp_path) as bench:
+        (bench.drop / "secret.xml").write_bytes(b"secret")
+        problem = problem_of(bench, "intake-refused")
+        assert "secret.xml" in problem["detail"]
+        assert "right to read" in problem["remedy"]
+        for number in range(30):
+            (bench.drop / "other.xml").write_bytes(b"%d" % number)
+            eventually(lambda: len(bench.contents()) == number + 1)  # noqa: B023
+        assert len(tries) < 15
+        monkeypatch.setattr(system, "open_regular", real)
+        eventually(lambda: b"secret" in bench.contents())
+        eventually(lambda: not bench.problems())
+    assert len([text for text in caplog.messages if "secret.xml" in text]) == 1
+
+
+def test_a_file_that_never_comes_to_rest_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "STILL_WRITTEN", 0.5)
+    with watching(tmp_path, settle_seconds=0.3) as bench:
+        path = bench.drop / "for ever.log"
+
+        def grown_and_shown() -> list[dict[str, str]]:
+            with path.open("ab") as file:
+                file.write(b"line\n")
+            return [problem for problem in bench.problems() if problem["code"] == "intake-waits"]
+
+        (problem,) = eventually(grown_and_shown)
+        assert "for ever.log" in problem["detail"]
+        eventually(bench.contents)
+        eventually(lambda: not bench.problems())
+
+
+def test_a_full_queue_does_not_have_20_000_files_tried_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+    real = Intake.take
+
+    def take(intake: Intake, folder: DropFolder, candidate: Candidate) -> Attempt:
+        tries.append(candidate.path)
+        return real(intake, folder, candidate)
+
+    monkeypatch.setattr(Intake, "take", take)
+    (tmp_path / "drop").mkdir()
+    for number in range(2000):
+        (tmp_path / "drop" / f"{number:04}.xml").write_bytes(b"x")
+    with watching(
+        tmp_path, Limits(max_queue_size=1, min_free_bytes=0, min_free_inodes=0), rescan_seconds=3600
+    ) as bench:
+        problem = eventually(
+            lambda: next((p for p in bench.problems() if re.search(r"\((1,99|2,000)", p["text"])), None)
+        )
+        assert problem["code"] == "intake-full"
+        assert problem["detail"].count("\n") == waits.MAX_SHOWN
+        assert len(bench.contents()) == 1
+        assert len(tries) < 500
+
+
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_a_parking_that_is_no_folder_is_shown_until_it_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(watcher, "TROUBLE_RESCAN", 0.1)
+    parking = tmp_path / "drop" / ".dropsafe"
+    parking.parent.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "not a report").write_bytes(b"not ours")
+    parking.symlink_to(elsewhere) if what == "link" else parking.write_bytes(b"")
+    with watching(tmp_path) as bench:
+        (bench.drop / "report.xml").write_bytes(b"<report/>")
+        assert ".dropsafe is not a folder" in problem_of(bench, "drop-folder")["detail"]
+        parking.unlink()
+        eventually(lambda: bench.contents() == [b"<report/>"])
+        eventually(lambda: not bench.problems())
+    assert [path.name for path in elsewhere.iterdir()] == ["not a report"]
+
+
+@pytest.mark.parametrize("name", ["sent", "."])
+def test_a_drop_folder_that_is_a_link_into_the_spool_is_not_used(tmp_path: Path, name: str) -> None:
+    """Else the service would take its own entries as new ones, again and again."""
+    (tmp_path / "link").symlink_to(tmp_path / "spool" / name)
+    with watching(tmp_path, path=str(tmp_path / "link"), recursive=True) as bench:
+        bench.spool.submit(b"once", name="once.xml")
+        assert "hold one another" in problem_of(bench, "drop-folder")["detail"]
+        assert bench.contents() == [b"once"]
+
+
+def test_one_folder_in_two_tables_has_each_file_taken_once(tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (tmp_path / "alias").symlink_to(drop)
+    with watching(
+        tmp_path, tables=[{"path": str(drop)}, {"path": f"{drop}/."}, {"path": str(tmp_path / "alias")}]
+    ) as bench:
+        for number in range(60):
+            (drop / f"{number}.xml").write_bytes(b"%d" % number)
+        eventually(lambda: len(bench.contents()) >= 60)
+        eventually(lambda: [path.name for path in drop.rglob("*")] == [".dropsafe"])
+        assert sorted(bench.contents()) == sorted(b"%d" % number for number in range(60))
+        eventually(lambda: os.listdir(bench.spool.path / "intake") == [])
+
+
+def test_a_folder_to_move_to_may_be_given_within_the_drop_folder(tmp_path: Path) -> None:
+    """As the description of `after` says."""
+    (tmp_path / "drop" / "done").mkdir(parents=True)
+    with watching(tmp_path, after="move:done") as bench:
+        (bench.drop / "report.xml").write_bytes(b"<report/>")
+        eventually((bench.drop / "done" / "report.xml").exists)
+        assert not bench.problems()
