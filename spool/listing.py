@@ -32,7 +32,9 @@ ENTRY_STATES = (
 
 _LOOKS = 3
 
-_IN_LOCKS = re.compile(r"[a-z-]+(-[a-z2-7]{8})?\.lock|admission(\..*)?|(audit|expiry|service|status)\.json")
+_IN_LOCKS = re.compile(
+    r"[a-z-]+(-[a-z2-7]{8})?\.lock|admission(\..*)?|(audit|expiry|service)\.json|\.?status\.json(\.[0-9]+)?"
+)
 _NAMES_IN = {
     "tmp": HOLDER_NAME,
     "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),

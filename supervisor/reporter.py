@@ -26,10 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Tells the status on each change, and every 2 s as a sign of life. `on_change` hears of changes only."""
+    """Tells the status on each change, and every 2 s as a sign of life. `on_change` and `details` hear of changes only."""
 
-    def __init__(self, path: Path, spool_id: str, on_change: Callable[[Status], None]) -> None:
+    def __init__(
+        self, path: Path, spool_id: str, on_change: Callable[[Status], None], details: StatusFile | None = None
+    ) -> None:
         self._file = StatusFile(path)
+        self._details = details
         self._spool_id = spool_id
         self._on_change = on_change
         self._told: Status | None = None
@@ -67,20 +70,24 @@ class Reporter:
     def close(self) -> None:
         """The service has stopped as asked: there is no status any more."""
         self._file.remove()
+        if self._details is not None:
+            self._details.remove()
 
     def _tell(self, status: Status) -> None:
         changed = self._told is None or _essence(status) != _essence(self._told)
         if not changed and time.monotonic() - self._told_at < WRITE_EVERY:
             return
         self._told, self._told_at = status, time.monotonic()
-        self._write(status)
+        self._write(status, changed)
         sd_notify(WATCHDOG, status_line(status.in_a_line()))
         if changed:
             self._on_change(status)
 
-    def _write(self, status: Status) -> None:
+    def _write(self, status: Status, changed: bool) -> None:
         try:
-            self._file.write(status)
+            self._file.write(status.public())
+            if changed and self._details is not None:
+                self._details.write(status.to_json())
             self._file_works = True
         except OSError as error:
             if self._file_works:

@@ -13,7 +13,7 @@ from dropsafe.spool import Spool
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
-from dropsafe.supervisor.status import Status
+from dropsafe.supervisor.status import Status, StatusFile, details_path
 from dropsafe.supervisor.supervisor import Ports, Supervisor
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ def serve(
             reload=lambda: _reload(config, read_config),
             check=lock.check,
         )
-        reporter = Reporter(status_path, spool.spool_id, on_change)
+        layout = spool.core.layout
+        details = StatusFile(details_path(layout.locks), layout.file_mode)
+        reporter = Reporter(status_path, spool.spool_id, on_change, details)
         supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
         supervisor.catch_signals()
         return supervisor.run()

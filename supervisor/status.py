@@ -1,7 +1,8 @@
-"""The one status value, and the file in which any local user may read it.
+"""The one status value, and the two files in which it may be read.
 
 `Status` is what every surface shows. A reason's `text` and `remedy` never name an entry, a file or an address: those
-stand in `detail`, which `public()` and so `status.json` leave out.
+stand in `detail`, which `public()` leaves out. So the `status.json` of the run folder, for any local user, has none;
+the one in the spool's `locks/`, for those who may use the spool, has all.
 """
 
 from __future__ import annotations
@@ -98,20 +99,26 @@ class Status:
         return f"{self.condition.value}: {self.reasons[0].text}" if self.reasons else self.condition.value
 
 
-class StatusFile:
-    """That file. Not durable: it says what is, and is written again within seconds."""
+def details_path(locks: str) -> Path:
+    """Where the whole status is kept for those who may use the spool, written whenever it changes."""
+    return Path(locks, "status.json")
 
-    def __init__(self, path: Path) -> None:
+
+class StatusFile:
+    """One of those files. Not durable: it says what is, and is written again."""
+
+    def __init__(self, path: Path, mode: int = FILE_MODE) -> None:
         self._path = path
+        self._mode = mode
         self._scratch = path.with_name(f".{path.name}.{os.getpid()}")
 
-    def write(self, status: Status) -> None:
+    def write(self, content: Mapping[str, Any]) -> None:
         """Put it in place whole: a reader finds the old one or the new one. OSError if the folder cannot be written."""
-        data = json.dumps(status.public(), indent=1).encode("utf-8")
+        data = json.dumps(content, indent=1).encode("utf-8")
         self._scratch.unlink(missing_ok=True)
         with open(self._scratch, "xb") as file:
             file.write(data)
-        self._scratch.chmod(FILE_MODE)  # whatever the umask
+        self._scratch.chmod(self._mode)  # whatever the umask
         self._scratch.replace(self._path)
 
     def remove(self) -> None:
