@@ -326,10 +326,11 @@ class Acceptor:
                 {"free_inodes" if no_inodes else "free_bytes": 0},
                 remedy="Remove small files from that disk." if no_inodes else "Make room on that disk.",
             )
+        what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
         return AcceptError(
             f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
             "Nothing else was disturbed.",
-            remedy="Mend what the system complains of, and submit it again.",
+            remedy=f"{what}, and submit it again.",
         )
 
 

@@ -70,6 +70,11 @@ class Scene:
             return reasons
         return []
 
+    def published(self) -> list[dict[str, str]]:
+        """Of the status that any user may read."""
+        reasons: list[dict[str, str]] = self.service.status().get("reasons", [])
+        return reasons
+
     def reason(self, code: str, naming: str) -> dict[str, str]:
         """The reason of that kind whose details name that text, once it is there."""
 
@@ -94,6 +99,7 @@ def scene(place: Path, drops: Mapping[str, Mapping[str, Any]], **config: Any) ->
     for name in drops:
         (place / name).mkdir(exist_ok=True)
     spool = config.pop("spool", place / "spool")
+    quick = config.pop("quick", {})
     Spool.create(spool, group="").close()
     usual = {"settle_seconds": SETTLE, "rescan_seconds": 1}
     with ReceiverProcess(place / "server") as receiver:
@@ -104,7 +110,7 @@ def scene(place: Path, drops: Mapping[str, Mapping[str, Any]], **config: Any) ->
                 "min_free_bytes": 0,
                 "min_free_inodes": 0,
                 "audit_interval": 10,
-                "destination": {"url": f"{receiver.url}/ingest", "require_receipt": "digest"},
+                "destination": {"url": f"{receiver.url}/ingest", "require_receipt": "digest", **quick},
                 "watch": [{"path": str(place / name), **usual, **table} for name, table in drops.items()],
                 **config,
             },
@@ -114,6 +120,7 @@ def scene(place: Path, drops: Mapping[str, Mapping[str, Any]], **config: Any) ->
             service.wait_until_ready()
             yield Scene(place, receiver, service)
             assert service.stop() == 0
+            assert not (Path(spool) / "locks" / "status.json").exists(), "it tells of a running service alone"
         finally:
             service.close()
 
