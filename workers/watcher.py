@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 THREADS = 8
 SHORTEST_LOOK = 0.05
 LONGEST_SETTLE_LOOK = 1.0
+LOOK_SHARE = 10
+"""A look that took t seconds is not repeated before 10 t: 20,000 files that wait must not keep a core busy."""
 ADOPT_RESCAN = 10.0
 TROUBLE_RESCAN = 10.0
 """At most, for a folder that cannot be used: nothing hints that it can be again."""
@@ -81,6 +83,7 @@ class Watched:
     sources: Settling
     parked: Settling
     next_look: float = 0.0
+    rest_until: float = 0.0
     ready: deque[tuple[Candidate, Record | None]] = field(default_factory=deque)
     trouble: Problem | None = None
     hints: ObservedWatch | None = None
@@ -182,8 +185,11 @@ class Watcher:
                 # Our own renames are hints too: a folder is not listed again while there is enough to take.
                 watched.next_look = min(watched.next_look, now + SHORTEST_LOOK)
         for watched in self._watched:
-            if now >= watched.next_look and not watched.ready:
+            if now >= max(watched.next_look, watched.rest_until) and not watched.ready:
                 self._look_at(watched, now)
+                done = self._clock.monotonic()
+                watched.rest_until = done + LOOK_SHARE * (done - now)
+                now = done
 
     def _look_at(self, watched: Watched, now: float) -> None:
         watched.next_look = now + watched.rescan_seconds
@@ -281,7 +287,7 @@ class Watcher:
 
     def _wait(self) -> None:
         """Until an attempt ends, a hint or a stop comes, or it is time to look or to beat again."""
-        next_look = min(watched.next_look for watched in self._watched)
+        next_look = min(max(watched.next_look, watched.rest_until) for watched in self._watched)
         self._wake.wait(min(BEAT, max(SHORTEST_LOOK, next_look - self._clock.monotonic())))
         self._wake.clear()
 
