@@ -140,7 +140,9 @@ def test_a_file_that_a_person_takes_out_of_the_parking_after_its_acceptance_is_d
     spool: Spool, drop: Path, watched: DropFolder
 ) -> None:
     found = a_report(drop)
-    with interrupted("intake.unlink", lambda: [path.unlink() for path in (drop / ".dropsafe").iterdir()]):
+    with interrupted(
+        "intake.unlink", lambda: [path.unlink() for path in (drop / ".dropsafe").iterdir()], moment="before"
+    ):
         assert take(spool, watched, found).taken is Taken.ACCEPTED
     assert nothing_is_left(spool, drop)
 
