@@ -18,10 +18,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from dropsafe import __version__
 from dropsafe.errors import ConfigError
 from dropsafe.workers.token import TokenFile
 from dropsafe.workers.transport import Parcel
@@ -93,7 +93,7 @@ class RequestHead:
         self._token = token
         given = {name.lower() for name in headers}
         usual = {
-            "User-Agent": f"dropsafe/{version('dropsafe')}",
+            "User-Agent": f"dropsafe/{__version__}",
             "Accept": "application/json, application/problem+json, */*;q=0.5",
             "Accept-Encoding": "identity",
             "Dropsafe-Station": encoded(station),
