@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
@@ -27,7 +27,4 @@ class Problem(Exception):
 
 def phrase(status: int) -> str:
     """The usual words for a status, also for one that nobody has named."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"Status {status}"
+    return responses.get(status, f"Status {status}")

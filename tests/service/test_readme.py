@@ -85,7 +85,7 @@ class Reader:
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     (tmp_path / "report.xml").write_text("<report/>")
-    with ReceiverProcess(tmp_path / "server", options=["--error", "1", "--error-status", "422"]) as server:
+    with ReceiverProcess(tmp_path / "server", options=["--error", "status=422"]) as server:
         yield Reader(tmp_path, server)
 
 
