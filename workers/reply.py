@@ -57,7 +57,7 @@ def judge(
     """What came of a request whose body, of that digest, was sent to the end. `hide` takes secrets out of words."""
     if reply.status not in rules.success_status:
         return refused(reply, hide)
-    if reply.content_type == "text/html" and not rules.allow_html:
+    if _is_portal(reply, rules):
         return classify.of_row(classify.HTML, reply.status, hide(words_of(reply)))
     if reply.cut:
         return classify.of_trouble(classify.Trouble.CUT, "in the middle of the answer")
@@ -76,8 +76,15 @@ def judge(
 def judge_early(reply: Reply, rules: Rules, hide: Callable[[str], str] = str) -> Deferred | Rejected | Unavailable:
     """What an answer means that came before everything was sent: whatever it says, it is no success."""
     if reply.status in rules.success_status:
+        if _is_portal(reply, rules):
+            return classify.of_row(classify.HTML, reply.status, hide(words_of(reply)))
         return _deferred(reply, "the server answered before it had everything")
     return refused(reply, hide)
+
+
+def _is_portal(reply: Reply, rules: Rules) -> bool:
+    """Whether this is a web page where a server should have answered."""
+    return reply.content_type == "text/html" and not rules.allow_html
 
 
 def refused(reply: Reply, hide: Callable[[str], str]) -> Deferred | Rejected | Unavailable:

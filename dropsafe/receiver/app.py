@@ -29,7 +29,7 @@ from dropsafe.receiver.bodies import Draft
 from dropsafe.receiver.faults import Faults, FaultsRefused
 from dropsafe.receiver.intake import Body, BodyCut, take_body
 from dropsafe.receiver.labels import Labels, digest_header, key_of, read_labels
-from dropsafe.receiver.problem import Problem, phrase
+from dropsafe.receiver.problem import Problem
 from dropsafe.receiver.reading import Reading
 from dropsafe.receiver.records import Arrival, Kept, Report, Verdict
 from dropsafe.receiver.store import Store, StoreFailed
@@ -212,7 +212,7 @@ def _acknowledgement(kept: Kept) -> web.Response:
 def _not_stored(error: StoreFailed | OSError) -> Problem:
     is_full = error.is_full if isinstance(error, StoreFailed) else error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full:
-        return Problem(507, phrase(507), "The server's disk is full. Nothing was stored; send it again later.")
+        return Problem(507, "Disk full", "The server's disk is full. Nothing was stored; send it again later.")
     _log.error("a report could not be stored", exc_info=error)
     return Problem(500, "Not stored", "The server could not write it down. Nothing was stored; send it again later.")
 

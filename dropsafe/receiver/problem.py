@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http.client import responses
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
@@ -23,8 +22,3 @@ class Problem(Exception):
         """The problem as JSON."""
         members = {"title": self.title, "status": self.status, "detail": self.detail, **self.extra}
         return (json.dumps(members, ensure_ascii=False) + "\n").encode("utf-8", "replace")
-
-
-def phrase(status: int) -> str:
-    """The usual words for a status, also for one that nobody has named."""
-    return responses.get(status, f"Status {status}")

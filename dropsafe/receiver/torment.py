@@ -17,7 +17,7 @@ from aiohttp import web
 from dropsafe.receiver.faults import Fault, Faults
 from dropsafe.receiver.intake import take_half
 from dropsafe.receiver.labels import Labels, digest_header
-from dropsafe.receiver.problem import CONTENT_TYPE, Problem, phrase
+from dropsafe.receiver.problem import CONTENT_TYPE, Problem
 
 LOG_IN_PAGE = b"<!doctype html><title>Welcome to the guest network</title><p>Please log in.</p>\n"
 
@@ -33,8 +33,7 @@ async def tormented(request: web.Request, labels: Labels, faults: Faults, now: f
     if strikes(Fault.CUT_BEFORE) is not None:
         return cut(request)
     if rule := strikes(Fault.ERROR):
-        detail = rule.get("detail", "A fault that was ordered. Nothing was stored.")
-        answer = refusal(Problem(rule["status"], phrase(rule["status"]), detail))
+        answer = refusal(Problem(rule["status"], "A fault on order", rule.get("detail", "Nothing was stored.")))
         if "retry_after" in rule:
             answer.headers["Retry-After"] = str(rule["retry_after"])
         if "retry_at" in rule:

@@ -352,7 +352,7 @@ def test_an_error_is_answered_and_nothing_stored(client: Client) -> None:
 def test_an_error_with_a_status_nobody_named_is_answered_too(client: Client) -> None:
     client.order(error={"status": 599})
     answer = client.post(BODY, KEY)
-    assert (answer.status, answer.json["title"]) == (599, "Status 599")
+    assert (answer.status, answer.json["title"]) == (599, "A fault on order")
 
 
 def test_latency_holds_the_answer_back(client: Client) -> None:
