@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import socket
 import threading
+from argparse import ArgumentParser
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -15,13 +17,15 @@ import pytest
 
 from dropsafe.config import Config
 from dropsafe.receiver.labels import LONGEST_KEY
+from dropsafe.receiver.options import add_arguments, settings_from
 from dropsafe.workers.classify import HTML, OTHERWISE, STATUS, STATUS_CLASS, TROUBLE, Kind, Row
 from dropsafe.workers.connection import MOST_OF_AN_ANSWER
 from dropsafe.workers.http import HttpTransport
 from dropsafe.workers.outcome import Delivered
 from dropsafe.workers.reply import MOST_WORDS
+from tests.contract.test_check_server import SCRIPT
 from tests.contract.test_workers_http import parcel_in
-from tests.support.page import fenced, made_part, row
+from tests.support.page import DOCS, fenced, made_part, row
 from tests.support.receiving import digest_of, running_receiver
 from tests.support.waiting import PATIENCE
 
@@ -115,6 +119,21 @@ def test_the_answers_on_the_page_are_those_of_the_receiver(
     for name, value in expected.items():
         assert content[name] == value or name == "received_at"
     assert expected.keys() <= content.keys()
+
+
+def test_the_commands_on_the_page_are_understood(tmp_path: Path) -> None:
+    text = (DOCS / PAGE).read_text(encoding="utf-8")
+    parser = ArgumentParser()
+    add_arguments(parser)
+    flags = re.findall(r"`(--(?:cut-after|error) [^`]+)`", text)
+    assert len(flags) == 2
+    for flag in flags:
+        assert settings_from(parser.parse_args(flag.split(" "))).faults
+    check, order = fenced(PAGE, "sh")
+    assert check.startswith(f"python3 {SCRIPT.name} https://")
+    body = order.partition(" -d '")[2].removesuffix("'\n")
+    with running_receiver(tmp_path / "server") as client:
+        assert client.ask("POST", "/faults", body.encode()).json == json.loads(body)
 
 
 def test_the_digest_on_the_page_is_that_of_the_report() -> None:
