@@ -68,6 +68,8 @@ class Engine:
         self._supply = Supply(hand)
         self._breaker = Breaker(self._settings.probes)
         self._limit = Concurrency(self._settings.connections)
+        self._pace = self._settings.pace
+        self._claim = CLAIM if self._pace is None else min(CLAIM, max(1, int(self._pace.per_second)))
         self.tally = Tally()
         self._ready: deque[Entry] = deque()
         self._out: dict[str, Entry] = {}
@@ -172,10 +174,13 @@ class Engine:
         """How long the loop may sleep if nothing arrives."""
         due = min(self._beat_at, self._finisher.due(), self._abandon_at)
         if not self._draining:
+            pause = self._pause(now)
             if self._wants_more():
                 due = min(due, self._supply.look_at)
             elif self._breaker.state is BreakerState.OPEN:
-                due = min(due, max(self._breaker.probe_at, self._supply.look_at))
+                due = min(due, max(self._breaker.probe_at, self._supply.look_at, now + pause))
+            if pause and self._ready:
+                due = min(due, now + pause)
         return max(0.0, due - now)
 
     def _is_done(self, now: float, patience: float) -> bool:
@@ -194,17 +199,21 @@ class Engine:
         if not self.in_hand:
             self._supply.hand_is_empty()
         if self._wants_more():
-            self._ready.extend(self._supply.claim(now, CLAIM, self.in_hand))
+            self._ready.extend(self._supply.claim(now, self._claim, self.in_hand))
         if self._breaker.state is BreakerState.CLOSED:
-            while self._ready and len(self._out) < self._room():
-                self._send(self._ready.popleft())
-        elif self._breaker.probe_due(now) and (probe := self._choose_probe(now)) is not None:
+            while self._ready and len(self._out) < self._room() and not self._pause(now):
+                self._send(self._ready.popleft(), now)
+        elif self._breaker.probe_due(now) and not self._pause(now) and (probe := self._choose_probe(now)) is not None:
             self._breaker = self._breaker.probing(probe.id)
-            self._send(probe)
+            self._send(probe, now)
 
     def _wants_more(self) -> bool:
         closed = self._breaker.state is BreakerState.CLOSED
-        return closed and len(self._ready) < CLAIM and self.in_hand < MOST_IN_HAND
+        return closed and len(self._ready) < self._claim and self.in_hand < MOST_IN_HAND
+
+    def _pause(self, now: float) -> float:
+        """Seconds until the next request may be sent, by max_requests_per_minute. Waited for here, never in a thread."""
+        return 0.0 if self._pace is None else self._pace.wait(now)
 
     def _room(self) -> int:
         limit = self._limit.limit
@@ -219,7 +228,9 @@ class Engine:
         suspect, self._suspect = self._suspect, None
         return suspect
 
-    def _send(self, entry: Entry) -> None:
+    def _send(self, entry: Entry, now: float) -> None:
+        if self._pace is not None:
+            self._pace = self._pace.taken(1, now)
         self._out[entry.id] = entry
         self._crew.put(entry)
 

@@ -72,7 +72,7 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "condition": _condition(service, reasons),
         "station": config["station_name"],
-        "destination": config.get("destination.url") or "",
+        "destination": (config.get("destination.url") or "").partition("?")[0],
         "spool": str(spool.path),
         "config": str(context.config_path),
         "counts": asdict(stats),

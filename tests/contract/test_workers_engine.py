@@ -23,6 +23,7 @@ from dropsafe.workers.deliver import deliver_once
 from dropsafe.workers.delivery import Engine
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.outcome import Answer, Damaged, Deferred
+from dropsafe.workers.pace import Bucket
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.supply import MOST_IN_HAND, Supply
 from dropsafe.workers.transport import Parcel
@@ -573,3 +574,34 @@ def test_unreadable_files_do_not_make_the_destination_look_down(spool: Spool) ->
     assert engine.breaker.state is BreakerState.CLOSED
     assert engine.tally.waiting_again == engine.progress()["unreadable"] == 30
     assert "cannot be read" in str(engine.progress()["unreadable_why"])
+
+
+class TestPace:
+    """max_requests_per_minute."""
+
+    def test_requests_keep_to_the_rate_and_the_loop_stays_free(self, spool: Spool) -> None:
+        submit(spool, 40)
+        transport = Scripted()
+        begun = time.monotonic()
+        engine = run_once(spool, transport, pace=Bucket(20))
+        assert len(transport.delivered) == 40
+        assert time.monotonic() - begun >= 0.9, "20 may go at once, the others have to wait for a second"
+        assert engine.in_hand == 0
+
+    def test_a_stop_need_not_wait_for_the_next_request(self, spool: Spool) -> None:
+        submit(spool, 5)
+        transport = Scripted()
+        with running(spool, transport, pace=Bucket(1 / 3600)) as work:
+            eventually(lambda: work.engine.progress()["delivered"], "the first is sent at once")
+            assert work.engine.in_hand <= 2, "what has to wait stays in the spool, where a person can hold it"
+        assert work.raised == []
+        assert len(transport.sent) == 1
+        assert len(names_in(spool, State.PENDING)) == 4
+
+    def test_probes_keep_to_the_rate_too(self, spool: Spool) -> None:
+        submit(spool, 5)
+        transport = Scripted(lambda parcel, _: DOWN)
+        with running(spool, transport, pace=Bucket(1 / 3600)) as work:
+            eventually(lambda: work.engine.breaker.state is BreakerState.OPEN, "the breaker is open")
+            eventually(lambda: work.engine.progress()["next_probe_seconds"] == 0, "a probe would be due")
+            assert len(transport.sent) == 1
