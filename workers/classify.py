@@ -58,8 +58,8 @@ def _alarm(blame: Kind | None, meaning: str, remedy: str) -> Row:
 
 _AGAIN = "it is read again by itself."
 _CREDENTIALS = (
-    "See whether the credentials are right: what destination.token_file, password_file or secret_headers name. Put the "
-    f"right ones there; {_AGAIN}"
+    "See whether the credentials are right: what destination.token_file, password_file or secret_headers name; with some "
+    f"proxies also proxy_password_file. Put the right ones there; {_AGAIN}"
 )
 _ADDRESS = "Correct destination.url or destination.method (dropsafe config set), then reload the service."
 _PROXY_CREDENTIALS = (
