@@ -116,6 +116,6 @@ def _forms(*values: str) -> tuple[str, ...]:
     for value in values:
         data = value.encode("utf-8", "replace")
         coded = base64.b64encode(data).decode("ascii")
-        found |= {value, quote(data, safe=""), quote_plus(data), html.escape(value), json.dumps(value)[1:-1]}
-        found |= {coded, coded.rstrip("="), quote(coded, safe="")}
+        found |= {value, html.escape(value), json.dumps(value)[1:-1], coded, coded.rstrip("=")}
+        found |= {quote(text, safe=safe) for text in (data, coded) for safe in ("", "/")} | {quote_plus(data)}
     return tuple(sorted(found, key=len, reverse=True))
