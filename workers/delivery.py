@@ -67,7 +67,7 @@ class Engine:
         self._finisher = Finisher(hand, clock)
         self._supply = Supply(hand)
         self._breaker = Breaker(self._settings.probes)
-        self._limit = Concurrency(self._settings.connections)
+        self._limit = Concurrency.at_first(self._settings.connections)
         self._pace = self._settings.pace
         self._claim = CLAIM if self._pace is None else min(CLAIM, max(1, int(self._pace.per_second)))
         self.tally = Tally()

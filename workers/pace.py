@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+_BURST = 0.25
+"""After a pause, this many seconds' worth may go at once."""
 _SLICES_A_SECOND = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """So many `per_second`, and after a pause no more than a second's worth at once. Times are monotonic seconds."""
+    """So many `per_second`, and no more than a little at once. Times are monotonic seconds."""
 
     per_second: float
     free_at: float = float("-inf")
@@ -23,7 +25,7 @@ class Bucket:
 
     def taken(self, amount: float, now: float) -> Bucket:
         """After that much has gone, or has been promised for the time after `wait`."""
-        return replace(self, free_at=max(self.free_at, now - 1.0) + amount / self.per_second)
+        return replace(self, free_at=max(self.free_at, now - _BURST) + amount / self.per_second)
 
 
 class Throttle:
