@@ -35,11 +35,10 @@ def of_connecting(error: Exception, *, through_proxy: bool) -> tuple[Trouble, st
     if isinstance(error, ssl.SSLError):
         return of_tls(error)
     # A NewConnectionError is also a ConnectTimeoutError, whatever the cause.
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return (Trouble.NO_PROXY if through_proxy else Trouble.NO_CONNECTION), words
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError | TimeoutError):
-        return (Trouble.NO_PROXY if through_proxy else Trouble.TIMED_OUT), "connecting took too long"
-    if isinstance(error, TALKING):
+    took_too_long = isinstance(error, urllib3.exceptions.ConnectTimeoutError | TimeoutError)
+    if took_too_long and not isinstance(error, urllib3.exceptions.NewConnectionError):
+        words = "connecting took too long"
+    if isinstance(error, (urllib3.exceptions.HTTPError, *TALKING)):
         return (Trouble.NO_PROXY if through_proxy else Trouble.NO_CONNECTION), words
     raise error
 

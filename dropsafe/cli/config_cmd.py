@@ -93,8 +93,8 @@ def _set(given: list[str], context: Context) -> int:
 
     key, text = given
     value = parse(key, text)
-    Config(instance=context.instance).set(key, value)  # a refused value must not leave a new file behind
     if not context.config_file_exists():
+        Config(instance=context.instance).set(key, value)  # a refused value must not leave a new file behind
         Config.load_or_create(context.config_path)
     config = Config.inspect(context.config_path)
     config.set(key, value)

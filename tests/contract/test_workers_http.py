@@ -318,6 +318,15 @@ class TestTls:
             answer = transport.send(parcel_in(tmp_path), threading.Event())
         assert isinstance(answer, Unavailable)
 
+    def test_a_server_that_never_shakes_hands_is_no_fault_of_the_entry(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
+            with transport_to(url, connect_timeout=0.3) as transport:
+                answer = transport.send(parcel_in(tmp_path), threading.Event())
+        assert isinstance(answer, Unavailable)
+        assert answer.why == "no connection to the server (connecting took too long)"
+        assert answer.blame is None
+
     def test_an_early_refusal_counts_over_tls_too(self, tmp_path: Path, server: RawServer) -> None:
         server.behaviour = refusing_early(413, b"too large")
         with transport_to(server.url, ca=str(CERTIFICATE)) as transport:
