@@ -129,7 +129,12 @@ _ON_THE_LINE: dict[Trouble, tuple[Kind, Kind | None, str]] = {
     Trouble.NO_NAME: (Kind.UNAVAILABLE, None, ""),
     Trouble.NO_CONNECTION: (Kind.UNAVAILABLE, None, ""),
     Trouble.TIMED_OUT: (Kind.UNAVAILABLE, Kind.DEFERRED, ""),
-    Trouble.TLS: (Kind.UNAVAILABLE, None, ""),
+    Trouble.TLS: (
+        Kind.UNAVAILABLE,
+        None,
+        "Perhaps the server wants a certificate of this machine (destination.client_cert), knows no TLS from 1.2 on, or "
+        "speaks no TLS at that port. It is tried again by itself.",
+    ),
     Trouble.UNKNOWN_ISSUER: (
         Kind.ALARM,
         None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,10 +168,12 @@ class HttpTransport:
                     break
             else:
                 return None
-        except LineError:
-            with suppress(LineError):
+        except LineError as error:
+            try:
                 return connection.receive(self._method, _LAST_WORDS)[0]
-            raise
+            except LineError as last:
+                # A server that wants our certificate may hang up at once; its alert says why.
+                raise last if last.trouble is Trouble.CLIENT_CERTIFICATE else error from None
         return connection.receive(self._method)[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import ExitCode, UsageError
@@ -19,6 +19,9 @@ set KEY VALUE     change the file, keeping its comments
 path              the files and folders in force, and where each came from
 schema            every key with its type, range, default and meaning
 """
+
+
+_SECRETS = ("destination.token_file", "destination.password_file", "destination.secret_headers")
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -53,7 +56,7 @@ def _check(_: list[str], context: Context) -> int:
             problems += config.warnings
     except ConfigError as error:
         problems.append(error.message)
-    notes = [] if problems or "destination.url" in config else ["destination.url is not set: nothing is delivered yet"]
+    notes = [] if problems else list(_notes(config))
     if context.options.json:
         _print_json({"file": str(context.config_path), "problems": problems, "notes": notes})
     else:
@@ -68,6 +71,17 @@ def _check(_: list[str], context: Context) -> int:
         for line in notes:
             print(f"  {line}")
     return ExitCode.CONFIGURATION if problems else ExitCode.OK
+
+
+def _notes(config: Mapping[str, Any]) -> Iterator[str]:
+    """What is right, and yet perhaps not meant."""
+    if "destination.url" not in config:
+        yield "destination.url is not set: nothing is delivered yet"
+    elif config["destination.url"].startswith("http:") and any(map(config.get, _SECRETS)):
+        yield "destination.url is http, not https: reports and credentials travel in the clear"
+    for prefix in ("", "proxy_"):
+        if f"destination.{prefix}password_file" in config and f"destination.{prefix}username" not in config:
+            yield f"destination.{prefix}username is not set, but its password is: nothing is delivered"
 
 
 def _get(given: list[str], context: Context) -> int:

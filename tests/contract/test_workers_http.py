@@ -318,6 +318,31 @@ class TestTls:
             answer = transport.send(parcel_in(tmp_path), threading.Event())
         assert isinstance(answer, Unavailable)
 
+    @pytest.mark.parametrize(
+        ("version", "words"),
+        [
+            (ssl.TLSVersion.TLSv1_2, "no secure connection"),  # its alert says no more than that
+            (ssl.TLSVersion.TLSv1_3, "wants a certificate of this machine"),
+        ],
+        ids=["TLS 1.2", "TLS 1.3"],
+    )
+    @pytest.mark.parametrize("size", [9, BIG])
+    def test_a_server_that_wants_our_certificate_says_so_by_an_alert(
+        self, tmp_path: Path, version: ssl.TLSVersion, words: str, size: int
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        context.load_verify_locations(CERTIFICATE)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.minimum_version = context.maximum_version = version
+        with RawServer(vouching, tls=context) as server, transport_to(server.url, ca=str(CERTIFICATE)) as transport:
+            for _ in range(5):
+                answer = transport.send(parcel_in(tmp_path, bytes(size)), threading.Event())
+                assert isinstance(answer, Unavailable), answer
+                assert words in answer.why
+                assert "destination.client_cert" in answer.remedy
+                assert answer.blame is None
+
     def test_a_server_that_never_shakes_hands_is_no_fault_of_the_entry(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"https://127.0.0.1:{mute.getsockname()[1]}/"

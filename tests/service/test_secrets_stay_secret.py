@@ -221,6 +221,18 @@ def test_a_secret_in_the_wrong_place_is_refused_and_not_repeated(place: Place, d
         assert place.run(*words)[0] == 78
 
 
+def test_config_check_speaks_up_where_a_secret_would_travel_in_the_clear_or_not_at_all(place: Place) -> None:
+    header = {"secret_headers": {"X-Api-Key": "/x"}}
+    for destination in ({"token_file": "/x"}, {"username": USER, "password_file": "/x"}, header):
+        place.configure(url="http://reports.example/in", **destination)
+        assert "travel in the clear" in place.run("config", "check")[1]
+        place.configure(url="https://reports.example/in", **destination)
+        assert "travel in the clear" not in place.run("config", "check")[1]
+    place.configure(url="https://reports.example/in", password_file="/x")
+    assert "destination.username is not set" in place.run("config", "check")[1]
+    assert place.run("deliver")[0] == 78
+
+
 @pytest.fixture
 def service(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """A service whose server quotes all it is sent, and refuses it."""
