@@ -159,9 +159,12 @@ class Connection:
     def receive(self, method: str, timeout: float | None = None) -> tuple[Reply, bool]:
         """The answer, and whether the connection can be used again. Raises LineError."""
         deadline = time.monotonic() + (self._server.timeout if timeout is None else timeout)
-        response = http.client.HTTPResponse(cast(Any, _DeadlineSocket(self._socket, deadline)), method=method)
+        reading = _DeadlineSocket(self._socket, deadline)
+        response = http.client.HTTPResponse(cast(Any, reading), method=method)
         try:
             response.begin()
+            if reading.ended:
+                raise ConnectionError("in the middle of the answer's head")
             body, cut = _read_body(response)
         except TALKING as error:
             raise LineError(*of_talking(error)) from error
@@ -272,17 +275,20 @@ class Connections:
 class _DeadlineSocket:
     """What http.client reads an answer from: each read waits only for what is left until the deadline."""
 
-    __slots__ = ("_deadline", "_socket")
-
     def __init__(self, line_socket: socket.socket, deadline: float) -> None:
-        self._socket = line_socket
-        self._deadline = deadline
+        self._reader = _DeadlineReader(line_socket, deadline)
+
+    @property
+    def ended(self) -> bool:
+        return self._reader.ended
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._socket, self._deadline), 8192)
+        return io.BufferedReader(self._reader, 8192)
 
 
 class _DeadlineReader(io.RawIOBase):
+    ended = False
+
     def __init__(self, line_socket: socket.socket, deadline: float) -> None:
         self._socket = line_socket
         self._deadline = deadline
@@ -295,7 +301,9 @@ class _DeadlineReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("timed out")
         self._socket.settimeout(left)
-        return self._socket.recv_into(buffer)
+        size = self._socket.recv_into(buffer)
+        self.ended = size == 0
+        return size
 
 
 def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:

@@ -46,10 +46,12 @@ def status_rows() -> list[str]:
         together.setdefault(one, []).append(f"other {digit}xx")
     together.setdefault(OTHERWISE, []).append("other 2xx")
     together.setdefault(HTML, []).append("success with `text/html`")
-    rows = [row(", ".join(names), one.blame.value, _OTHERS[one.kind], one.meaning) for one, names in together.items()]
-    for trouble, (kind, blame) in TROUBLE.items():
-        rows.append(row("no answer", blame.value if blame else "not blamed", _OTHERS[kind], trouble.value))
-    return rows
+    for one in TROUBLE.values():
+        together.setdefault(one, []).append("no answer")
+    return [
+        row(", ".join(names), one.blame.value if one.blame else "not blamed", _OTHERS[one.kind], one.meaning)
+        for one, names in together.items()
+    ]
 
 
 def wire(block: str) -> bytes:
