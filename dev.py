@@ -221,8 +221,12 @@ def types(rest: list[str]) -> int:
 
 def docs(_: list[str]) -> int:
     """write the pages, and parts of pages, that are made from the code"""
-    done = subprocess.run([PYTHON, "-m", "dropsafe", "config", "schema"], cwd=ROOT, capture_output=True, check=True)
-    (ROOT / "docs" / "configuration.md").write_bytes(done.stdout.replace(b"\r\n", b"\n"))
+    for page, made_by in {
+        "configuration.md": ["dropsafe", "config", "schema"],
+        "dropsafe.1": ["dropsafe.cli.man"],
+    }.items():
+        done = subprocess.run([PYTHON, "-m", *made_by], cwd=ROOT, capture_output=True, check=True)
+        (ROOT / "docs" / page).write_bytes(done.stdout.replace(b"\r\n", b"\n"))
     return run([PYTHON, "-m", "tests.support.made_parts"])
 
 

@@ -165,8 +165,19 @@ def filled(key: str, value: Any) -> Any:
     return [plain({**defaults, **item}) if isinstance(item, dict) else plain(item) for item in value]
 
 
+HOW_TO_WATCH = (
+    "Write one table for each folder into the configuration file (`dropsafe config path` tells where it is):\n"
+    '    [[watch]]\n    path = "/data/reports"'
+)
+
+
 def unknown_key(key: str) -> UnknownKey:
     """The error for a key that does not exist."""
+    if key.startswith("watch.") and key.removeprefix("watch.") in watch_fields():
+        return UnknownKey(
+            f"{key} is a field of a [[watch]] table, of which there may be several: it cannot be set by itself",
+            remedy=HOW_TO_WATCH,
+        )
     close = nearest(key)
     remedy = f"Did you mean {close}?" if close else "`dropsafe config schema` lists every key."
     return UnknownKey(f"there is no configuration key {key}", remedy=remedy)
@@ -329,6 +340,9 @@ def _problem(key: str, error: ValidationError) -> Problem:
     schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     remedy = None
     match error.validator:
+        case "type" if where == "watch":
+            text = f"watch is not a single value ({value}): each watched folder has a table of its own in the file"
+            return Problem(key, WrongType, text, inner, HOW_TO_WATCH)
         case "type":
             return Problem(key, WrongType, f"{where} must be {KINDS[str(rule)]}, not {value}", inner)
         case "additionalProperties":

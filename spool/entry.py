@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dropsafe.errors import UsageError
 from dropsafe.spool.names import EntryName
 from dropsafe.spool.states import State
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
+CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+( *; *[ -~]+)?")
+MAX_TEXT = 1000
+"""Characters of a name, and of all attributes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,30 @@ class Meta:
     content_type: str
     original_name: str
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+def check_submitted(name: str | None, content_type: str | None, attributes: dict[str, str] | None) -> None:
+    """Raises UsageError for what could not be told to a server as it was meant."""
+    if name is not None and (not name.strip(" .") or len(name) > MAX_TEXT):
+        raise UsageError(
+            f"A report needs a name of 1 to {MAX_TEXT:,} characters, not {name[:40]!r}. It was not accepted.",
+            remedy="Leave the name out to use the file's own.",
+        )
+    if content_type is not None and not CONTENT_TYPE.fullmatch(content_type):
+        raise UsageError(
+            f"{content_type!r} is not a content type. It was not accepted.",
+            remedy="For example: text/xml, or text/csv; charset=utf-8. Left out, the file's name decides.",
+        )
+    for key, value in (attributes or {}).items():
+        if not key.isprintable() or not key.strip() or not value.isprintable():
+            raise UsageError(
+                f"The attribute {key!r}={value!r} is not one line of text with a name. It was not accepted."
+            )
+    if sum(len(key) + len(value) for key, value in (attributes or {}).items()) > MAX_TEXT:
+        raise UsageError(
+            f"All attributes together may have {MAX_TEXT:,} characters: they travel in one header. It was not accepted.",
+            remedy="Put what is longer into the report itself.",
+        )
 
 
 def content_type_of(name: str) -> str:

@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.spool import Spool
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
 from dropsafe.workers.concurrency import Concurrency
@@ -80,6 +81,7 @@ class Engine:
         self._beat_at = 0.0
         self._outage_told = False
         self._draining = False
+        self._paused = False
         self._abandon_at = _NEVER
 
     @property
@@ -159,6 +161,7 @@ class Engine:
         """What is due by time: a heartbeat, a stop, commits."""
         if now >= self._beat_at:
             self._hand.check()
+            self._heed_pause()
             self._link.beat(self.progress())
             self._beat_at = now + BEAT
         if not self._draining and self._link.stopping():
@@ -173,7 +176,7 @@ class Engine:
     def _rest(self, now: float) -> float:
         """How long the loop may sleep if nothing arrives."""
         due = min(self._beat_at, self._finisher.due(), self._abandon_at)
-        if not self._draining:
+        if not self._draining and not self._paused:
             pause = self._pause(now)
             if self._wants_more():
                 due = min(due, self._supply.look_at)
@@ -187,14 +190,14 @@ class Engine:
         """For `run_once`."""
         if self._out:
             return False
-        nothing_left = self._supply.is_dry and self.in_hand == self._finisher.owed
+        nothing_left = (self._supply.is_dry or self._paused) and self.in_hand == self._finisher.owed
         closed = self._breaker.state is BreakerState.CLOSED
         return nothing_left or (not closed and now - self._breaker.since >= patience)
 
     # From the spool to the threads
 
     def _fill(self, now: float) -> None:
-        if self._draining:
+        if self._draining or self._paused:
             return
         if not self.in_hand:
             self._supply.hand_is_empty()
@@ -266,7 +269,7 @@ class Engine:
         self._adapt(sign_of(answer), before)
         if verdict.disposal is Disposal.FINISH:
             self._finish(entry, answer)
-        elif verdict.disposal is Disposal.GIVE_BACK or self._draining:
+        elif verdict.disposal is Disposal.GIVE_BACK or self._draining or self._paused:
             self._finisher.give_back([entry])
         else:
             self._keep(entry, verdict.disposal)
@@ -390,6 +393,18 @@ class Engine:
     def _drain(self) -> None:
         """No new work; what no thread has begun goes back."""
         self._draining = True
+        self._let_go()
+
+    def _heed_pause(self) -> None:
+        """The same for as long as a person has paused delivery."""
+        paused = self._spool.core.pauses.is_paused(Work.DELIVERY)
+        if paused and not self._draining:
+            self._let_go()
+        elif self._paused:
+            self._supply.hint()
+        self._paused = paused
+
+    def _let_go(self) -> None:
         suspect = [self._suspect] if self._suspect is not None else []
         self._suspect = None
         self._finisher.give_back([*self._recalled(), *self._ready, *self._kept, *suspect])

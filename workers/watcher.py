@@ -30,11 +30,13 @@ from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
 from dropsafe.config import Config
+from dropsafe.log import log_place
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.intake import Attempt, Intake, Record, Taken
 from dropsafe.spool.listing import Stranger
+from dropsafe.spool.pausing import Work
 from dropsafe.workers.link import BEAT, Link
 
 log = logging.getLogger(__name__)
@@ -120,8 +122,9 @@ class Watcher:
             self._link.ready()
             while not self._link.stopping():
                 self._collect()
-                self._look_at_all()
-                self._start_ready(pool)
+                if not self._spool.core.pauses.is_paused(Work.INTAKE):
+                    self._look_at_all()
+                    self._start_ready(pool)
                 self._link.beat(self.progress())
                 self._spool.core.producer.check()
                 self._wait()
@@ -147,14 +150,14 @@ class Watcher:
                 yield {
                     "code": "drop-folder",
                     "text": "A drop folder cannot be used; what is in it stays there.",
-                    "remedy": "Give the service's user what it lacks; the log says which folder, and what.",
+                    "remedy": f"Give the service's user what it lacks; {log_place()} says which folder, and what.",
                     "detail": watched.trouble,
                 }
             if watched.strangers:
                 yield {
                     "code": "cannot-be-taken",
                     "text": f"{len(watched.strangers)} thing(s) in a drop folder or in pending/ cannot be taken.",
-                    "remedy": "Replace each by a regular file, or move it away; the log names them.",
+                    "remedy": f"Replace each by a regular file, or move it away; {log_place()} names them.",
                     "detail": watched.strangers[0],
                 }
             blocked = [why for why in watched.waiting.values() if why]

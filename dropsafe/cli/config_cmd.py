@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +20,20 @@ path              the files and folders in force, and where each came from
 schema            every key with its type, range, default and meaning
 """
 
+EXAMPLES = (
+    "dropsafe config check",
+    "dropsafe config get destination.url",
+    "dropsafe config set destination.url https://reports.example.com/ingest",
+)
+
 
 _SECRETS = ("destination.token_file", "destination.password_file", "destination.secret_headers")
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.add_argument("action", choices=list(_ACTIONS))
-    parser.add_argument("key", nargs="?", metavar="KEY")
-    parser.add_argument("value", nargs="?", metavar="VALUE")
+    parser.add_argument("action", choices=list(_ACTIONS), help="what to do; see above")
+    parser.add_argument("key", nargs="?", metavar="KEY", help="a key, with dots: destination.url")
+    parser.add_argument("value", nargs="?", metavar="VALUE", help="its new value, as TOML or plain text")
 
 
 def run(args: Namespace, context: Context) -> int:

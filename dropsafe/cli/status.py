@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from dropsafe.spool.facts import Room
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
+EXAMPLES = ("dropsafe status", "dropsafe status --json")
+EXITS = {1: "something needs a person, or the service is not well: each reason is told with its remedy"}
 
 _OLD_COUNT = 5.0
 _STRANGERS_SHOWN = 5
@@ -54,7 +57,23 @@ def published(context: Context) -> dict[str, Any] | None:
         age = time.time() - datetime.fromisoformat(content["as_of"]).timestamp()
     except (OSError, ValueError, KeyError):
         return None
-    return content if age < _STALE else None
+    return content if age < _STALE and not _is_gone(content.get("pid")) else None
+
+
+def _is_gone(pid: object) -> bool:
+    """Whether the process that wrote it has ended without a word: else its last one would stand for 10 s.
+
+    Only a word less for people: nothing is done to the spool by a process id, which may be another's by now.
+    """
+    if os.name != "posix" or not isinstance(pid, int) or pid <= 0:
+        return False  # on Windows os.kill would end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # another user's
+    return False
 
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
@@ -92,9 +111,10 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
 
     limits = limits_from(context.config)
     waiting = stats.waiting + stats.inflight
-    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers)
+    pauses = context.spool.pauses()
+    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
-    own = [{"code": problem.code, "text": problem.text, "remedy": problem.remedy} for problem in found]
+    own = [asdict(problem) for problem in found]
     return [reason for reason in told if reason["code"] not in CODES] + own
 
 
@@ -126,6 +146,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         print(f"last delivered {last}{'    proof: ' + fact['grade'] if fact['grade'] else ''}")
     for reason in fact["reasons"]:
         print(f"\n! {printable(reason['text'])}")
+        if reason["code"].startswith("paused-") and reason.get("detail"):
+            print(f"    {printable(reason['detail'])}")
         if reason["remedy"]:
             print(f"    {reason['remedy']}")
         if reason["code"] == "stranger" and "counts" in fact:

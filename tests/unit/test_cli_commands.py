@@ -13,6 +13,7 @@ import pytest
 
 from dropsafe.cli.main import main
 from dropsafe.spool import Reason, Spool
+from tests.support.spools import files
 
 Run = Callable[..., int]
 
@@ -217,11 +218,15 @@ def test_retry_of_nothing_is_an_error(station: Path, capsys: pytest.CaptureFixtu
     assert "Nothing was changed" in "".join(capsys.readouterr())
 
 
-def test_retry_of_a_waiting_entry_says_why_not(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_of_what_is_due_already_says_so_and_changes_nothing(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["submit", "--json", report(station)])
     entry_id = answer(capsys)["id"]
-    assert main(["retry", entry_id]) == 2
-    assert "in pending/ cannot be retried" in capsys.readouterr().out
+    before = files(station / "spool")
+    assert main(["retry", entry_id]) == 0
+    assert "1 was due already" in capsys.readouterr().out
+    assert files(station / "spool") == before
 
 
 def test_deliver_with_nobody_there_ends_with_69_and_keeps_everything(
