@@ -42,9 +42,14 @@ compdef _dropsafe dropsafe
     "fish": """\
 function __dropsafe_words
     set -l words (commandline -opc) (commandline -ct)
-    dropsafe completion words -- $words[2..-1] 2>/dev/null
+    set -l found (dropsafe completion words -- $words[2..-1] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c dropsafe -a '(__dropsafe_words)'
+complete -c dropsafe -f -a '(__dropsafe_words)'
 """,
 }
 _WORDS = "words"

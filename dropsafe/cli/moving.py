@@ -47,7 +47,12 @@ class Result:
     due: int = 0
     refused: list[DropsafeError | OSError] = field(default_factory=list)
     interrupted: bool = False
-    gave_up: bool = False
+    in_a_row: int = 0
+    """Refusals one after the other."""
+
+    @property
+    def gave_up(self) -> bool:
+        return self.in_a_row >= _REFUSALS_TOLERATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +179,15 @@ class Command:
             if len(group) == 1:
                 result.moved += not os.path.lexists(group[0].path)
                 result.refused.append(error)
+                result.in_a_row += 1
                 return
-            before = len(result.refused)
             result.moved += sum(not os.path.lexists(entry.path) for entry in group)
             for entry in group:  # one that is refused must not keep the others from it
                 if os.path.lexists(entry.path) and not result.gave_up:
                     self._move_group(spool, [entry], result, teller)
-                    result.gave_up = len(result.refused) - before >= _REFUSALS_TOLERATED
             return
         result.moved += len(moved)
+        result.in_a_row = 0
         teller.moved(group, moved)
 
 

@@ -16,6 +16,7 @@ from dropsafe.errors import LockLost, SpoolError
 from dropsafe.spool import Entry, Grade, Limits, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.pausing import Work
 from dropsafe.workers import delivery, supply
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
@@ -629,3 +630,64 @@ class TestPace:
             eventually(lambda: work.engine.breaker.state is BreakerState.OPEN, "the breaker is open")
             eventually(lambda: work.engine.progress()["next_probe_seconds"] == 0, "a probe would be due")
             assert len(transport.sent) == 1
+
+
+def test_a_pause_finishes_what_is_being_sent_gives_back_the_rest_and_resuming_goes_on(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    gate = threading.Event()
+    transport = Scripted(held_until(gate))
+    submit(spool, 40)
+    with running(spool, transport, connections=2) as work:
+        eventually(lambda: len(transport.sent) >= 1)
+        spool.pause([Work.DELIVERY], "ana")
+        eventually(lambda: work.engine.in_hand == work.engine.progress()["in_progress"])
+        begun = len(transport.sent)
+        assert begun < 40
+        gate.set()
+        eventually(lambda: work.engine.in_hand == 0)
+        assert len(names_in(spool, State.SENT)) == len(transport.delivered) == len(transport.sent)
+        sent = len(transport.sent)
+        submit(spool, 1, "late")
+        work.engine.wake()
+        beaten = work.link.progress
+        eventually(lambda: work.link.progress is not beaten)
+        assert len(transport.sent) == sent, "not even a new one"
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 41)
+    assert work.raised == []
+    assert set(transport.delivered.values()) == {1}
+
+
+def test_while_paused_a_destination_that_is_down_is_not_probed(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    transport = Scripted(lambda _parcel, _: UNREACHED)
+    submit(spool, 3)
+    with running(spool, transport) as work:
+        eventually(lambda: work.engine.breaker.failed_probes >= 1)
+        spool.pause([Work.DELIVERY], "ana")
+        eventually(lambda: work.engine.in_hand == 0)
+        probes = len(transport.sent)
+        for _ in range(6):  # each beat is as long as the shortest wait between two probes
+            beaten = work.link.progress
+            eventually(lambda: work.link.progress is not beaten)  # noqa: B023 - asked at once
+        assert len(transport.sent) == probes
+        assert len(names_in(spool, State.PENDING)) == 3
+        transport.script = lambda parcel, _: delivered(parcel)
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 3)
+
+
+def test_a_pause_ends_a_delivery_without_a_service(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.0)
+
+    def pause_at_the_first(parcel: Parcel, _: threading.Event) -> Answer:
+        spool.pause([Work.DELIVERY], "ana")
+        return delivered(parcel)
+
+    submit(spool, 200)
+    report = deliver_once(spool, Scripted(pause_at_the_first), Settings(connections=1))
+    assert 1 <= report.delivered < 200
+    assert spool.stats().inflight == 0
+    assert spool.stats().waiting == 200 - report.delivered

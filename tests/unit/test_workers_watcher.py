@@ -14,6 +14,7 @@ import pytest
 
 from dropsafe.config import Config
 from dropsafe.spool import Entry, Limits, Spool
+from dropsafe.spool.pausing import Work
 from dropsafe.workers import watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.watcher import Watcher, _Handler, obstacle
@@ -225,3 +226,22 @@ def test_looking_into_a_folder_is_no_hint(tmp_path: Path, monkeypatch: pytest.Mo
         (bench.drop / "last").mkdir()
         eventually(lambda: any("last" in hint for hint in hints))
     assert [hint for hint in hints if "last" not in hint] == []
+
+
+def test_while_intake_is_paused_files_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "BEAT", 0.05)
+    with watching(tmp_path) as bench:
+        bench.spool.pause([Work.INTAKE], "ana")
+        beaten = bench.link.progress
+        eventually(lambda: bench.link.progress is not beaten)
+        report = bench.drop / "report.xml"
+        report.write_bytes(b"<report/>")
+        (bench.spool.path / "pending" / "foreign.xml").write_bytes(b"foreign")
+        for _ in range(10):
+            beaten = bench.link.progress
+            eventually(lambda: bench.link.progress is not beaten)  # noqa: B023 - asked at once
+        assert report.exists()
+        assert bench.spool.submit(b"direct", name="direct.xml").id
+        assert bench.contents() == [b"direct"]
+        bench.spool.resume()
+        eventually(lambda: sorted(bench.contents()) == [b"<report/>", b"direct", b"foreign"])
