@@ -161,10 +161,10 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
             if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
                 yield Stranger(path, "nothing of that name belongs in meta/")
     for folder, belongs in _NAMES_IN.items():
-        for path, name, _ in _scan(f"{layout.root}/{folder}"):
+        for path, name, is_folder in _scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
                 yield Stranger(path, f"nothing of that name belongs in {folder}/")
-            elif folder == "receipts" and not os.access(path, os.R_OK):
+            elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
                 yield Stranger(path, "cannot be read: deliveries proven in it look unproven")
 
 

@@ -127,7 +127,7 @@ def _destination(progress: Mapping[str, Any]) -> Reason:
     return Reason(
         "destination-down",
         f"Nothing can be delivered now{because}. Nothing is lost; entries wait and go out when the server is back.",
-        remedy
+        _told_how(remedy)
         or "Nothing to do if the server or the network is known to be down: it is tried again by itself. Else see "
         "whether destination.url is right.",
         why,

@@ -64,6 +64,16 @@ def test_it_reads_like_a_dictionary() -> None:
     assert dict(config.items())["destination.timeout"] == 60
 
 
+def test_a_field_of_a_watched_folder_cannot_be_set_alone_and_the_error_says_how_to() -> None:
+    for key in ("watch.path", "watch.settle_seconds"):
+        with pytest.raises(UnknownKey, match="field of a") as refused:
+            Config().set(key, "/data")
+        assert '[[watch]]\n    path = "/data/reports"' in refused.value.remedy
+    with pytest.raises(TypeError, match="each watched folder has a table of its own") as wrong:
+        Config().set("watch", "/data")
+    assert "[[watch]]" in wrong.value.remedy  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
