@@ -121,13 +121,19 @@ class Spool:
     ) -> Acceptance:
         """Accept one payload: a path, bytes, or a binary file object (these two with `name`). Durable when it returns.
 
-        `entry_id` repeats an earlier try under the same key. `timeout` (seconds) is how long to wait for room; None:
+        `entry_id` repeats an earlier try under the same key; other bytes than the earlier ones are refused. `timeout` (seconds) is how long to wait for room; None:
         as `queue_full_action` says. Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout, UsageError.
         """
         submission = _submission(source, name, content_type, attributes, entry_id)
         with _explained(self._layout.root):
             if entry_id is not None:
                 submission = replace(submission, known_as=self._digests_of(entry_id))
+            return self.core.acceptor.accept_patiently(submission, timeout)
+
+    def submit_under(self, new_id: str, payload: bytes, *, name: str, timeout: float | None = None) -> Acceptance:
+        """The same for bytes under an id that the caller has just made, so that nobody need look whether it is known."""
+        with _explained(self._layout.root):
+            submission = _submission(payload, name, None, None, new_id)
             return self.core.acceptor.accept_patiently(submission, timeout)
 
     def submit_many(self, paths: Iterable[str | os.PathLike[str]]) -> list[Acceptance]:

@@ -67,7 +67,7 @@ class Command:
     must_say: bool = False
 
     EXITS = {  # noqa: RUF012 - a constant of the class, not a field
-        1: "some were done, others not: another program had moved them, or the system refused",
+        1: "some were done, others not (moved by another program, or refused by the system), or the answer was no",
         130: "interrupted; what was done by then is told, the rest is where it was",
     }
 

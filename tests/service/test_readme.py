@@ -119,6 +119,7 @@ def test_what_it_shows_works_as_it_says(reader: Reader) -> None:
         assert "4k7q" in command
         return [refused if word == "4k7q" else word for word in command]
 
+    assert "422" in reader.types(that(next_is("dropsafe", "explain")))
     assert "422" in reader.types(that(next_is("dropsafe", "show")))
     reader.types(that(next_is("dropsafe", "retry")))
     assert (reader.count(State.PENDING), reader.count(State.FAILED)) == (1, 1)
