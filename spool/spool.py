@@ -121,8 +121,9 @@ class Spool:
     ) -> Acceptance:
         """Accept one payload: a path, bytes, or a binary file object (these two with `name`). Durable when it returns.
 
-        `entry_id` repeats an earlier try under the same key; other bytes than the earlier ones are refused. `timeout` (seconds) is how long to wait for room; None:
-        as `queue_full_action` says. Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout, UsageError.
+        `entry_id` repeats an earlier try under the same key; other bytes than those of that try are refused. `timeout`
+        (seconds) is how long to wait for room; None: as `queue_full_action` says. Raises QueueFullError, AcceptError,
+        AcceptanceUnknown, LockTimeout, UsageError.
         """
         submission = _submission(source, name, content_type, attributes, entry_id)
         with _explained(self._layout.root):
