@@ -6,6 +6,7 @@ import mimetypes
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from dropsafe.errors import UsageError
 from dropsafe.spool.names import EntryName
@@ -14,7 +15,9 @@ from dropsafe.spool.states import State
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+( *; *[ -~]+)?")
 MAX_TEXT = 1000
-"""Characters of a name, and of all attributes together."""
+"""Characters of a name."""
+MAX_HEADER = 6000
+"""Bytes of all attributes as they are sent; many servers take no header longer than 8,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,15 @@ def check_submitted(name: str | None, content_type: str | None, attributes: dict
             f"{content_type!r} is not a content type. It was not accepted.",
             remedy="For example: text/xml, or text/csv; charset=utf-8. Left out, the file's name decides.",
         )
+    length = 0
     for key, value in (attributes or {}).items():
-        if not key.isprintable() or not key.strip() or not value.isprintable():
-            raise UsageError(
-                f"The attribute {key!r}={value!r} is not one line of text with a name. It was not accepted."
-            )
-    if sum(len(key) + len(value) for key, value in (attributes or {}).items()) > MAX_TEXT:
+        if not (isinstance(key, str) and isinstance(value, str) and key.strip()):
+            raise UsageError(f"The attribute {key!r}={value!r} is not text with a name. It was not accepted.")
+        length += sum(len(quote(text, safe="", errors="replace")) + 1 for text in (key, value))
+    if length > MAX_HEADER:
         raise UsageError(
-            f"All attributes together may have {MAX_TEXT:,} characters: they travel in one header. It was not accepted.",
+            f"All attributes travel in one header, in which there is room for {MAX_HEADER:,} bytes; these take {length:,}. "
+            "It was not accepted.",
             remedy="Put what is longer into the report itself.",
         )
 

@@ -96,4 +96,5 @@ def told(pause: Pause) -> str:
         f"until {pause.until}" if pause.until else "",
     ]
     words = " ".join(part for part in parts if part)
-    return f"{words}: {pause.why}" if words and pause.why else words or pause.why
+    text = f"{words}: {pause.why}" if words and pause.why else words or pause.why
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -122,12 +122,13 @@ class Watcher:
             self._link.ready()
             while not self._link.stopping():
                 self._collect()
-                if not self._spool.core.pauses.is_paused(Work.INTAKE):
+                paused = self._spool.core.pauses.is_paused(Work.INTAKE)
+                if not paused:
                     self._look_at_all()
                     self._start_ready(pool)
                 self._link.beat(self.progress())
                 self._spool.core.producer.check()
-                self._wait()
+                self._wait(BEAT if paused else self._rest())
             self._finish_busy()
 
     def progress(self) -> dict[str, object]:
@@ -250,10 +251,14 @@ class Watcher:
             self._wake.wait(BEAT)
             self._wake.clear()
 
-    def _wait(self) -> None:
-        """Until an attempt ends, a hint or a stop comes, or it is time to look or to beat again."""
+    def _rest(self) -> float:
+        """Seconds until it is time to look or to beat again."""
         next_look = min(watched.next_look for watched in self._watched)
-        self._wake.wait(min(BEAT, max(SHORTEST_LOOK, next_look - self._clock.monotonic())))
+        return min(BEAT, max(SHORTEST_LOOK, next_look - self._clock.monotonic()))
+
+    def _wait(self, seconds: float) -> None:
+        """So long, or until an attempt ends, or a hint or a stop comes."""
+        self._wake.wait(seconds)
         self._wake.clear()
 
     def _observe(self, watched: Watched) -> None:

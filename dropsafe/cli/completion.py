@@ -88,8 +88,21 @@ def candidates(words: Sequence[str], context: Context) -> list[str]:
     parser = parser_of(name)
     found = _of_option(parser, after, last)
     if found is None:
-        found = _of_position(parser, name, after, last, context)
+        with _context(options, after, context) as meant:
+            found = _of_position(parser, name, after, last, meant)
     return _matching(found, last)
+
+
+def _context(options: Sequence[str], after: Sequence[str], own: Context) -> Context:
+    """Of the command line that is being written: it may name another spool."""
+    from dropsafe.cli.context import Context, Options
+    from dropsafe.cli.main import main_parser
+
+    try:
+        given, _ = main_parser().parse_known_args([*options, *after])
+    except SystemExit:
+        return own
+    return Context(Options(given.config, given.instance, given.spool, tuple(given.set)), own.environ)
 
 
 def _of_option(parser: ArgumentParser, before: Sequence[str], last: str) -> Sequence[str] | None:

@@ -124,13 +124,15 @@ class Command:
         context: Context,
         ask: bool,
     ) -> int:
+        from dropsafe.cli.progress import Progress
         from dropsafe.spool.choosing import Survey
 
         def entries() -> Iterable[Entry]:
             return chosen() if callable(chosen) else chosen
 
         teller = _Teller(self, context.options.json)
-        survey = Survey.of(entries())
+        with closing(Progress("counted", None)) as progress:
+            survey = Survey.of(progress.over(entries()))
         if not survey.count:
             teller.nothing(errors)
             return int(errors[0].exit_code) if errors else ExitCode.OK

@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 _ON_SCREEN, _ELSEWHERE = 0.2, 10.0
 """Seconds between two signs of progress."""
@@ -35,6 +38,12 @@ class Progress:
         print(
             f"\r\x1b[K{line}" if self._screen else line, end="" if self._screen else "\n", file=sys.stderr, flush=True
         )
+
+    def over(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Passes them on, telling how many there were."""
+        for number, item in enumerate(items):
+            self.update(number)
+            yield item
 
     def close(self) -> None:
         """Leave the line for what comes."""

@@ -412,9 +412,8 @@ def test_other_bytes_are_not_accepted_under_an_id_that_is_known(
         (["--type", "text/xml\r\nX: y"], "not a content type"),
         (["--type", ""], "not a content type"),
         (["--attribute", "a=1", "--attribute", "a=2"], "given twice"),
-        (["--attribute", "a=x\ny"], "one line of text"),
-        (["--attribute", " =1"], "one line of text"),
-        (["--attribute", f"a={'x' * 1000}"], "travel in one header"),
+        (["--attribute", " =1"], "not text with a name"),
+        (["--attribute", f"a={'x' * 6000}"], "travel in one header"),
     ],
 )
 def test_what_a_server_could_not_be_told_is_refused(

@@ -86,6 +86,14 @@ def test_ids_are_those_that_the_command_could_take(
     assert completed(capsys, command, one[:5]) == [one]
 
 
+def test_the_spool_is_that_of_the_line_being_written(
+    ids: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPSAFE_SPOOL", str(tmp_path / "nowhere"))
+    for place in (["--spool", str(tmp_path / "spool"), "hold"], ["hold", "--spool", str(tmp_path / "spool")]):
+        assert completed(capsys, *place, "") == [ids["waits"]]
+
+
 def test_without_a_spool_it_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
