@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dropsafe.cli.words import ago, several, size, span
+from dropsafe.cli.words import ago, several, shorten, size, span
 from dropsafe.spool.pausing import Pause
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Grade, Receipt
 from dropsafe.spool.states import State
 
 MOST_LINES = 5
+_DETAIL = 120
+"""Characters of a server's own words; `dropsafe show` has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ Words = tuple[list[str], list[tuple[str, str]]]
 
 
 def _subject(facts: Facts) -> str:
-    return f"{facts.name} ({size(facts.size)}), accepted {ago(facts.age)}"
+    return f"{shorten(facts.name, 40)} ({size(facts.size)}), accepted {ago(facts.age)}"
 
 
 def _tried(facts: Facts) -> str:
@@ -101,7 +103,7 @@ def _pending(facts: Facts) -> Words:
         )
     if facts.destination:
         remedy = facts.destination_remedy
-        return [first, facts.destination, f"What to do: {remedy}" if remedy else "", safe], [
+        return [first, facts.destination, f"What to do: {remedy}" if remedy else ""], [
             ("to see all", "dropsafe status")
         ]
     suspect = (
@@ -172,10 +174,9 @@ def _expired(facts: Facts) -> Words:
 
 def _failed(facts: Facts) -> Words:
     first = f"{_subject(facts)}, was refused by the server and lies in failed/."
-    safe = "Nothing is lost. It is not sent again by itself: what is refused once is refused again until something is mended."
-    then = "Mend it (at the server, or in the report), then retry; or discard it if it is not wanted."
+    then = "It is not sent again by itself. Mend the server or the report, then retry; or discard it."
     return (
-        [first, *_why(facts), safe, then],
+        [first, *_why(facts), then],
         [
             ("after mending", f"dropsafe retry {facts.word}"),
             ("if the file itself was edited", f"dropsafe readmit {facts.word}"),
@@ -186,9 +187,9 @@ def _failed(facts: Facts) -> Words:
 
 def _why(facts: Facts) -> list[str]:
     if facts.reason is None:
-        return ["Why is not known: no reason lies beside it. Perhaps somebody moved it there by hand."]
-    detail = f" {facts.reason.detail}" if facts.reason.detail else ""
-    return [f"The reason: {facts.reason.summary}{detail}"]
+        return ["Why is not known: no reason lies beside it; perhaps somebody moved it there. Nothing is lost."]
+    detail = " ".join(facts.reason.detail.split())
+    return [facts.reason.summary, f"In detail: {shorten(detail, _DETAIL)}" if detail else ""]
 
 
 def _quarantine(facts: Facts) -> Words:
@@ -202,10 +203,9 @@ def _quarantine(facts: Facts) -> Words:
                 ("if it is not wanted", f"dropsafe discard {facts.word}"),
             ],
         )
-    safe = "It is not sent, as it would not be what was accepted; nothing was deleted."
-    then = "If there is another copy of it, submit that and discard this one; if the file is right as it is now, readmit it."
+    then = "It is not sent. If there is another copy, submit that and discard this one; if it is right as it is, readmit it."
     return (
-        [first, *_why(facts), safe, then],
+        [first, *_why(facts), then],
         [
             ("if it is right as it is now", f"dropsafe readmit {facts.word}"),
             ("if it is not wanted", f"dropsafe discard {facts.word}"),

@@ -7,6 +7,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from dropsafe.spool import Grade, Reason, Receipt, Spool, State
 from dropsafe.spool.moves import DUPLICATE
 from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.strikes import struck_out
+from dropsafe.supervisor import reasons
 
 ID = "20261123T143001.123Z_4k7q2m5x"
 OTHER = "20261123T150000.000Z_abcdefgh"
@@ -29,7 +31,14 @@ RECEIPT = Receipt(
 BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0)
 SENT = replace(BASE, state=State.SENT, receipt=RECEIPT, delivered_ago=60.0)
 DAMAGED = Reason("damaged", "The file is not what was accepted: it differs. Nothing was deleted.", "readmit")
-REJECTED = Reason("rejected", 'The server refused it: 422 "unknown station".', "retry", "station: lin-3", 422)
+REJECTED = Reason(
+    "rejected",
+    'The server refused it (422 "unknown station"). Nothing is lost; the file is here.',
+    "retry",
+    "station: lin-3\n" + "word " * 200,
+    422,
+)
+(DOWN,) = reasons.of_progress({"breaker": "open", "breaker_meaning": "no connection to the server", "breaker_why": ""})
 
 CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     "waits for its turn": (BASE, ["waits in pending/", "nothing but its turn", "Nothing is lost"], ["status", "hold"]),
@@ -44,8 +53,8 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ["retry", "deliver", "hold"],
     ),
     "the destination is down": (
-        replace(BASE, destination="Nothing can be delivered now.", destination_remedy="Look at the network."),
-        ["Nothing can be delivered now.", "Look at the network.", "Nothing is lost"],
+        replace(BASE, destination=DOWN.text, destination_remedy=DOWN.remedy),
+        ["Nothing can be delivered now", "Nothing is lost", "it is tried again by itself"],
         ["status"],
     ),
     "paused": (
@@ -94,7 +103,13 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     "expired": (replace(SENT, state=State.EXPIRED), ["left sent/ since", "it has every byte"], ["show"]),
     "refused": (
         replace(BASE, state=State.FAILED, reason=REJECTED),
-        ["was refused by the server", '422 "unknown station"', "station: lin-3", "Nothing is lost", "Mend it"],
+        [
+            "was refused by the server",
+            '422 "unknown station"',
+            "station: lin-3",
+            "Nothing is lost",
+            "Mend the server or the report",
+        ],
         ["retry", "readmit", "discard"],
     ),
     "put into failed by hand": (
@@ -104,7 +119,7 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     ),
     "damaged": (
         replace(BASE, state=State.QUARANTINE, reason=DAMAGED),
-        ["not what was accepted", "nothing was deleted", "another copy"],
+        ["not what was accepted", "Nothing was deleted", "another copy"],
         ["readmit", "discard"],
     ),
     "struck out": (
@@ -133,6 +148,8 @@ def test_each_case_has_its_words(case: str) -> None:
     facts, words, _ = CASES[case]
     told = explain(facts)
     assert 0 < len(told.lines) <= MOST_LINES
+    on_screen = [line for text in told.lines for line in wrap(text, 100)]
+    assert len(on_screen) <= MOST_LINES, on_screen
     text = "\n".join(told.lines)
     assert [word for word in words if word not in text] == []
     assert "  " not in text
