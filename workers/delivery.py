@@ -177,13 +177,13 @@ class Engine:
         """How long the loop may sleep if nothing arrives."""
         due = min(self._beat_at, self._finisher.due(), self._abandon_at)
         if not self._draining and not self._paused:
-            pause = self._pause(now)
+            wait = self._until_next(now)
             if self._wants_more():
                 due = min(due, self._supply.look_at)
             elif self._breaker.state is BreakerState.OPEN:
-                due = min(due, max(self._breaker.probe_at, self._supply.look_at, now + pause))
-            if pause and self._ready:
-                due = min(due, now + pause)
+                due = min(due, max(self._breaker.probe_at, self._supply.look_at, now + wait))
+            if wait and self._ready:
+                due = min(due, now + wait)
         return max(0.0, due - now)
 
     def _is_done(self, now: float, patience: float) -> bool:
@@ -204,9 +204,13 @@ class Engine:
         if self._wants_more():
             self._ready.extend(self._supply.claim(now, self._claim, self.in_hand))
         if self._breaker.state is BreakerState.CLOSED:
-            while self._ready and len(self._out) < self._room() and not self._pause(now):
+            while self._ready and len(self._out) < self._room() and not self._until_next(now):
                 self._send(self._ready.popleft(), now)
-        elif self._breaker.probe_due(now) and not self._pause(now) and (probe := self._choose_probe(now)) is not None:
+        elif (
+            self._breaker.probe_due(now)
+            and not self._until_next(now)
+            and (probe := self._choose_probe(now)) is not None
+        ):
             self._breaker = self._breaker.probing(probe.id)
             self._send(probe, now)
 
@@ -214,7 +218,7 @@ class Engine:
         closed = self._breaker.state is BreakerState.CLOSED
         return closed and len(self._ready) < self._claim and self.in_hand < MOST_IN_HAND
 
-    def _pause(self, now: float) -> float:
+    def _until_next(self, now: float) -> float:
         """Seconds until the next request may be sent, by max_requests_per_minute. Waited for here, never in a thread."""
         return 0.0 if self._pace is None else self._pace.wait(now)
 

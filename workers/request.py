@@ -23,10 +23,10 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from dropsafe import __version__
 from dropsafe.errors import ConfigError
+from dropsafe.spool.entry import CONTENT_TYPE, DEFAULT_CONTENT_TYPE
 from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.transport import Parcel
 
-_CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+( *; *[ -~]+)?")
 _TARGET = re.compile(r"/[!-~]*")
 _PLACE = re.compile(r"\{(name|id|day)\}")
 _LINE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -175,4 +175,4 @@ def _path_part(name: str) -> str:
 
 
 def _content_type(text: str) -> str:
-    return text if _CONTENT_TYPE.fullmatch(text) else "application/octet-stream"
+    return text if CONTENT_TYPE.fullmatch(text) else DEFAULT_CONTENT_TYPE

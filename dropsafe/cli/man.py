@@ -71,8 +71,8 @@ def _shown(parser: ArgumentParser) -> list[Action]:
 
 def _action(action: Action) -> str:
     value = "" if action.nargs == 0 else _value(action)
-    names = ", ".join(action.option_strings)
-    term = f"\\fB{_plain(names)}\\fR \\fI{_plain(value)}\\fR" if names else f"\\fI{_plain(value)}\\fR"
+    bold = [f"\\fB{_plain(', '.join(action.option_strings))}\\fR"] if action.option_strings else []
+    term = " ".join([*bold, *([f"\\fI{_plain(value)}\\fR"] if value else [])])
     words = (action.help or "") % {**vars(action), "prog": "dropsafe"}
     return f".TP\n{term}\n{_plain(words)}\n"
 
