@@ -25,7 +25,18 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 SUFFIX = ".exe" if os.name == "nt" else ""
 PYTHON = str(BIN / f"python{SUFFIX}")
 OLDEST = (3, 11)
+DEBIAN_STAMP = VENV / "debian.stamp"
+POLICY = Path("/usr/sbin/policy-rc.d")
 PACKAGING = "tests/unit/test_packaging.py"
+
+DEBIAN_PACKAGES = {
+    "real servers in tests": ["nginx-light", "libnginx-mod-http-dav-ext", "tinyproxy", "openssl"],
+    "tools in tests": ["rsync", "strace"],
+    "the window": ["libglib2.0-0", "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1"],
+}
+"""What `test` needs of the system, by what for. `demo` needs none of it."""
+SERVICES = {"nginx-light": "nginx", "tinyproxy": "tinyproxy"}
+"""Of those packages, which bring a service: it must not run, nor start with the machine."""
 
 
 class Unable(Exception):
@@ -81,24 +92,73 @@ def works() -> bool:
 
 def make_venv() -> None:
     if importlib.util.find_spec("ensurepip") is None:
-        install_debian_packages([f"python{sys.version_info.major}.{sys.version_info.minor}-venv"])
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        if shutil.which("apt-get") is None:
+            raise Unable(f"this Python comes without venv. Install what your system calls {package}.")
+        if not is_root():
+            raise Unable(f"this Python comes without venv. Run:  sudo {' '.join(apt_get([package]))}")
+        if not installed([package]):
+            raise Unable(f"apt-get failed; see above. To try it alone:  {' '.join(apt_get([package]))}")
     say("making .venv")
     shutil.rmtree(VENV, ignore_errors=True)
     if subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False).returncode:
         raise Unable("the virtual environment could not be made; see above.")
 
 
-def install_debian_packages(names: list[str]) -> None:
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
-    if shutil.which("apt-get") is None:
-        raise Unable(f"this Python comes without venv. Install what your system calls {' '.join(names)}.")
-    if os.name != "posix" or os.geteuid() != 0:
-        raise Unable(f"this Python comes without venv. Run:  sudo {' '.join(command)}")
+def provide_debian_packages() -> None:
+    """Install what tests need of the system, if this is root on Debian; else say what to run."""
+    names = [name for group in DEBIAN_PACKAGES.values() for name in group]
+    wanted = " ".join(names)
+    if shutil.which("apt-get") is None or (DEBIAN_STAMP.exists() and DEBIAN_STAMP.read_text("utf-8") == wanted):
+        return
+    missing = missing_of(names)
+    if missing and not is_root():
+        say(f"some tests will be skipped. To run them too:  sudo {' '.join(apt_get(missing))}")
+        return
+    if missing and not installed_without_services(missing):
+        say(f"apt-get failed; see above. To try it alone:  {' '.join(apt_get(missing))}")
+        return
+    DEBIAN_STAMP.write_text(wanted, encoding="utf-8")
+
+
+def missing_of(names: list[str]) -> list[str]:
+    command = ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Package}\n", *names]
+    known = subprocess.run(command, capture_output=True, check=False).stdout.decode()
+    return [name for name in names if f"installed {name}" not in known.splitlines()]
+
+
+def installed_without_services(names: list[str]) -> bool:
+    """Debian starts a service when its package is installed, unless a policy forbids it; and enables it in any case."""
+    forbid = not POLICY.exists()
+    if forbid:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
+    try:
+        done = installed(names)
+    finally:
+        if forbid:
+            POLICY.unlink()
+    services = [SERVICES[name] for name in names if name in SERVICES]
+    if services and shutil.which("systemctl"):
+        for action in ("disable", "stop"):
+            subprocess.run(["systemctl", action, *services], capture_output=True, check=False)
+    return done
+
+
+def installed(names: list[str]) -> bool:
     say(f"installing {' '.join(names)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "--quiet"], env=environment, check=False)  # an old list may do
-    if subprocess.run(command, env=environment, check=False).returncode:
-        raise Unable(f"apt-get failed; see above. To try it alone:  {' '.join(command)}")
+    command = [*apt_get(names), "-o", "DPkg::Lock::Timeout=120"]  # somebody else may be installing something
+    return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def apt_get(names: list[str]) -> list[str]:
+    return ["apt-get", "install", "--yes", "--no-install-recommends", *names]
+
+
+def is_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
 
 
 def setup(_: list[str]) -> int:
@@ -114,12 +174,16 @@ def demo(rest: list[str]) -> int:
 
 def test(rest: list[str]) -> int:
     """all checks and the tests; ARGUMENTS go to pytest"""
+    provide_debian_packages()
     workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "2"]
     pytest = [PYTHON, "-m", "pytest", "-q", *workers, f"--ignore={PACKAGING}", *rest]
     steps: list[tuple[str, Callable[[], int]]] = [
         ("format", lambda: quiet([PYTHON, "-m", "ruff", "format", "--check", "."])),
         ("lint", lambda: quiet([PYTHON, "-m", "ruff", "check", "."])),
-        ("types", lambda: quiet([PYTHON, "-m", "mypy"]) or quiet([PYTHON, "-m", "mypy", "dev.py"])),
+        (
+            "types",
+            lambda: quiet([PYTHON, "-m", "mypy"]) or quiet([PYTHON, "-m", "mypy", "dev.py", "deploy/check_server.py"]),
+        ),
         ("imports", lambda: quiet([str(BIN / f"lint-imports{SUFFIX}")])),
         ("packaging", lambda: quiet([PYTHON, "-m", "pytest", "-q", PACKAGING])),
         ("tests", lambda: run(pytest)),
@@ -156,10 +220,14 @@ def types(rest: list[str]) -> int:
 
 
 def docs(_: list[str]) -> int:
-    """write the pages that are made from the schemas"""
-    done = subprocess.run([PYTHON, "-m", "dropsafe", "config", "schema"], cwd=ROOT, capture_output=True, check=True)
-    (ROOT / "docs" / "configuration.md").write_bytes(done.stdout.replace(b"\r\n", b"\n"))
-    return 0
+    """write the pages, and parts of pages, that are made from the code"""
+    for page, made_by in {
+        "configuration.md": ["dropsafe", "config", "schema"],
+        "dropsafe.1": ["dropsafe.cli.man"],
+    }.items():
+        done = subprocess.run([PYTHON, "-m", *made_by], cwd=ROOT, capture_output=True, check=True)
+        (ROOT / "docs" / page).write_bytes(done.stdout.replace(b"\r\n", b"\n"))
+    return run([PYTHON, "-m", "tests.support.made_parts"])
 
 
 def bench(rest: list[str]) -> int:

@@ -165,8 +165,19 @@ def filled(key: str, value: Any) -> Any:
     return [plain({**defaults, **item}) if isinstance(item, dict) else plain(item) for item in value]
 
 
+HOW_TO_WATCH = (
+    "Write one table for each folder into the configuration file (`dropsafe config path` tells where it is):\n"
+    '    [[watch]]\n    path = "/data/reports"'
+)
+
+
 def unknown_key(key: str) -> UnknownKey:
     """The error for a key that does not exist."""
+    if key.startswith("watch.") and key.removeprefix("watch.") in watch_fields():
+        return UnknownKey(
+            f"{key} is a field of a [[watch]] table, of which there may be several: it cannot be set by itself",
+            remedy=HOW_TO_WATCH,
+        )
     close = nearest(key)
     remedy = f"Did you mean {close}?" if close else "`dropsafe config schema` lists every key."
     return UnknownKey(f"there is no configuration key {key}", remedy=remedy)
@@ -208,7 +219,40 @@ def check_together(values: Mapping[str, Any]) -> list[Problem]:
     if values["destination.method"] == "PUT" and url is not None and "{id}" not in url and "{name}" not in url:
         message = "destination.url must hold {id} or {name} when the method is PUT; else each report replaces the last"
         problems.append(Problem("destination.method", BadValue, message))
+    problems += _check_credentials(values)
     return problems + list(_check_watches(values["watch"], values["spool_dir"]))
+
+
+_NEEDS = (
+    ("username", "password_file"),
+    ("client_key", "client_cert"),
+    ("client_key_password_file", "client_cert"),
+    ("proxy_username", "proxy_password_file"),
+    ("proxy_username", "proxy"),
+)
+"""Of the destination's keys: the first means nothing without the second, which can be set before it."""
+
+
+def _check_credentials(values: Mapping[str, Any]) -> Iterator[Problem]:
+    def is_set(name: str) -> bool:
+        return f"destination.{name}" in values
+
+    for name, needed in _NEEDS:
+        if is_set(name) and not is_set(needed):
+            message = f"destination.{name} means nothing without destination.{needed}"
+            yield Problem(f"destination.{name}", BadValue, message, remedy=f"Set destination.{needed} first.")
+    if is_set("token_file") and is_set("username"):
+        message = "destination.token_file and destination.username cannot both be sent: a request has one Authorization"
+        yield Problem("destination.username", BadValue, message)
+    plainly = {name.lower() for name in values["destination.headers"]}
+    for name in values["destination.secret_headers"]:
+        if name.lower() in plainly:
+            message = f"destination.secret_headers.{name} stands in destination.headers as well"
+        elif name.lower() == "authorization" and (is_set("token_file") or is_set("username")):
+            message = "destination.secret_headers.Authorization cannot be sent beside a token_file or username"
+        else:
+            continue
+        yield Problem("destination.secret_headers", BadValue, message, (name,))
 
 
 def _check_watches(watches: list[dict[str, Any]], spool_dir: str) -> Iterator[Problem]:
@@ -231,7 +275,7 @@ def without(problem: Problem, value: Any) -> Any | None:
             del rest[index][name]
         case (int() as index, *_) if problem.key == "watch":
             del rest[index]
-        case (str() as name, *_) if problem.key == "destination.headers":
+        case (str() as name, *_) if problem.key in ("destination.headers", "destination.secret_headers"):
             rest = {header: text for header, text in rest.items() if str(header) != name}
         case _:
             return None
@@ -279,16 +323,26 @@ def describe(value: Any) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
+def _described(key: str, value: Any) -> str:
+    """A refused value, unless it may be a secret that somebody put into the wrong place."""
+    if "x-hidden" in keys()[key].schema or "@" in str(value):
+        return "what you gave (not shown, for it may hold a secret)"
+    return describe(value)
+
+
 def _problem(key: str, error: ValidationError) -> Problem:
     inner = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         inner = (*inner, str(error.instance))
     rule: Any = error.validator_value
     found: Any = error.instance
-    where, value = label(key, inner), describe(found)
+    where, value = label(key, inner), _described(key, found)
     schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     remedy = None
     match error.validator:
+        case "type" if where == "watch":
+            text = f"watch is not a single value ({value}): each watched folder has a table of its own in the file"
+            return Problem(key, WrongType, text, inner, HOW_TO_WATCH)
         case "type":
             return Problem(key, WrongType, f"{where} must be {KINDS[str(rule)]}, not {value}", inner)
         case "additionalProperties":
@@ -359,7 +413,10 @@ def _reserved(_: Any, rule: Mapping[str, list[str]], name: Any, __: Any) -> Iter
     from jsonschema.exceptions import ValidationError
 
     lower = str(name).lower()
-    if lower in rule["secret"]:
-        yield ValidationError("a secret does not belong in the configuration; put the token in destination.token_file")
-    elif lower in rule["names"] or lower.startswith(tuple(rule["prefixes"])):
+    if lower in rule["names"] or lower.startswith(tuple(rule["prefixes"])):
         yield ValidationError("Dropsafe sets this header itself")
+    elif lower in rule["secret"] or not set(rule["secret_words"]).isdisjoint(lower.split("-")):
+        yield ValidationError(
+            "a secret does not belong in the configuration; put it into a file, and name that in destination.token_file, "
+            "password_file, secret_headers or proxy_password_file"
+        )

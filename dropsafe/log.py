@@ -64,6 +64,25 @@ def set_up_file(path: Path) -> None:
     _install(handler, logging.WARNING)
 
 
+def log_place(environ: Mapping[str, str] = os.environ) -> str:
+    """Where this process logs to, in words, or as the command that shows it."""
+    handler = _ours()
+    if isinstance(handler, logging.FileHandler):
+        return f"the log {handler.baseFilename}"
+    if _goes_to_journal(sys.stderr, environ):
+        return f"the log (journalctl -u {_unit()})"
+    return "the log (the service's standard error)"
+
+
+def _unit() -> str:
+    """The unit of the service manager that this process runs in."""
+    try:
+        last = Path("/proc/self/cgroup").read_text(encoding="utf-8").strip().rpartition("/")[2]
+    except OSError:
+        return "dropsafe"
+    return last if last.endswith(".service") else "dropsafe"
+
+
 def is_set_up() -> bool:
     return _ours() is not None
 

@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-_SAYS_NOTHING: Final = frozenset({"default", "description", "x-default", "x-example", "x-refused", "x-shape", "x-unit"})
+_SAYS_NOTHING: Final = frozenset(
+    {"default", "description", "x-default", "x-example", "x-hidden", "x-refused", "x-shape", "x-unit"}
+)
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),

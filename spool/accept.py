@@ -12,7 +12,7 @@ import math
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,6 +53,8 @@ class Submission:
     attributes: dict[str, str] | None = None
     entry_id: str | None = None
     size_hint: int = 0
+    known_as: Collection[str] = ()
+    """Digests (16 digits) under which this spool knows `entry_id` already: no others are accepted under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ class Acceptor:
             try:
                 sha256, size = self._write(descriptor, path, submission.source)
                 name = entry_name(entry_id, sha256, submission.original)
+                _refuse_other_bytes(submission, name)
                 has_meta = self._write_meta(name, submission)
             except BaseException:
                 remove_scratch(path)
@@ -331,6 +334,16 @@ class Acceptor:
             f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
             "Nothing else was disturbed.",
             remedy=f"{what}, and submit it again.",
+        )
+
+
+def _refuse_other_bytes(submission: Submission, name: EntryName) -> None:
+    """An id is the key of one payload: under it a server, and our receipts, would take others for that one."""
+    if submission.known_as and name.digest16 not in submission.known_as:
+        raise UsageError(
+            f"{submission.original!r} is not what was accepted before under the id {name.id}: its bytes are others. "
+            "It was not accepted; nothing was changed.",
+            remedy=f"Submit it without that id. What has it: dropsafe explain {name.id}",
         )
 
 

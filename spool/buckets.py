@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from dropsafe.spool import durable
 from dropsafe.spool.layout import Layout
@@ -155,6 +156,21 @@ def accept_moment(now: float) -> float:
 def is_due(due: float, now: float, longest_backoff: float) -> bool:
     """Whether a bucket's time has come. One further ahead than any back-off can be is due: the clock has jumped."""
     return due <= now or due > now + longest_backoff + 20
+
+
+def due_time(path: Path) -> float:
+    """From when the entry at that path in `pending/` is due, in seconds since the epoch; 0 if it lies in no bucket."""
+    try:
+        return parse_bucket(path.parent.name)[0]
+    except NotAName:
+        return 0.0
+
+
+def waiting_for_their_time(pending: str, now: float, longest_backoff: float) -> tuple[int, float]:
+    """How many names lie in buckets that are not due yet, and when the first of those is due."""
+    later = [(due, path) for due, _, path in buckets_in(pending) if not is_due(due, now, longest_backoff)]
+    counts = [(due, count_in(path)) for due, path in later]
+    return sum(count for _, count in counts), min((due for due, count in counts if count), default=0.0)
 
 
 def buckets_in(folder: str) -> Iterator[tuple[float, int, str]]:

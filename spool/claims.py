@@ -23,6 +23,7 @@ from dropsafe.spool.entry import Entry
 from dropsafe.spool.listing import is_entry_name
 from dropsafe.spool.locks import Holder
 from dropsafe.spool.names import ID_LENGTH, NotAName, hour_start, parse_bucket, parse_entry_name
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Receipt, ReceiptWriter
 from dropsafe.spool.states import Event, State
@@ -65,9 +66,12 @@ class Hand:
         return len(self._held)
 
     def claim(self, limit: int) -> list[Entry]:
-        """Up to `limit` due entries, oldest first, now in hand. A suspect comes alone, and only into an empty hand."""
+        """Up to `limit` due entries, oldest first, now in hand; none while delivery is paused.
+
+        A suspect comes alone, and only into an empty hand.
+        """
         self._suspects = self._core.strikes.suspects()
-        if self._suspects.intersection(self._held):
+        if self._suspects.intersection(self._held) or self._core.pauses.is_paused(Work.DELIVERY):
             return []
         claimed: list[Entry] = []
         self._look_earlier()

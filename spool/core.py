@@ -15,6 +15,7 @@ from dropsafe.spool.layout import Layout
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.meta import MetaFolder
 from dropsafe.spool.moves import Mover
+from dropsafe.spool.pausing import Pauses
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
 from dropsafe.spool.strikes import Strikes
@@ -34,6 +35,7 @@ class Core:
     journal: Journal
     reserve: Reserve
     strikes: Strikes
+    pauses: Pauses
     mover: Mover
     acceptor: Acceptor
 
@@ -59,6 +61,7 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
     acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
     strikes = Strikes(layout, producer, reserve)
+    pauses = Pauses(layout, clock, producer, reserve, admission.locked)
     return Core(
-        layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, mover, acceptor
+        layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, mover, acceptor
     )  # fmt: skip

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
+from dropsafe.errors import UsageError
 from dropsafe.spool.names import EntryName
 from dropsafe.spool.states import State
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
+CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+( *; *[ -~]+)?")
+MAX_TEXT = 1000
+"""Characters of a name."""
+MAX_HEADER = 6000
+"""Bytes of all attributes as they are sent; many servers take no header longer than 8,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,31 @@ class Meta:
     content_type: str
     original_name: str
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+def check_submitted(name: str | None, content_type: str | None, attributes: dict[str, str] | None) -> None:
+    """Raises UsageError for what could not be told to a server as it was meant."""
+    if name is not None and (not name.strip(" .") or len(name) > MAX_TEXT):
+        raise UsageError(
+            f"A report needs a name of 1 to {MAX_TEXT:,} characters, not {name[:40]!r}. It was not accepted.",
+            remedy="Leave the name out to use the file's own.",
+        )
+    if content_type is not None and not CONTENT_TYPE.fullmatch(content_type):
+        raise UsageError(
+            f"{content_type!r} is not a content type. It was not accepted.",
+            remedy="For example: text/xml, or text/csv; charset=utf-8. Left out, the file's name decides.",
+        )
+    length = 0
+    for key, value in (attributes or {}).items():
+        if not (isinstance(key, str) and isinstance(value, str) and key.strip()):
+            raise UsageError(f"The attribute {key!r}={value!r} is not text with a name. It was not accepted.")
+        length += sum(len(quote(text, safe="", errors="replace")) + 1 for text in (key, value))
+    if length > MAX_HEADER:
+        raise UsageError(
+            f"All attributes travel in one header, in which there is room for {MAX_HEADER:,} bytes; these take {length:,}. "
+            "It was not accepted.",
+            remedy="Put what is longer into the report itself.",
+        )
 
 
 def content_type_of(name: str) -> str:

@@ -6,22 +6,26 @@ A bucket of 10,000 entries is listed again only when its folder has changed, so 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dropsafe.errors import DropsafeError
 from dropsafe.spool.attempt import Taken
+from dropsafe.spool.audit import TICK_EVERY
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, look
 from dropsafe.spool.intake import Intake
-from dropsafe.spool.listing import PARKING, Stranger, find_all, is_entry_name
+from dropsafe.spool.listing import PARKING, Stranger, files_of, find_all, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.reasons import read_reason
-from dropsafe.spool.receipts import find_receipt
+from dropsafe.spool.receipts import find_receipt, find_receipts
+from dropsafe.spool.states import WITH_REASON
 
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""
 _TICK = 2.0
+_ARRIVING = 60.0
+"""Seconds for which a reason file may wait for its entry."""
 
 
 def adoption_folder(core: Core, settle_seconds: float = SETTLE) -> DropFolder:
@@ -38,6 +42,38 @@ def adopt_settled(core: Core) -> int:
         if isinstance(item, Candidate) and core.clock.now() - item.seen.modified / 1e9 >= SETTLE:
             adopted += intake.take(folder, item).taken is Taken.ACCEPTED
     return adopted
+
+
+def absorb_left_reasons(core: Core, tick: Callable[[], None] = lambda: None) -> int:
+    """Reason files whose entries were moved away by hand become history, if the spool knows the entries.
+
+    Not those of the last minute: a reason is durable before its entry arrives.
+    """
+    left: dict[str, str] = {}
+    for state in sorted(WITH_REASON):
+        for number, (path, name) in enumerate(files_of(core.layout, state)):
+            if number % TICK_EVERY == 0:
+                tick()
+            entry_path = path.removesuffix(REASON_SUFFIX)
+            if name.endswith(REASON_SUFFIX) and not os.path.lexists(entry_path):
+                reason = read_reason(path)
+                if reason is not None and _age(path, core) > _ARRIVING:
+                    left[reason.id] = entry_path
+    known = find_all(core.layout, left) if left else {}
+    known_ids = known.keys() | find_receipts(core.layout, left.keys() - known.keys()).keys()
+    absorbed = 0
+    for entry_id, entry_path in left.items():
+        if entry_id in known_ids and not os.path.lexists(entry_path):
+            core.mover.absorb_reason(entry_path)
+            absorbed += 1
+    return absorbed
+
+
+def _age(path: str, core: Core) -> float:
+    try:
+        return core.clock.now() - os.lstat(path).st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 class ForeignFiles:

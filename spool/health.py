@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.facts import Room
 from dropsafe.spool.limits import Limits
+from dropsafe.spool.pausing import Pause, Work
+from dropsafe.spool.printable import in_lines, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,25 @@ class Problem:
     detail: str = ""
 
 
-CODES = frozenset({"disk-low", "queue-full", "failed", "quarantine", "old", "stranger"})
+CODES = frozenset(
+    {"disk-low", "queue-full", "failed", "quarantine", "old", "stranger", "paused-delivery", "paused-intake"}
+)
 """Of all that `problems` yields."""
 
 
 MAX_STRANGERS = 20
 """An audit names no more."""
+
+_PAUSED = {
+    Work.DELIVERY: (
+        "Delivery is paused by a person. Nothing is lost; what is accepted waits in the spool.",
+        "To go on delivering",
+    ),
+    Work.INTAKE: (
+        "Intake is paused by a person: nothing is taken from drop folders. The files stay where they are.",
+        "To go on taking them",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Vitals:
     quarantine: int
     oldest: str
     strangers: Sequence[str]
+    pauses: Mapping[Work, Pause] = field(default_factory=dict)
 
 
 def disk_is_low(room: Room, limits: Limits) -> bool:
@@ -49,6 +65,9 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
     if low:
         text = "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost."
         yield Problem("disk-low", text, "Make room on it.")
+    for work, pause in vitals.pauses.items():
+        text, remedy = _PAUSED[work]
+        yield Problem(f"paused-{work}", text, f"{remedy}: dropsafe resume {work}", told(pause))
     if vitals.waiting >= limits.max_queue_size:
         text = f"The queue is full (waiting: {vitals.waiting:,}): nothing more is accepted until some are delivered."
         yield Problem("queue-full", text, "See why they are not delivered, or raise max_queue_size.")
@@ -70,4 +89,16 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
         text = f"{things} not belong in the spool and were left alone."
-        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", vitals.strangers[0])
+        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", in_lines(vitals.strangers))
+
+
+def told(pause: Pause) -> str:
+    """Who paused it, when, why and until when, as far as that is known."""
+    parts = [
+        f"by {pause.by}" if pause.by else "",
+        f"since {pause.at}" if pause.at else "",
+        f"until {pause.until}" if pause.until else "",
+    ]
+    words = " ".join(part for part in parts if part)
+    text = f"{words}: {pause.why}" if words and pause.why else words or pause.why
+    return printable(text)

@@ -65,15 +65,24 @@ class Journal:
 
     def read(self, entry_ids: Collection[str]) -> Iterator[dict[str, Any]]:
         """The lines of those entries, oldest first, in one pass over the days since the first was accepted."""
-        first = min((entry_id[:8] for entry_id in entry_ids), default="9")
+        for line in self._lines(min((entry_id[:8] for entry_id in entry_ids), default="9")):
+            start = line.find(_ID_KEY) + len(_ID_KEY)
+            if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:
+                yield fact
+
+    def successor(self, entry_id: str) -> str:
+        """The id that an entry has had since it was given another one; empty if it never was."""
+        for line in self._lines(entry_id[:8]):
+            if entry_id in line and (fact := _parse(line)) is not None and fact.get("earlier_id") == entry_id:
+                return str(fact.get("id", ""))
+        return ""
+
+    def _lines(self, first: str) -> Iterator[str]:
         for name in sorted(os.listdir(self._layout.journal)):
-            if not name.endswith(".jsonl") or name[:8] < first:
-                continue
-            with open(f"{self._layout.journal}/{name}", encoding="utf-8", errors="replace", opener=regular) as file:
-                for line in file:
-                    start = line.find(_ID_KEY) + len(_ID_KEY)
-                    if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:
-                        yield fact
+            if name.endswith(".jsonl") and name[:8] >= first:
+                path = f"{self._layout.journal}/{name}"
+                with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
+                    yield from file
 
     def close(self) -> None:
         """Close the file."""

@@ -21,6 +21,7 @@ DEFAULT_GROUP = "dropsafe"
 STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIRED)
 FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
 LOCK_FOLDERS = ("strikes", "ballast")
+PAUSE_FILE = "paused.json"
 OF_THE_SYSTEM = "lost+found"
 """What a file system keeps at its root, which may be the spool's too."""
 

@@ -6,15 +6,15 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, Layout
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, PAUSE_FILE, Layout
 from dropsafe.spool.locks import HOLDER_NAME
-from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, parse_bucket, parse_entry_name
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.states import WITH_REASON, State
 
 PARKING = ".dropsafe"
@@ -32,9 +32,6 @@ ENTRY_STATES = (
 
 _LOOKS = 3
 
-_IN_LOCKS = re.compile(
-    r"[a-z-]+(-[a-z2-7]{8})?\.lock|admission(\..*)?|(audit|expiry|service)\.json|\.?status\.json(\.[0-9]+)?"
-)
 _NAMES_IN = {
     "tmp": HOLDER_NAME,
     "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
@@ -42,6 +39,10 @@ _NAMES_IN = {
     "journal": re.compile(r"[0-9]{8}\.jsonl"),
     "intake": re.compile(r".{29}\.json"),
 }
+_IN_LOCKS = re.compile(
+    rf"({HOLDER_NAME.pattern}|admission|service)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
+    rf"|{re.escape(PAUSE_FILE)}|\.?status\.json(\.[0-9]+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,17 @@ def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) 
             matches.setdefault(entry.id, entry)
     if len(matches) == 1:
         return next(iter(matches.values()))
-    if matches:
-        some = ", ".join(sorted(matches)[:3])
-        raise EntryNotFound(
-            f"{len(matches):,} entries have an id that begins with {prefix!r}: {some}, … Nothing was changed.",
+    raise not_one(sorted(matches), prefix)
+
+
+def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
+    """The error for a beginning that none of the ids has, or more than one."""
+    if ids:
+        return EntryNotFound(
+            f"{len(ids):,} entries have an id that begins with {prefix!r}: {', '.join(ids[:3])}, … Nothing was changed.",
             remedy="Give more of the id.",
         )
-    raise EntryNotFound(
+    return EntryNotFound(
         f"No entry in this spool has an id that begins with {prefix!r}. Nothing was changed.",
         remedy="See the ids: dropsafe list. Delivered entries leave sent/ after retention_days; their receipts stay.",
     )
@@ -149,12 +154,18 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
         yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state)
     for path, name, is_folder in _scan(layout.locks):
-        if not (name in LOCK_FOLDERS if is_folder else _IN_LOCKS.fullmatch(name)):
+        if name not in LOCK_FOLDERS if is_folder else not _IN_LOCKS.fullmatch(name):
             yield Stranger(path, "nothing of that name belongs in locks/")
+    for hour, _, is_folder in _scan(layout.meta):
+        for path, name, _ in _scan(hour) if is_folder else ():
+            if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
+                yield Stranger(path, "nothing of that name belongs in meta/")
     for folder, belongs in _NAMES_IN.items():
-        for path, name, _ in _scan(f"{layout.root}/{folder}"):
+        for path, name, is_folder in _scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
                 yield Stranger(path, f"nothing of that name belongs in {folder}/")
+            elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
+                yield Stranger(path, "cannot be read: deliveries proven in it look unproven")
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:

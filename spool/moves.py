@@ -207,6 +207,8 @@ class Mover:
             # On a full disk too: what leaves the queue makes room, and a refusal must not stay in hand for want of it.
             bucket = self._reserve.lend(partial(self._placer.place, target, moment))
             path = f"{bucket}/{entry.name}"
+            if path == str(entry.path):
+                return entry  # it would meet itself, and be taken for a duplicate
             try:
                 if reason is not None:
                     if os.path.lexists(path):
@@ -258,9 +260,9 @@ class Mover:
         if target not in COUNTED_STATES:
             return
         size = sum(entry.size for entry in entries)
-        if entries[0].state is State.INFLIGHT:
+        if entries[0].state in COUNTED_STATES:
             self._admission.arriving(len(entries), size)
-        elif entries[0].state not in COUNTED_STATES:
+        else:
             self._admission.returning(len(entries), size)
 
     def _count_departures(self, source: State, target: State, moved: list[Entry], departure: Departure) -> None:

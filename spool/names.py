@@ -58,10 +58,19 @@ class EntryName:
     @property
     def accepted(self) -> datetime:
         """UTC time of acceptance."""
-        return datetime.strptime(self.stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+        return _moment(self.stamp)
 
     def __str__(self) -> str:
         return f"{self.stamp}_{self.token}_{self.digest16}_{self.original}"
+
+
+def _moment(stamp: str) -> datetime:
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+
+
+def stamp_time(entry_id: str) -> float:
+    """When the entry of that id was accepted, in seconds since the epoch."""
+    return _moment(entry_id.partition("_")[0]).timestamp()
 
 
 def new_id(now: float) -> str:

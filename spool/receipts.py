@@ -14,7 +14,7 @@ from enum import StrEnum
 from dropsafe.spool import durable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.names import day_name, hour_name
+from dropsafe.spool.names import TOKEN_START, day_name, hour_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reserve import Reserve
 
@@ -155,6 +155,17 @@ def _receipt_in(line: str) -> Receipt | None:
 def find_receipt(layout: Layout, entry_id: str) -> Receipt | None:
     """The receipt of an entry, or None if it was never delivered."""
     return find_receipts(layout, {entry_id}).get(entry_id)
+
+
+def receipts_beginning(layout: Layout, prefix: str) -> dict[str, Receipt]:
+    """The receipts of all ids that begin with `prefix`, or whose random part does; reads all that there are."""
+    found: dict[str, Receipt] = {}
+    for path in receipt_files(layout):
+        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
+            for receipt in _parse(line for line in file if prefix in line):
+                if receipt.id.startswith(prefix) or receipt.id[TOKEN_START:].startswith(prefix):
+                    found.setdefault(receipt.id, receipt)
+    return found
 
 
 def find_receipts(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:

@@ -11,7 +11,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dropsafe.errors import DropsafeError, EntryNotFound
 from dropsafe.spool import durable
@@ -50,6 +50,8 @@ class Recovered:
     swept: int = 0
     cut: int = 0
     damaged: int = 0
+    trouble: list[str] = field(default_factory=list)
+    """What could not be put right, and why; it is tried again."""
 
     def words(self) -> str:
         """For the log; empty if there was nothing to do."""
@@ -87,10 +89,10 @@ def recover_orphans(core: Core, missing: dict[str, float], done: Recovered | Non
     for name in sorted(names - SHARED_LOCKS):
         lock = take_orphan(layout, name) or _take_unheld(core, name, missing)
         if lock is not None:
-            with closing(lock), _passing_over(f"what {name} left behind"):
+            with closing(lock), _passing_over(f"what {name} left behind", done):
                 _settle(core, name, lock, done)
     for group in _groups(list(entries_in(layout.inflight, State.INFLIGHT))):  # in nobody's folder: put there by hand
-        with _passing_over("what was put into inflight/ by hand"):
+        with _passing_over("what was put into inflight/ by hand", done):
             done.returned += len(core.mover.move_all(group, Event.RETURNED, facts={"by": "recovery"}))
     return done
 
@@ -132,12 +134,13 @@ def _take_unheld(core: Core, name: str, missing: dict[str, float]) -> Lock | Non
 
 
 @contextmanager
-def _passing_over(what: str) -> Iterator[None]:
+def _passing_over(what: str, done: Recovered) -> Iterator[None]:
     """One thing that cannot be put right must not keep the others from it, nor the service from starting."""
     try:
         yield
-    except (OSError, DropsafeError):
+    except (OSError, DropsafeError) as error:
         log.exception("%s could not be put right; it stays, and is tried again", what)
+        done.trouble.append(f"{what}: {error}")
 
 
 def _settle(core: Core, name: str, lock: Lock, done: Recovered) -> None:
@@ -222,7 +225,7 @@ def _mark_suspects(core: Core, worker: str, done: Recovered) -> None:
 
 def _cut_receipts(core: Core, done: Recovered, worker: str = "") -> None:
     for path in receipt_files(core.layout, worker=worker):
-        with _passing_over(path):
+        with _passing_over(path, done):
             done.cut += _ends_torn(path) and _cut(core, path, worker)
 
 
@@ -273,7 +276,7 @@ def _check_sample(core: Core, done: Recovered) -> None:
             log.error("entry %s could not be read (%s); it stays where it is", entry.id, error)
             continue
         if not intact:
-            with _passing_over(f"the damaged entry {entry.id}"), suppress(EntryNotFound):  # claimed just then
+            with _passing_over(f"the damaged entry {entry.id}", done), suppress(EntryNotFound):  # claimed just then
                 core.mover.move(entry, Event.DAMAGED, reason=damage("found by the check at start-up."))
                 done.damaged += 1
 

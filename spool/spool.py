@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -14,22 +14,28 @@ from dropsafe.errors import EntryNotFound, TemporaryError, UsageError
 from dropsafe.spool import listing
 from dropsafe.spool.accept import Submission
 from dropsafe.spool.audit import AuditFigures, read_audit
+from dropsafe.spool.buckets import due_time, is_due
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, from_iso
 from dropsafe.spool.core import Core, build
 from dropsafe.spool.create import check_file_system, make
-from dropsafe.spool.entry import Acceptance, Entry, Meta
+from dropsafe.spool.entry import Acceptance, Entry, Meta, check_submitted
 from dropsafe.spool.layout import (
     no_permission,
     open_layout,
 )
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.names import is_id
+from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
-from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
+from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt, receipts_beginning
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import Event, State
 
+_REASONS = {
+    Event.DISCARD: Reason("discarded", "A person discarded it.", "To have it delivered after all: dropsafe restore ID")
+}
+_TRIES = frozenset({Event.DELIVERED, Event.DEFERRED, Event.REJECTED})
 _AT_ONCE, _WITHIN_REASON = 200, 2_000
 """Entries that `stats` counts anew at each call, or once a second: tens of milliseconds."""
 
@@ -115,11 +121,20 @@ class Spool:
     ) -> Acceptance:
         """Accept one payload: a path, bytes, or a binary file object (these two with `name`). Durable when it returns.
 
-        `entry_id` repeats an earlier try under the same key. `timeout` (seconds) is how long to wait for room; None:
-        as `queue_full_action` says. Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout, UsageError.
+        `entry_id` repeats an earlier try under the same key; other bytes than those of that try are refused. `timeout`
+        (seconds) is how long to wait for room; None: as `queue_full_action` says. Raises QueueFullError, AcceptError,
+        AcceptanceUnknown, LockTimeout, UsageError.
         """
         submission = _submission(source, name, content_type, attributes, entry_id)
         with _explained(self._layout.root):
+            if entry_id is not None:
+                submission = replace(submission, known_as=self._digests_of(entry_id))
+            return self.core.acceptor.accept_patiently(submission, timeout)
+
+    def submit_under(self, new_id: str, payload: bytes, *, name: str, timeout: float | None = None) -> Acceptance:
+        """The same for bytes under an id that the caller has just made, so that nobody need look whether it is known."""
+        with _explained(self._layout.root):
+            submission = _submission(payload, name, None, None, new_id)
             return self.core.acceptor.accept_patiently(submission, timeout)
 
     def submit_many(self, paths: Iterable[str | os.PathLike[str]]) -> list[Acceptance]:
@@ -193,6 +208,15 @@ class Spool:
             lines[line["id"]].append(line)
         return lines
 
+    def tries(self, entry_ids: Collection[str]) -> dict[str, tuple[int, str]]:
+        """How often each was tried, and what went wrong last, by the journal; one that was never tried is missing."""
+        tries: dict[str, tuple[int, str]] = {}
+        for line in self.core.journal.read(frozenset(entry_ids)):
+            if line.get("event") in _TRIES:
+                count, _ = tries.get(line["id"], (0, ""))
+                tries[line["id"]] = (count + 1, str(line.get("why", "")))
+        return tries
+
     def receipt_of(self, entry_id: str) -> Receipt:
         """The proof of its delivery. Raises EntryNotFound if there is none."""
         receipt = find_receipt(self._layout, entry_id) if is_id(entry_id) else None
@@ -200,12 +224,22 @@ class Spool:
             raise EntryNotFound(f"There is no receipt for {entry_id}: it has not been delivered from this spool.")
         return receipt
 
+    def find_receipt(self, prefix: str) -> Receipt:
+        """The receipt of the one delivery whose id, or its random part, begins so. Raises EntryNotFound."""
+        found = receipts_beginning(self._layout, prefix.strip()) if prefix.strip() else {}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        raise listing.not_one(sorted(found), prefix)
+
     def last_receipt(self) -> Receipt | None:
         """The newest proof of delivery; None if nothing was ever delivered."""
         return newest_receipt(self._layout)
 
     def retry(self, prefix: str) -> Entry:
-        """From `failed/` or `quarantine/` to `pending/`. These five raise EntryNotFound, WrongState."""
+        """From `failed/` or `quarantine/` to `pending/`; one that waits there for its time becomes due now.
+
+        These six raise EntryNotFound, WrongState.
+        """
         return self._by_hand(prefix, Event.RETRY)
 
     def hold(self, prefix: str) -> Entry:
@@ -218,11 +252,7 @@ class Spool:
 
     def discard(self, prefix: str) -> Entry:
         """To `discarded/`: a person does not want it delivered. Never deleted by us."""
-        return self._by_hand(
-            prefix,
-            Event.DISCARD,
-            Reason("discarded", "A person discarded it.", "To have it delivered after all: dropsafe restore ID"),
-        )
+        return self._by_hand(prefix, Event.DISCARD)
 
     def restore(self, prefix: str) -> Entry:
         """From `discarded/` to `pending/`."""
@@ -230,7 +260,35 @@ class Spool:
 
     def readmit(self, prefix: str) -> Entry:
         """A person vouches for the bytes as they are: under a new id to `pending/`."""
-        return self.core.mover.readmit(self.find(prefix))
+        return self._by_hand(prefix, Event.READMIT)
+
+    def move_all(self, entries: Sequence[Entry], event: Event) -> list[Entry]:
+        """What a person asks for several entries of one state. Those that others have moved meanwhile are missing
+        from the answer, and so are, for a retry, those that are due already. Raises WrongState, OSError."""
+        mover = self.core.mover
+        if event is Event.RETRY:
+            entries = [entry for entry in entries if not self.is_due(entry)]
+        if event is Event.READMIT:
+            return [mover.readmit(entry) for entry in entries if os.path.lexists(entry.path)]
+        return mover.move_all(entries, event, reason=_REASONS.get(event)) if entries else []
+
+    def is_due(self, entry: Entry) -> bool:
+        """Whether it waits in `pending/` for nothing but its turn."""
+        if entry.state is not State.PENDING:
+            return False
+        return is_due(due_time(entry.path), self._clock.now(), self._limits.longest_backoff)
+
+    def pauses(self) -> dict[Work, Pause]:
+        """What a person has paused: delivery, intake, or both."""
+        return self.core.pauses.current()
+
+    def pause(self, works: Collection[Work], by: str, why: str = "", seconds: float | None = None) -> None:
+        """Have every process on this spool do no more of that, until it is resumed or the time is over."""
+        self.core.pauses.pause(works, by, why, seconds)
+
+    def resume(self, works: Collection[Work] = tuple(Work)) -> dict[Work, Pause]:
+        """End these pauses; returns those that there were."""
+        return self.core.pauses.resume(works)
 
     def take_hand(self, kind: str) -> Hand:
         """Begin to work on this spool under a name of its own. For one thread."""
@@ -248,8 +306,20 @@ class Spool:
     ) -> None:
         self.close()
 
-    def _by_hand(self, prefix: str, event: Event, reason: Reason | None = None) -> Entry:
-        return self.core.mover.move(self.find(prefix), event, reason=reason)
+    def _by_hand(self, prefix: str, event: Event) -> Entry:
+        entry = self.find(prefix)
+        if event is Event.RETRY and self.is_due(entry):
+            return entry
+        if event is Event.READMIT:
+            return self.core.mover.readmit(entry)
+        return self.core.mover.move(entry, event, reason=_REASONS.get(event))
+
+    def _digests_of(self, entry_id: str) -> set[str]:
+        """The beginnings of the digests under which that id is known, here or in a receipt."""
+        entry = listing.find_all(self._layout, {entry_id}).get(entry_id)
+        receipt = find_receipt(self._layout, entry_id)
+        known = {entry.name.digest16} if entry else set()
+        return known | ({receipt.sha256[:16]} if receipt else set())
 
     def _is_cheap(self, figures: AuditFigures) -> bool:
         """Whether to count anew: at once in a small spool, after a second in a larger one, never in a large one."""
@@ -267,16 +337,17 @@ def _submission(
 ) -> Submission:
     if entry_id is not None and not is_id(entry_id):
         raise UsageError(f"{entry_id!r} is not an entry id. Nothing was changed.")
+    check_submitted(name, content_type, attributes)
     if isinstance(source, bytes):
         if name is None:
             raise UsageError("Bytes are submitted with name=, the file name that the server will be told.")
         return Submission(source, name, content_type, attributes, entry_id, len(source))
     if isinstance(source, (str, os.PathLike)):
         path = os.path.realpath(source)
-        original = name or os.path.basename(os.fspath(source))
+        original = os.path.basename(os.fspath(source)) if name is None else name
         size = os.path.getsize(path) if os.path.isfile(path) else 0
         return Submission(lambda: open_source(path), original, content_type, attributes, entry_id, size)
-    given = name or os.path.basename(str(getattr(source, "name", "")))
+    given = os.path.basename(str(getattr(source, "name", ""))) if name is None else name
     if not given:
         raise UsageError("A file object without a name of its own is submitted with name=.")
     return Submission(rewindable(source), given, content_type, attributes, entry_id)

@@ -75,7 +75,8 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     **_rows((_I,), Event.STRUCK, _Q, durable=True),
     **_rows((_P, _F), Event.HOLD, _H, durable=True),
     **_rows((_H,), Event.UNHOLD, _P, durable=True),
-    **_rows((_F, _Q), Event.RETRY, _P, durable=True),
+    # From pending/ itself: what was deferred becomes due.
+    **_rows((_P, _F, _Q), Event.RETRY, _P, durable=True),
     **_rows((_F, _Q), Event.READMIT, _P, durable=True),
     **_rows((_P, _F, _Q, _H), Event.DISCARD, _D, durable=True),
     **_rows((_D,), Event.RESTORE, _P, durable=True),
@@ -91,11 +92,16 @@ COUNTED_STATES = (_P, _I)
 """The states that `max_queue_size` limits."""
 
 
+def sources_of(event: Event) -> tuple[State, ...]:
+    """The states from which an event is possible."""
+    return tuple(source for source, known in TRANSITIONS if known is event)
+
+
 def transition(state: State, event: Event) -> Transition:
     """The row for (state, event). Raises WrongState, with the states in which the event is possible."""
     row = TRANSITIONS.get((state, event))
     if row is None:
-        possible = ", ".join(sorted({source.value for source, known in TRANSITIONS if known is event}))
+        possible = ", ".join(sorted(source.value for source in sources_of(event)))
         raise WrongState(
             f"An entry in {state.value}/ cannot be {event.value}; nothing was changed.",
             remedy=f"That is possible from: {possible}.",

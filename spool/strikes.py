@@ -10,6 +10,7 @@ import json
 import os
 from contextlib import suppress
 
+from dropsafe.log import log_place
 from dropsafe.spool import durable
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import is_id
@@ -77,5 +78,5 @@ def struck_out(strikes: int) -> Reason:
         kind="strikes",
         summary=f"The uploader died {strikes} times while it held nothing but this entry. "
         "Nothing is lost; the file is unchanged.",
-        remedy="Look at the log for what went wrong; then: dropsafe retry ID, or discard it.",
+        remedy=f"Look at {log_place()} for what went wrong; then: dropsafe retry ID, or dropsafe discard ID",
     )

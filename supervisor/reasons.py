@@ -5,9 +5,12 @@ The texts name no entry, file or address (see `status`); what might goes into `d
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dropsafe.log import log_place
 from dropsafe.supervisor.lifecycle import State
 from dropsafe.supervisor.machine import Worker
 from dropsafe.supervisor.policy import DEATHS_TOLERATED, DEATHS_WINDOW, Mode
@@ -18,7 +21,16 @@ _MEANS: Final = {
     "watcher": "nothing is taken from the drop folders meanwhile",
     "janitor": "nothing is counted or tidied meanwhile",
 }
-_SEE_LOG: Final = "The log says why. If this comes again, show it to whoever looks after Dropsafe."
+
+
+def _see_log() -> str:
+    return f"See why in {log_place()}. If this comes again, show it to whoever looks after Dropsafe."
+
+
+def _told_how(remedy: str) -> str:
+    """The remedy, with how to reload the service if it asks for that. Of the process that asks: the supervisor's."""
+    how = f" (kill -HUP {os.getpid()})" if hasattr(signal, "SIGHUP") else " (on this system: restart it)"
+    return remedy.replace("reload the service", f"reload the service{how}")
 
 
 def of_worker(worker: Worker, last_death: str) -> list[Reason]:
@@ -30,7 +42,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
             Reason(
                 f"{name}-parked",
                 f"The {name} refuses its configuration and does not run. Nothing is lost; {means}.",
-                "Correct the configuration (dropsafe config check), then restart or reload the service.",
+                _told_how("Correct the configuration (dropsafe config check), then restart or reload the service."),
                 last_death,
             )
         ]
@@ -40,7 +52,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
                 f"{name}-failing",
                 f"The {name} died more than {DEATHS_TOLERATED} times in {DEATHS_WINDOW / 60:.0f} minutes "
                 f"and is only tried every few minutes. Nothing is lost; {means}.",
-                _SEE_LOG,
+                _see_log(),
                 last_death,
             )
         ]
@@ -49,7 +61,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
             Reason(
                 f"{name}-hung",
                 f"The {name} hangs and is being replaced. Nothing is lost; {means}.",
-                _SEE_LOG,
+                _see_log(),
             )
         ]
     if worker.warned:
@@ -66,7 +78,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
                 f"{name}-died",
                 f"The {name} died and {'runs again' if worker.state is State.READY else 'is started again'}. "
                 "Nothing is lost.",
-                _SEE_LOG,
+                _see_log(),
                 last_death,
             )
         ]
@@ -107,13 +119,15 @@ def _destination(progress: Mapping[str, Any]) -> Reason:
         return Reason(
             "destination-refuses",
             f"Nothing can be delivered{because}. Nothing is lost; entries wait until that is mended.",
-            remedy or "Correct destination.url or the credentials (dropsafe config), then reload the service.",
+            _told_how(
+                remedy or "Correct destination.url or the credentials (dropsafe config), then reload the service."
+            ),
             why,
         )
     return Reason(
         "destination-down",
         f"Nothing can be delivered now{because}. Nothing is lost; entries wait and go out when the server is back.",
-        remedy
+        _told_how(remedy)
         or "Nothing to do if the server or the network is known to be down: it is tried again by itself. Else see "
         "whether destination.url is right.",
         why,
@@ -125,7 +139,7 @@ def config_kept(error: str) -> Reason:
     return Reason(
         "configuration-kept",
         "The configuration file has an error. The service goes on with the configuration it had.",
-        "Correct the file (dropsafe config check), then reload the service.",
+        _told_how("Correct the file (dropsafe config check), then reload the service."),
         error,
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dropsafe import __version__
 from dropsafe.errors import DropsafeError
+from dropsafe.log import log_place
 from dropsafe.spool.clock import iso
 from dropsafe.supervisor import reasons
 from dropsafe.supervisor.machine import Machine, Phase, Worker
@@ -64,7 +65,8 @@ class Reporter:
 
     def failed(self, error: BaseException) -> None:
         """The service ends by an error: the last status stays in the file, for whoever asks why."""
-        remedy = error.remedy if isinstance(error, DropsafeError) else "The log says more. Start the service again."
+        own = f"See {log_place()}, then start the service again."
+        remedy = error.remedy if isinstance(error, DropsafeError) else own
         self._tell(self._status(Condition.ERROR, [reasons.ended(str(error), remedy)], (), None))
 
     def close(self) -> None:

@@ -177,19 +177,26 @@ def _open(breaker: Breaker, key: str, answer: Answer, now: float) -> tuple[Break
 
 
 def _opened(breaker: Breaker, answer: Answer, now: float) -> Breaker:
-    first = breaker.bounds.first
+    interval = 0.0 if _may_be_the_entry(answer) else breaker.bounds.first
     return replace(
         _told(breaker, answer),
         state=BreakerState.OPEN,
         since=now,
-        interval=first,
-        probe_at=now + breaker.bounds.heard(_retry_after(answer), first),
+        interval=interval,
+        probe_at=now + breaker.bounds.heard(_retry_after(answer), interval),
         failed_probes=0,
     )
 
 
+def _may_be_the_entry(answer: Answer) -> bool:
+    """Whether another entry may well go through, so that the first probe need not wait: one bad entry delays nobody."""
+    if not isinstance(answer, Unavailable) or answer.blame is None:
+        return False
+    return answer.alarm or answer.status is None  # no answer at all; whereas a 503 asks for a pause
+
+
 def _probe_failed(breaker: Breaker, key: str, answer: Answer, now: float) -> tuple[Breaker, Verdict]:
-    interval = min(2 * breaker.interval, breaker.bounds.longest)
+    interval = min(max(2 * breaker.interval, breaker.bounds.first), breaker.bounds.longest)
     opened = replace(
         _told(breaker, answer),
         state=BreakerState.OPEN,

@@ -27,26 +27,49 @@ class Trouble(Enum):
     NO_CONNECTION = "no connection to the server"
     TIMED_OUT = "the server did not answer in time"
     TLS = "no secure connection to the server"
+    UNKNOWN_ISSUER = "the server's certificate is from an issuer that this machine does not trust"
+    EXPIRED = "the server's certificate has expired, or is not valid yet"
+    WRONG_HOST = "the server's certificate is for another name than the address has"
+    CLIENT_CERTIFICATE = "the server wants a certificate of this machine, and has got none that it accepts"
+    NO_PROXY = "no connection to the proxy"
+    PROXY_DENIES = "the proxy asks for credentials"
+    PROXY_REFUSES = "the proxy refuses to pass on to this server"
+    PROXY_FAILS = "the proxy gets no connection to the server"
     CUT = "the connection was cut"
     NOT_HTTP = "what came back is no HTTP answer"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `blame` is what becomes of the entry if the destination turns out to be well, `remedy` how to mend that."""
+    """One row. `blame` is what becomes of the entry if the destination turns out to be well, `remedy` how to mend that.
+
+    No blame: nothing of the entry reached the server.
+    """
 
     kind: Kind
-    blame: Kind
+    blame: Kind | None
     meaning: str
     remedy: str = ""
 
 
-def _alarm(blame: Kind, meaning: str, remedy: str) -> Row:
+def _alarm(blame: Kind | None, meaning: str, remedy: str) -> Row:
     return Row(Kind.ALARM, blame, meaning, remedy)
 
 
-_CREDENTIALS = "Put a valid token into the file that destination.token_file names; it is read again by itself."
+_AGAIN = "it is read again by itself."
+_CREDENTIALS = (
+    "See whether the credentials are right: what destination.token_file, password_file or secret_headers name; with some "
+    f"proxies also proxy_password_file. Put the right ones there; {_AGAIN}"
+)
 _ADDRESS = "Correct destination.url or destination.method (dropsafe config set), then reload the service."
+_PROXY_CREDENTIALS = (
+    "Set destination.proxy_username and proxy_password_file; or put the right password into the place that the latter "
+    f"names; {_AGAIN}"
+)
+_CLIENT_CERTIFICATE = (
+    "See whether destination.client_cert (and client_key) name a certificate that is valid, not expired, and from an "
+    f"issuer that the server accepts. Put a new one there; {_AGAIN}"
+)
 _NETWORK = "Log this machine in to its network, with a browser for instance; it is tried again by itself."
 
 _DEFERRED = Row(Kind.DEFERRED, Kind.DEFERRED, "the server could not take it this time")
@@ -62,7 +85,7 @@ STATUS: dict[int, Row] = {
     403: _alarm(Kind.REJECTED, "the credentials are not sufficient", _CREDENTIALS),
     404: _alarm(Kind.REJECTED, "there is nothing at that address", _ADDRESS),
     405: _alarm(Kind.REJECTED, "the address does not take that method", _ADDRESS),
-    407: _alarm(Kind.DEFERRED, "a proxy asks for credentials", _NETWORK),
+    407: _alarm(Kind.DEFERRED, Trouble.PROXY_DENIES.value, _PROXY_CREDENTIALS),
     408: _DEFERRED,
     409: _DEFERRED,
     413: Row(Kind.REJECTED, Kind.REJECTED, "it is too large for the server"),
@@ -92,15 +115,59 @@ HTML = _alarm(
 )
 """A status of success with a web page: a captive portal is not a server."""
 
-TROUBLE: dict[Trouble, tuple[Kind, Kind | None]] = {
-    Trouble.NO_NAME: (Kind.UNAVAILABLE, None),
-    Trouble.NO_CONNECTION: (Kind.UNAVAILABLE, None),
-    Trouble.TIMED_OUT: (Kind.UNAVAILABLE, Kind.DEFERRED),
-    Trouble.TLS: (Kind.UNAVAILABLE, None),
-    Trouble.CUT: (Kind.DEFERRED, Kind.DEFERRED),
-    Trouble.NOT_HTTP: (Kind.DEFERRED, Kind.DEFERRED),
+CLIENT_CERTIFICATE = _alarm(None, Trouble.CLIENT_CERTIFICATE.value, _CLIENT_CERTIFICATE)
+PLAIN_TO_TLS = _alarm(None, "the server wants https at that address", _ADDRESS)
+
+_SAID_AS_400 = {
+    "400 No required SSL certificate was sent": CLIENT_CERTIFICATE,
+    "400 The SSL certificate error": CLIENT_CERTIFICATE,
+    "400 The plain HTTP request was sent to HTTPS port": PLAIN_TO_TLS,
 }
-"""What it is, and the blame as in a row; None: nothing of the entry reached the server."""
+"""nginx tells trouble with the connection by a 400, as if the report were wrong: those would all end in `failed/`."""
+
+_ON_THE_LINE: dict[Trouble, tuple[Kind, Kind | None, str]] = {
+    Trouble.NO_NAME: (Kind.UNAVAILABLE, None, ""),
+    Trouble.NO_CONNECTION: (Kind.UNAVAILABLE, None, ""),
+    Trouble.TIMED_OUT: (Kind.UNAVAILABLE, Kind.DEFERRED, ""),
+    Trouble.TLS: (
+        Kind.UNAVAILABLE,
+        None,
+        "Perhaps the server wants a certificate of this machine (destination.client_cert), knows no TLS from 1.2 on, or "
+        "speaks no TLS at that port. It is tried again by itself.",
+    ),
+    Trouble.UNKNOWN_ISSUER: (
+        Kind.ALARM,
+        None,
+        "If the certificate is one of your own, name its issuer's in destination.ca. If it is not, somebody is in between.",
+    ),
+    Trouble.EXPIRED: (
+        Kind.ALARM,
+        None,
+        "See whether this machine's clock is right. If it is, whoever runs the server must renew its certificate.",
+    ),
+    Trouble.WRONG_HOST: (
+        Kind.ALARM,
+        None,
+        "Write the host in destination.url as it stands in the server's certificate, then reload the service.",
+    ),
+    Trouble.CLIENT_CERTIFICATE: (Kind.ALARM, None, _CLIENT_CERTIFICATE),
+    Trouble.NO_PROXY: (
+        Kind.UNAVAILABLE,
+        None,
+        "Nothing to do if the proxy is known to be down. Else see whether destination.proxy is right.",
+    ),
+    Trouble.PROXY_DENIES: (Kind.ALARM, None, _PROXY_CREDENTIALS),
+    Trouble.PROXY_REFUSES: (
+        Kind.ALARM,
+        None,
+        "Ask whoever runs the proxy to let this machine through to the host and port in destination.url.",
+    ),
+    Trouble.PROXY_FAILS: (Kind.UNAVAILABLE, None, ""),
+    Trouble.CUT: (Kind.DEFERRED, Kind.DEFERRED, ""),
+    Trouble.NOT_HTTP: (Kind.DEFERRED, Kind.DEFERRED, ""),
+}
+TROUBLE = {trouble: Row(kind, blame, trouble.value, remedy) for trouble, (kind, blame, remedy) in _ON_THE_LINE.items()}
+"""What goes wrong on the line."""
 
 
 def row_for(status: int) -> Row:
@@ -110,7 +177,10 @@ def row_for(status: int) -> Row:
 
 def of_status(status: int, words: str, retry_after: float | None = None) -> Deferred | Rejected | Unavailable:
     """What an answer with that status means. `words` are the server's own."""
-    return of_row(row_for(status), status, words, retry_after)
+    row = row_for(status)
+    if status == 400:
+        row = _SAID_AS_400.get(words, row)
+    return of_row(row, status, words, retry_after)
 
 
 def of_row(row: Row, status: int, words: str, retry_after: float | None = None) -> Deferred | Rejected | Unavailable:
@@ -122,24 +192,25 @@ def of_row(row: Row, status: int, words: str, retry_after: float | None = None) 
     deferred = Deferred(said, status, meaning=why)
     if row.kind is Kind.DEFERRED:
         return deferred
-    blame = Rejected(why, words, status) if row.blame is Kind.REJECTED else deferred
+    blame = {None: None, Kind.REJECTED: Rejected(why, words, status)}.get(row.blame, deferred)
     return Unavailable(said, blame, row.kind is Kind.ALARM, status, retry_after, why, row.remedy)
 
 
 def of_trouble(trouble: Trouble, words: str) -> Deferred | Unavailable:
     """What a failure on the line means. `words` are the system's."""
-    why = f"{trouble.value} ({_short(words)})" if words else trouble.value
-    deferred = Deferred(why, meaning=trouble.value)
-    kind, blame = TROUBLE[trouble]
-    if kind is Kind.DEFERRED:
+    row = TROUBLE[trouble]
+    why = f"{row.meaning} ({_short(words)})" if words else row.meaning
+    deferred = Deferred(why, meaning=row.meaning)
+    if row.kind is Kind.DEFERRED:
         return deferred
-    return Unavailable(why, deferred if blame else None, meaning=trouble.value)
+    blame = deferred if row.blame else None
+    return Unavailable(why, blame, row.kind is Kind.ALARM, meaning=row.meaning, remedy=row.remedy)
 
 
-def of_token(words: str) -> Unavailable:
-    """There is no token to send, so nothing was sent. `words` say why."""
-    meaning = "the token file cannot be used"
-    return Unavailable(words, None, alarm=True, meaning=meaning, remedy=_CREDENTIALS)
+def of_configured(key: str, words: str) -> Unavailable:
+    """What a key names cannot be used, so nothing was sent. `words` say why."""
+    remedy = f"Mend what {key} names; {_AGAIN}"
+    return Unavailable(words, None, alarm=True, meaning=f"what {key} names cannot be used", remedy=remedy)
 
 
 def _short(words: str) -> str:

@@ -1,8 +1,8 @@
 """Keep-alive connections to one server, and what goes wrong on them.
 
-urllib3 makes the connections (names, addresses, TLS, time-outs). The request is written here, because a small report
-then costs one write instead of a dozen calls; http.client reads the answer. Every failure is a LineError with a row of
-the outcome table; an answer is read within one deadline, however it drips.
+urllib3 makes the connections (names, addresses, time-outs); through a proxy, one for https is a tunnel. The request is
+written here, because a small report then costs one write instead of a dozen calls; http.client reads the answer. Every
+failure is a LineError with a row of the outcome table; an answer is read within one deadline, however it drips.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-import urllib3.exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.util.wait import wait_for_read
 
 from dropsafe.workers.classify import Trouble
+from dropsafe.workers.tls import Tls
+from dropsafe.workers.trouble import TALKING, of_connecting, of_talking
 
 SLICE = 64 * 1024
 """Sent at once: a time-out is for one slice, so a slow line is not taken for a dead one."""
@@ -60,44 +61,92 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where to connect, and for how long to wait. `tls` is None for plain HTTP."""
+class Proxy:
+    """The way to the server. `credentials` gives header lines."""
 
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    credentials: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to connect, and for how long to wait. `tls` is None for plain HTTP, `proxy` for a direct connection."""
+
+    host: str
+    port: int
+    tls: Tls | None
     connect_timeout: float
     timeout: float
+    proxy: Proxy | None = None
+
+
+_TUNNEL_REFUSED: dict[int, Trouble] = {
+    401: Trouble.PROXY_DENIES,
+    407: Trouble.PROXY_DENIES,
+    **dict.fromkeys((400, 403, 404, 405, 501), Trouble.PROXY_REFUSES),
+}
+"""What a proxy's answer to CONNECT means; any other: it tried, and failed."""
 
 
 class Connection:
     """One connection. For one thread at a time, but `shut` may come from any."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, tls: ssl.SSLContext | None) -> None:
         self._server = server
-        self._line = self._make_line()
+        next_one = server.proxy or server
+        self._line = HTTPConnection(next_one.host, next_one.port, timeout=server.connect_timeout)
+        self.tls = tls
         self.answers = 0
         """Requests that were answered on this connection."""
 
     def open(self) -> None:
-        """Connect. Raises LineError."""
+        """Connect, through the proxy if there is one. Raises LineError, SecretUnusable."""
         try:
-            self._line.connect()
+            try:
+                self._line.connect()
+            except Exception as error:
+                raise LineError(*of_connecting(error, through_proxy=self._server.proxy is not None)) from error
+            if self.tls is not None:
+                self._secure(self.tls)
             self._socket.settimeout(self._server.timeout)
-        except Exception as error:
+        except BaseException:
             self.close()
-            raise LineError(*_trouble_connecting(error, secure=self._server.tls is not None)) from error
+            raise
 
-    def send(self, data: bytes, stop: Callable[[], bool]) -> bool:
-        """Write `data`; False if `stop` was true in between. Raises LineError."""
-        if len(data) <= SLICE:
-            self._send(data)
-            return True
+    def _secure(self, tls: ssl.SSLContext) -> None:
+        try:
+            if self._server.proxy is not None:
+                self._tunnel(self._server.proxy)
+            self._line.sock = tls.wrap_socket(self._socket, server_hostname=self._server.host)
+        except TALKING as error:
+            raise LineError(*of_connecting(error, through_proxy=False)) from error
+
+    def _tunnel(self, proxy: Proxy) -> None:
+        host = f"[{self._server.host}]" if ":" in self._server.host else self._server.host
+        to = f"{host}:{self._server.port}"
+        self._socket.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{proxy.credentials()}\r\n".encode("ascii"))
+        deadline = time.monotonic() + self._server.connect_timeout
+        response = http.client.HTTPResponse(cast(Any, _DeadlineSocket(self._socket, deadline)), method="CONNECT")
+        try:
+            response.begin()
+        except TALKING as error:
+            raise LineError(Trouble.PROXY_FAILS, of_talking(error)[1]) from error
+        finally:
+            response.close()
+        if not 200 <= response.status < 300:
+            trouble = _TUNNEL_REFUSED.get(response.status, Trouble.PROXY_FAILS)
+            raise LineError(trouble, f"it answers {response.status}")
+        self._socket.settimeout(self._server.connect_timeout)
+
+    def send(self, data: bytes, go_on: Callable[[int], bool], slice_size: int = SLICE) -> bool:
+        """Write `data`, asking `go_on` before each slice with its size; False once it said so. Raises LineError."""
         view = memoryview(data)
-        for start in range(0, len(view), SLICE):
-            if stop():
+        for start in range(0, len(view), slice_size):
+            part = view[start : start + slice_size]
+            if not go_on(len(part)):
                 return False
-            self._send(view[start : start + SLICE])
+            self._send(part)
         return True
 
     def answers_early(self) -> bool:
@@ -105,17 +154,20 @@ class Connection:
 
         Never over TLS, where a session ticket looks the same; there an early answer is found when sending fails.
         """
-        return self._server.tls is None and wait_for_read(self._socket, timeout=0)
+        return self.tls is None and wait_for_read(self._socket, timeout=0)
 
     def receive(self, method: str, timeout: float | None = None) -> tuple[Reply, bool]:
         """The answer, and whether the connection can be used again. Raises LineError."""
         deadline = time.monotonic() + (self._server.timeout if timeout is None else timeout)
-        response = http.client.HTTPResponse(cast(Any, _DeadlineSocket(self._socket, deadline)), method=method)
+        reading = _DeadlineSocket(self._socket, deadline)
+        response = http.client.HTTPResponse(cast(Any, reading), method=method)
         try:
             response.begin()
+            if reading.ended:
+                raise ConnectionError("in the middle of the answer's head")
             body, cut = _read_body(response)
-        except _TALKING as error:
-            raise LineError(*_trouble_talking(error)) from error
+        except TALKING as error:
+            raise LineError(*of_talking(error)) from error
         finally:
             reusable = response.isclosed() and not response.will_close
             response.close()
@@ -152,18 +204,15 @@ class Connection:
     def _send(self, data: bytes | memoryview) -> None:
         try:
             self._socket.sendall(data)
-        except _TALKING as error:
-            raise LineError(*_trouble_talking(error)) from error
-
-    def _make_line(self) -> HTTPConnection:
-        server = self._server
-        if server.tls is None:
-            return HTTPConnection(server.host, server.port, timeout=server.connect_timeout)
-        return HTTPSConnection(server.host, server.port, timeout=server.connect_timeout, ssl_context=server.tls)
+        except TALKING as error:
+            raise LineError(*of_talking(error)) from error
 
 
 class Connections:
-    """The connections to one server. The most recently used comes first, so that those not needed time out."""
+    """The connections to one server. The most recently used comes first, so that those not needed time out.
+
+    After a change of the certificates kept connections are not used again.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -173,19 +222,20 @@ class Connections:
         self._closed = False
 
     def take(self) -> Connection:
-        """An open connection, kept or new. Raises LineError."""
+        """An open connection, kept or new. Raises LineError, TlsUnusable, SecretUnusable."""
+        tls = self._tls()
         while True:
             try:
                 connection = self._idle.pop()
             except IndexError:
                 return self.take_new()
-            if connection.is_usable():
+            if connection.tls is tls and connection.is_usable():
                 return connection
             self.drop(connection)
 
     def take_new(self) -> Connection:
-        """A connection that nobody has used. Raises LineError."""
-        connection = Connection(self._server)
+        """A connection that nobody has used. Raises LineError, TlsUnusable, SecretUnusable."""
+        connection = Connection(self._server, self._tls())
         with self._lock:
             if self._closed:
                 raise LineError(Trouble.CUT, "the service is stopping")
@@ -218,21 +268,27 @@ class Connections:
             with suppress(IndexError):
                 self.drop(self._idle.pop())
 
+    def _tls(self) -> ssl.SSLContext | None:
+        return self._server.tls.context() if self._server.tls is not None else None
+
 
 class _DeadlineSocket:
     """What http.client reads an answer from: each read waits only for what is left until the deadline."""
 
-    __slots__ = ("_deadline", "_socket")
-
     def __init__(self, line_socket: socket.socket, deadline: float) -> None:
-        self._socket = line_socket
-        self._deadline = deadline
+        self._reader = _DeadlineReader(line_socket, deadline)
+
+    @property
+    def ended(self) -> bool:
+        return self._reader.ended
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._socket, self._deadline), 8192)
+        return io.BufferedReader(self._reader, 8192)
 
 
 class _DeadlineReader(io.RawIOBase):
+    ended = False
+
     def __init__(self, line_socket: socket.socket, deadline: float) -> None:
         self._socket = line_socket
         self._deadline = deadline
@@ -245,11 +301,9 @@ class _DeadlineReader(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("timed out")
         self._socket.settimeout(left)
-        return self._socket.recv_into(buffer)
-
-
-# ValueError: what reading and writing raise on a socket that `shut` has closed meanwhile.
-_TALKING = (OSError, http.client.HTTPException, ValueError)
+        size = self._socket.recv_into(buffer)
+        self.ended = size == 0
+        return size
 
 
 def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
@@ -262,7 +316,7 @@ def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
         body = response.read(MOST_OF_AN_ANSWER + 1)
     except http.client.IncompleteRead as error:
         return error.partial, True
-    except _TALKING:
+    except TALKING:
         return b"", True
     return body, len(body) <= MOST_OF_AN_ANSWER and bool(response.length)
 
@@ -273,38 +327,3 @@ def _headers_of(response: http.client.HTTPResponse) -> dict[str, str]:
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
-
-
-def _trouble_connecting(error: Exception, *, secure: bool) -> tuple[Trouble, str]:
-    cause = error.__cause__ if isinstance(error, urllib3.exceptions.NewConnectionError) and error.__cause__ else error
-    words = _said(cause)
-    if isinstance(error, urllib3.exceptions.NameResolutionError | urllib3.exceptions.LocationParseError | UnicodeError):
-        return Trouble.NO_NAME, words
-    # A NewConnectionError is also a ConnectTimeoutError, whatever the cause.
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return Trouble.NO_CONNECTION, words
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError | TimeoutError):
-        return Trouble.TIMED_OUT, "connecting took too long"
-    if isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError):
-        return Trouble.TLS, words
-    if isinstance(error, OSError):
-        return (Trouble.TLS if secure else Trouble.NO_CONNECTION), words
-    raise error
-
-
-def _trouble_talking(error: Exception) -> tuple[Trouble, str]:
-    if isinstance(error, TimeoutError):
-        return Trouble.TIMED_OUT, ""
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
-        return Trouble.CUT, _said(error)
-    if isinstance(error, ssl.SSLError):
-        return Trouble.TLS, _said(error)
-    if isinstance(error, OSError):
-        return Trouble.NO_CONNECTION, _said(error)
-    return Trouble.NOT_HTTP, type(error).__name__
-
-
-def _said(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

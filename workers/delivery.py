@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.spool import Spool
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
 from dropsafe.workers.concurrency import Concurrency
@@ -67,7 +68,9 @@ class Engine:
         self._finisher = Finisher(hand, clock)
         self._supply = Supply(hand)
         self._breaker = Breaker(self._settings.probes)
-        self._limit = Concurrency(self._settings.connections)
+        self._limit = Concurrency.at_first(self._settings.connections)
+        self._pace = self._settings.pace
+        self._claim = CLAIM if self._pace is None else min(CLAIM, max(1, int(self._pace.per_second)))
         self.tally = Tally()
         self._ready: deque[Entry] = deque()
         self._out: dict[str, Entry] = {}
@@ -78,6 +81,7 @@ class Engine:
         self._beat_at = 0.0
         self._outage_told = False
         self._draining = False
+        self._paused = False
         self._abandon_at = _NEVER
 
     @property
@@ -157,6 +161,7 @@ class Engine:
         """What is due by time: a heartbeat, a stop, commits."""
         if now >= self._beat_at:
             self._hand.check()
+            self._heed_pause()
             self._link.beat(self.progress())
             self._beat_at = now + BEAT
         if not self._draining and self._link.stopping():
@@ -171,40 +176,51 @@ class Engine:
     def _rest(self, now: float) -> float:
         """How long the loop may sleep if nothing arrives."""
         due = min(self._beat_at, self._finisher.due(), self._abandon_at)
-        if not self._draining:
+        if not self._draining and not self._paused:
+            wait = self._until_next(now)
             if self._wants_more():
                 due = min(due, self._supply.look_at)
             elif self._breaker.state is BreakerState.OPEN:
-                due = min(due, max(self._breaker.probe_at, self._supply.look_at))
+                due = min(due, max(self._breaker.probe_at, self._supply.look_at, now + wait))
+            if wait and self._ready:
+                due = min(due, now + wait)
         return max(0.0, due - now)
 
     def _is_done(self, now: float, patience: float) -> bool:
         """For `run_once`."""
         if self._out:
             return False
-        nothing_left = self._supply.is_dry and self.in_hand == self._finisher.owed
+        nothing_left = (self._supply.is_dry or self._paused) and self.in_hand == self._finisher.owed
         closed = self._breaker.state is BreakerState.CLOSED
         return nothing_left or (not closed and now - self._breaker.since >= patience)
 
     # From the spool to the threads
 
     def _fill(self, now: float) -> None:
-        if self._draining:
+        if self._draining or self._paused:
             return
         if not self.in_hand:
             self._supply.hand_is_empty()
         if self._wants_more():
-            self._ready.extend(self._supply.claim(now, CLAIM, self.in_hand))
+            self._ready.extend(self._supply.claim(now, self._claim, self.in_hand))
         if self._breaker.state is BreakerState.CLOSED:
-            while self._ready and len(self._out) < self._room():
-                self._send(self._ready.popleft())
-        elif self._breaker.probe_due(now) and (probe := self._choose_probe(now)) is not None:
+            while self._ready and len(self._out) < self._room() and not self._until_next(now):
+                self._send(self._ready.popleft(), now)
+        elif (
+            self._breaker.probe_due(now)
+            and not self._until_next(now)
+            and (probe := self._choose_probe(now)) is not None
+        ):
             self._breaker = self._breaker.probing(probe.id)
-            self._send(probe)
+            self._send(probe, now)
 
     def _wants_more(self) -> bool:
         closed = self._breaker.state is BreakerState.CLOSED
-        return closed and len(self._ready) < CLAIM and self.in_hand < MOST_IN_HAND
+        return closed and len(self._ready) < self._claim and self.in_hand < MOST_IN_HAND
+
+    def _until_next(self, now: float) -> float:
+        """Seconds until the next request may be sent, by max_requests_per_minute. Waited for here, never in a thread."""
+        return 0.0 if self._pace is None else self._pace.wait(now)
 
     def _room(self) -> int:
         limit = self._limit.limit
@@ -219,7 +235,9 @@ class Engine:
         suspect, self._suspect = self._suspect, None
         return suspect
 
-    def _send(self, entry: Entry) -> None:
+    def _send(self, entry: Entry, now: float) -> None:
+        if self._pace is not None:
+            self._pace = self._pace.taken(1, now)
         self._out[entry.id] = entry
         self._crew.put(entry)
 
@@ -255,7 +273,7 @@ class Engine:
         self._adapt(sign_of(answer), before)
         if verdict.disposal is Disposal.FINISH:
             self._finish(entry, answer)
-        elif verdict.disposal is Disposal.GIVE_BACK or self._draining:
+        elif verdict.disposal is Disposal.GIVE_BACK or self._draining or self._paused:
             self._finisher.give_back([entry])
         else:
             self._keep(entry, verdict.disposal)
@@ -379,6 +397,18 @@ class Engine:
     def _drain(self) -> None:
         """No new work; what no thread has begun goes back."""
         self._draining = True
+        self._let_go()
+
+    def _heed_pause(self) -> None:
+        """The same for as long as a person has paused delivery."""
+        paused = self._spool.core.pauses.is_paused(Work.DELIVERY)
+        if paused and not self._draining:
+            self._let_go()
+        elif self._paused:
+            self._supply.hint()
+        self._paused = paused
+
+    def _let_go(self) -> None:
         suspect = [self._suspect] if self._suspect is not None else []
         self._suspect = None
         self._finisher.give_back([*self._recalled(), *self._ready, *self._kept, *suspect])

@@ -7,39 +7,52 @@ contradicts it. The body is streamed in constant memory and never arrives whole 
 from __future__ import annotations
 
 import socket
-import ssl
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from dropsafe.errors import ConfigError
 from dropsafe.workers import classify, reply
 from dropsafe.workers.classify import Trouble
-from dropsafe.workers.connection import Connection, Connections, LineError, Reply, Server
+from dropsafe.workers.connection import SLICE, Connection, Connections, LineError, Proxy, Reply, Server
+from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred
+from dropsafe.workers.pace import Throttle
 from dropsafe.workers.payload import CalledOff, Payload, PayloadDamaged, PayloadUnreadable
 from dropsafe.workers.reply import Proof, Rules
 from dropsafe.workers.request import Address, RequestHead
-from dropsafe.workers.token import TokenFile, TokenUnusable
+from dropsafe.workers.secret import SecretUnusable
+from dropsafe.workers.tls import Tls, TlsUnusable
 from dropsafe.workers.transport import Parcel
 
 _LAST_WORDS = 2.0
 """Seconds to wait for an answer after the server stopped taking the body."""
+_FOLLOWED = frozenset({307, 308})
+"""The redirects that keep method and body (RFC 9110, section 15.4); after any other a GET is expected, which sends nothing."""
+_MOST_REDIRECTS = 3
 
 
 class HttpTransport:
     """POST or PUT to one address. Safe for threads."""
 
     def __init__(
-        self, server: Server, address: Address, head: RequestHead, method: str, rules: Rules, token: TokenFile | None
+        self,
+        server: Server,
+        address: Address,
+        head: RequestHead,
+        method: str,
+        rules: Rules,
+        credentials: Credentials,
+        throttle: Throttle | None = None,
     ) -> None:
         self._connections = Connections(server)
         self._address = address
         self._head = head
         self._method = method
         self._rules = rules
-        self._hide: Callable[[str], str] = token.hide if token is not None else str
+        self._hide = credentials.hide
+        self._throttle = throttle
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> HttpTransport:
@@ -52,23 +65,27 @@ class HttpTransport:
             )
         address = Address.parse(url)
         method = config["destination.method"]
-        token_path = config.get("destination.token_file")
-        token = TokenFile(token_path) if token_path else None
+        credentials = Credentials.from_config(config)
         station = config.get("station_name") or socket.gethostname()
+        secure = address.scheme == "https"
+        proxy = _proxy(config.get("destination.proxy"), credentials)
         server = Server(
             address.host,
             address.port,
-            _tls(config.get("destination.ca")) if address.scheme == "https" else None,
+            Tls.from_config(config) if secure else None,
             config["destination.connect_timeout"],
             config["destination.timeout"],
+            proxy,
         )
         rules = Rules(
             frozenset(config["destination.success_status"]),
             config["destination.allow_html"],
             Proof(config["destination.require_receipt"]),
         )
-        head = RequestHead(method, address, station, config["destination.headers"], token)
-        return cls(server, address, head, method, rules, token)
+        to_proxy = proxy is not None and not secure
+        head = RequestHead(method, address, station, config["destination.headers"], credentials, to_proxy=to_proxy)
+        most = config["destination.max_bytes_per_second"]
+        return cls(server, address, head, method, rules, credentials, Throttle(most) if most else None)
 
     def send(self, parcel: Parcel, cancel: threading.Event) -> Answer:
         """See `Transport.send`."""
@@ -83,8 +100,8 @@ class HttpTransport:
             return Deferred(str(error), ours=True)
         except LineError as error:
             return classify.of_trouble(error.trouble, error.words)
-        except TokenUnusable as error:
-            return classify.of_token(str(error))
+        except (SecretUnusable, TlsUnusable) as error:
+            return classify.of_configured(error.key, str(error))
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -92,26 +109,38 @@ class HttpTransport:
 
     def _send(self, parcel: Parcel, payload: Payload, cancel: threading.Event) -> Answer:
         target = self._address.target_for(parcel)
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer, in_full = self._request(parcel, target, payload, cancel)
+            onward = self._address.onward(target, answer.headers.get("location", ""))
+            if answer.status not in _FOLLOWED or onward is None:
+                break
+            target = onward
+        if not in_full:
+            return reply.judge_early(answer, self._rules, self._hide)
+        return reply.judge(answer, payload.digest, self._address.shown(target), self._rules, self._hide)
+
+    def _request(self, parcel: Parcel, target: str, payload: Payload, cancel: threading.Event) -> tuple[Reply, bool]:
+        """One request: its answer, and whether the server had all of the body before."""
         head = self._head.for_parcel(parcel, target, payload.size, payload.digest)
         connection = self._connections.take()
         try:
-            return self._exchange(connection, head, target, payload, cancel)
+            return self._exchange(connection, head, payload, cancel)
         except LineError as error:
             # A server may close a kept connection just as the next request leaves: that is no trouble of the entry.
             if error.trouble is not Trouble.CUT or not connection.answers:
                 raise
-        return self._exchange(self._connections.take_new(), head, target, payload, cancel)
+        return self._exchange(self._connections.take_new(), head, payload, cancel)
 
     def _exchange(
-        self, connection: Connection, head: bytes, target: str, payload: Payload, cancel: threading.Event
-    ) -> Answer:
+        self, connection: Connection, head: bytes, payload: Payload, cancel: threading.Event
+    ) -> tuple[Reply, bool]:
         reusable = False
         try:
             early = self._upload(connection, head, payload, cancel)
             if early is not None:
-                return reply.judge_early(early, self._rules, self._hide)
+                return early, False
             answer, reusable = connection.receive(self._method)
-            return reply.judge(answer, payload.digest, self._address.shown(target), self._rules, self._hide)
+            return answer, True
         finally:
             if reusable:
                 self._connections.keep(connection)
@@ -120,33 +149,38 @@ class HttpTransport:
 
     def _upload(self, connection: Connection, head: bytes, payload: Payload, cancel: threading.Event) -> Reply | None:
         """Send the request. The answer, if one came before the server had all of it."""
+        throttle, begun = self._throttle, False
 
-        def interrupted() -> bool:
-            if cancel.is_set():
+        def may_go_on(amount: int) -> bool:
+            nonlocal begun
+            if cancel.is_set() or (throttle is not None and not throttle.take(amount, cancel)):
                 raise CalledOff
-            return connection.answers_early()
+            if begun:
+                return not connection.answers_early()
+            begun = True
+            return True
 
+        slice_size = SLICE if throttle is None else min(SLICE, throttle.slice_size)
         try:
             for number, block in enumerate(payload.blocks()):
                 # The head travels with the first block: a small report is one packet.
-                if not connection.send(block if number else head + block, interrupted):
+                if not connection.send(block if number else head + block, may_go_on, slice_size):
                     break
             else:
                 return None
-        except LineError:
-            with suppress(LineError):
+        except LineError as error:
+            try:
                 return connection.receive(self._method, _LAST_WORDS)[0]
-            raise
+            except LineError as last:
+                # A server that wants our certificate may hang up at once; its alert says why.
+                raise last if last.trouble is Trouble.CLIENT_CERTIFICATE else error from None
         return connection.receive(self._method)[0]
 
 
-def _tls(ca: str | None) -> ssl.SSLContext:
-    """The operating system's certificates, or those in the file `ca` alone; TLS 1.2 at least."""
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:  # an SSLError is one
-        raise ConfigError(
-            f"destination.ca: {ca} cannot be used ({error}). Nothing is sent; everything waits."
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+def _proxy(url: str | None, credentials: Credentials) -> Proxy | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return Proxy(parts.hostname, parts.port, credentials.for_proxy)

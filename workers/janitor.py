@@ -10,8 +10,10 @@ from typing import Any
 
 from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
+from dropsafe.log import log_place
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
+from dropsafe.spool.foreign import absorb_left_reasons
 from dropsafe.spool.health import Problem, Vitals, disk_is_low, problems
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
@@ -68,6 +70,7 @@ class Janitor:
         self._audit_took = 0.0
         self._unproven = 0
         self._missing_locks: dict[str, float] = {}
+        self._left_behind: list[str] = []
         self._low = False
         self._beaten = self._clock.monotonic()
         self._chores = [
@@ -110,8 +113,16 @@ class Janitor:
         for chore in self._chores:
             if chore.trouble:
                 text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
-                yield Problem("janitor-chore", text, "See the log; if it stays, look at the disk.", chore.trouble)
+                yield Problem(
+                    "janitor-chore", text, f"See {log_place()}; if it stays, look at the disk.", chore.trouble
+                )
         yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
+        if self._left_behind:
+            things = len(self._left_behind)
+            text = f"{things} thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried again."
+            yield Problem(
+                "left-behind", text, f"See what the system complains of in {log_place()}.", self._left_behind[0]
+            )
         if self._unproven:
             text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
             yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
@@ -121,12 +132,17 @@ class Janitor:
             )
 
     def _vitals(self) -> Vitals:
-        figures = self._figures
+        figures, pauses = self._figures, self._core.pauses.current()
         if figures is None:
-            return Vitals(0, 0, 0, "", ())
+            return Vitals(0, 0, 0, "", (), pauses)
         counts = figures.counts
         return Vitals(
-            figures.waiting, counts[State.FAILED], counts[State.QUARANTINE], figures.oldest, figures.strangers
+            figures.waiting,
+            counts[State.FAILED],
+            counts[State.QUARANTINE],
+            figures.oldest,
+            figures.strangers,
+            pauses,
         )
 
     def _tick(self) -> None:
@@ -148,10 +164,13 @@ class Janitor:
     def _audit(self) -> None:
         start = self._clock.monotonic()
         self._figures = self._core.audit(self._tick)
+        if absorbed := absorb_left_reasons(self._core, self._tick):
+            log.info("%d reason files of entries moved by hand became history", absorbed)
         self._audit_took = self._clock.monotonic() - start
 
     def _orphans(self) -> None:
         done = recover_orphans(self._core, self._missing_locks)
+        self._left_behind = done.trouble
         if done.words():
             log.info("left behind by dead workers: %s", done.words())
 

@@ -57,15 +57,15 @@ def judge(
     """What came of a request whose body, of that digest, was sent to the end. `hide` takes secrets out of words."""
     if reply.status not in rules.success_status:
         return refused(reply, hide)
-    if reply.content_type == "text/html" and not rules.allow_html:
-        return classify.of_row(classify.HTML, reply.status, hide(words_of(reply)))
+    if _is_portal(reply, rules):
+        return classify.of_row(classify.HTML, reply.status, words_of(reply, hide))
     if reply.cut:
         return classify.of_trouble(classify.Trouble.CUT, "in the middle of the answer")
     content = _json_of(reply)
     said = _digests_said(reply, content)
     if any(one != digest for one in said):
         return _deferred(reply, "digest mismatch: the server has other bytes than were sent")
-    server_id = _server_id(reply, content)
+    server_id = _server_id(reply, content, hide)
     grade = Grade.DIGEST if said else Grade.ID if server_id else Grade.STATUS_ONLY
     if grade not in _ENOUGH[rules.proof]:
         wanted = "the digest of what it stored" if rules.proof is Proof.DIGEST else "an id of its own"
@@ -76,13 +76,20 @@ def judge(
 def judge_early(reply: Reply, rules: Rules, hide: Callable[[str], str] = str) -> Deferred | Rejected | Unavailable:
     """What an answer means that came before everything was sent: whatever it says, it is no success."""
     if reply.status in rules.success_status:
+        if _is_portal(reply, rules):
+            return classify.of_row(classify.HTML, reply.status, words_of(reply, hide))
         return _deferred(reply, "the server answered before it had everything")
     return refused(reply, hide)
 
 
+def _is_portal(reply: Reply, rules: Rules) -> bool:
+    """Whether this is a web page where a server should have answered."""
+    return reply.content_type == "text/html" and not rules.allow_html
+
+
 def refused(reply: Reply, hide: Callable[[str], str]) -> Deferred | Rejected | Unavailable:
     """What an answer means whose status is not one of success."""
-    words = hide(words_of(reply))
+    words = words_of(reply, hide)
     location = reply.headers.get("location")
     if 300 <= reply.status < 400 and location:
         words = f"to {plain(hide(location)).partition('?')[0][:300]}"
@@ -107,13 +114,17 @@ def retry_after(value: str | None, now: float) -> float | None:
         return None
 
 
-def words_of(reply: Reply) -> str:
+def words_of(reply: Reply, hide: Callable[[str], str] = str) -> str:
     """The server's own words for people: RFC 9457 where given, else text; at most 2 KiB, no control characters."""
+
+    def told_of(text: str) -> str:
+        return _cut(hide(plain(text)))  # in that order: half a secret would not be found
+
     content = _json_of(reply)
     if content is not None:
         told = [content[key] for key in ("title", "detail", "error", "message") if isinstance(content.get(key), str)]
         if told:
-            return _cut(plain(": ".join(told)))
+            return told_of(": ".join(told))
     kind = reply.content_type or "text/plain"
     text = _text_of(reply)
     if kind == "text/html":
@@ -121,7 +132,7 @@ def words_of(reply: Reply) -> str:
         text = title[1] if title else ""
     elif not (kind.startswith("text/") or kind.endswith(("json", "xml"))):
         text = ""
-    return _cut(plain(text)) or plain(reply.reason)[:100]
+    return told_of(text) or hide(plain(reply.reason))[:100]
 
 
 def plain(text: str) -> str:
@@ -188,10 +199,10 @@ def _hex_or_base64(text: str) -> bytes:
         return _base64(text) or b""
 
 
-def _server_id(reply: Reply, content: dict[str, Any] | None) -> str | None:
+def _server_id(reply: Reply, content: dict[str, Any] | None, hide: Callable[[str], str]) -> str | None:
     for key in ("id", "receipt", "key"):
         value = content.get(key) if content else None
         if isinstance(value, str | int) and not isinstance(value, bool) and (text := plain(str(value))):
-            return text[:_MOST_ID]
-    location = plain(reply.headers.get("location", ""))
+            return hide(text)[:_MOST_ID]
+    location = hide(plain(reply.headers.get("location", "")))
     return location[:_MOST_ID] or None

@@ -18,15 +18,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
+from dropsafe import __version__
 from dropsafe.errors import ConfigError
-from dropsafe.workers.token import TokenFile
+from dropsafe.spool.entry import CONTENT_TYPE, DEFAULT_CONTENT_TYPE
+from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.transport import Parcel
 
-_CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+( *; *[ -~]+)?")
+_TARGET = re.compile(r"/[!-~]*")
 _PLACE = re.compile(r"\{(name|id|day)\}")
 _LINE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -70,6 +71,17 @@ class Address:
         values = {"name": _path_part(parcel.name), "id": encoded(parcel.id), "day": encoded(parcel.day)}
         return _PLACE.sub(lambda match: values[match[1]], self.target)
 
+    def onward(self, target: str, location: str) -> str | None:
+        """The target to which a redirect from `target` leads; None if it leads to another scheme, host or port."""
+        try:
+            parts = urlsplit(urljoin(f"{self.scheme}://{self.origin}{target}", location))
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            return None
+        same = (parts.scheme, parts.hostname, port) == (self.scheme, self.host, self.port)
+        found = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return found if same and parts.username is None and _TARGET.fullmatch(found) else None
+
     def shown(self, target: str) -> str:
         """The whole address for receipts and messages: without the query, which may hold a key."""
         return f"{self.scheme}://{self.origin}{target.partition('?')[0]}"
@@ -84,16 +96,28 @@ def _origin(scheme: str, host: str, port: int) -> str:
 
 
 class RequestHead:
-    """Makes the heads of all requests to one address. `headers` are the user's, and win over our usual ones."""
+    """Makes the heads of all requests to one address. `headers` are the user's, and win over our usual ones.
+
+    `to_proxy`: a proxy reads the head too, so it names the whole address (RFC 9112, section 3.2.2), and tells who we are.
+    """
 
     def __init__(
-        self, method: str, address: Address, station: str, headers: Mapping[str, Any], token: TokenFile | None
+        self,
+        method: str,
+        address: Address,
+        station: str,
+        headers: Mapping[str, Any],
+        credentials: Credentials,
+        *,
+        to_proxy: bool = False,
     ) -> None:
         self._method = method
-        self._token = token
+        self._credentials = credentials
+        self._to_proxy = to_proxy
+        self._before_target = f"{address.scheme}://{address.origin}" if to_proxy else ""
         given = {name.lower() for name in headers}
         usual = {
-            "User-Agent": f"dropsafe/{version('dropsafe')}",
+            "User-Agent": f"dropsafe/{__version__}",
             "Accept": "application/json, application/problem+json, */*;q=0.5",
             "Accept-Encoding": "identity",
             "Dropsafe-Station": encoded(station),
@@ -106,17 +130,19 @@ class RequestHead:
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def for_parcel(self, parcel: Parcel, target: str, size: int, digest: bytes) -> bytes:
-        """The head up to and including the empty line. Raises TokenUnusable."""
+        """The head up to and including the empty line. Raises SecretUnusable."""
         attributes = f"Dropsafe-Attributes: {attributes_value(parcel.attributes)}\r\n" if parcel.attributes else ""
-        authorization = f"Authorization: Bearer {self._token.token()}\r\n" if self._token is not None else ""
+        secrets = self._credentials.for_server()
+        if self._to_proxy:
+            secrets += self._credentials.for_proxy()
         return (
-            f"{self._method} {target} HTTP/1.1\r\n{self._fixed}"
+            f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}"
             f"Content-Type: {_content_type(parcel.content_type)}\r\n"
             f"Content-Length: {size}\r\n"
             f"Content-Digest: sha-256=:{base64.b64encode(digest).decode('ascii')}:\r\n"
             f"Idempotency-Key: {encoded(parcel.id)}\r\n"
             f"Dropsafe-Name: {encoded(parcel.name)}\r\n"
-            f"{attributes}{authorization}\r\n"
+            f"{attributes}{secrets}\r\n"
         ).encode("ascii")
 
 
@@ -149,4 +175,4 @@ def _path_part(name: str) -> str:
 
 
 def _content_type(text: str) -> str:
-    return text if _CONTENT_TYPE.fullmatch(text) else "application/octet-stream"
+    return text if CONTENT_TYPE.fullmatch(text) else DEFAULT_CONTENT_TYPE

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.health import Problem
+from dropsafe.spool.printable import in_lines
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = {Taken.WAITS: 1.0, Taken.FULL: 4.0, Taken.TOO_LARGE: 10.0, Taken.REFUSED: 10.0}
 """Seconds between two tries of one file. What a person mends is not always heard of."""
 STILL_WRITTEN = 300.0
 """A program may take its time: only a file that it writes for longer than this is a reason to look (seconds)."""
-MAX_SHOWN = 20
 
 _WORDS = {
     Taken.WAITS: ("intake-waits", "being written for more than 5 minutes; taken when at rest"),
@@ -59,11 +59,5 @@ def problems(waits: Iterable[Wait], now: float) -> Iterator[Problem]:
             if kind is taken:
                 code, words = _WORDS[kind]
                 yield Problem(
-                    code, f"Files in a drop folder or in pending/ ({len(lines):,}): {words}.", remedy, detail(lines)
+                    code, f"Files in a drop folder or in pending/ ({len(lines):,}): {words}.", remedy, in_lines(lines)
                 )
-
-
-def detail(lines: Sequence[str]) -> str:
-    """One line each, the first few."""
-    more = [f"… and {len(lines) - MAX_SHOWN:,} more"] if len(lines) > MAX_SHOWN else []
-    return "\n".join([*lines[:MAX_SHOWN], *more])

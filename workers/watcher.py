@@ -30,6 +30,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
 from dropsafe.config import Config
+from dropsafe.log import log_place
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
@@ -37,6 +38,8 @@ from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.health import Problem
 from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
+from dropsafe.spool.pausing import Work
+from dropsafe.spool.printable import MAX_SHOWN, in_lines
 from dropsafe.workers import waits
 from dropsafe.workers.link import BEAT, Link
 from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable
@@ -134,11 +137,13 @@ class Watcher:
             self._link.ready()
             while not self._link.stopping():
                 self._collect()
-                self._look_at_all()
-                self._start_ready(pool)
+                paused = self._spool.core.pauses.is_paused(Work.INTAKE)
+                if not paused:
+                    self._look_at_all()
+                    self._start_ready(pool)
                 self._link.beat(self.progress())
                 self._spool.core.producer.check()
-                self._wait()
+                self._wait(BEAT if paused else self._rest())
             self._finish_busy()
 
     def progress(self) -> dict[str, object]:
@@ -166,8 +171,8 @@ class Watcher:
                 yield watched.trouble
         if strangers := [line for watched in self._watched for line in watched.strangers]:
             text = f"{len(strangers):,} thing(s) in a drop folder or in pending/ cannot be taken; they stay where they are."
-            remedy = "Replace each by a regular file, or move it away; the log names them."
-            yield Problem("cannot-be-taken", text, remedy, waits.detail(strangers))
+            remedy = f"Replace each by a regular file, or move it away; {log_place()} names them."
+            yield Problem("cannot-be-taken", text, remedy, in_lines(strangers))
         yield from waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now)
 
     def _waits(self, watched: Watched) -> Iterator[waits.Wait]:
@@ -212,7 +217,7 @@ class Watcher:
         self._observe(watched)
         known = set(watched.strangers)
         watched.strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)]
-        for stranger in [line for line in watched.strangers if line not in known][: waits.MAX_SHOWN]:
+        for stranger in [line for line in watched.strangers if line not in known][:MAX_SHOWN]:
             log.warning("It cannot be taken and is left alone: %s", stranger)
         candidates = [item for item in found if isinstance(item, Candidate) and item.path not in self._busy]
         records = {candidate.path: record for record, candidate in parked if candidate.path not in self._busy}
@@ -285,10 +290,14 @@ class Watcher:
             self._wake.wait(BEAT)
             self._wake.clear()
 
-    def _wait(self) -> None:
-        """Until an attempt ends, a hint or a stop comes, or it is time to look or to beat again."""
+    def _rest(self) -> float:
+        """Seconds until it is time to look or to beat again."""
         next_look = min(max(watched.next_look, watched.rest_until) for watched in self._watched)
-        self._wake.wait(min(BEAT, max(SHORTEST_LOOK, next_look - self._clock.monotonic())))
+        return min(BEAT, max(SHORTEST_LOOK, next_look - self._clock.monotonic()))
+
+    def _wait(self, seconds: float) -> None:
+        """So long, or until an attempt ends, or a hint or a stop comes."""
+        self._wake.wait(seconds)
         self._wake.clear()
 
     def _observe(self, watched: Watched) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import ExitCode, UsageError
@@ -20,12 +20,20 @@ path              the files and folders in force, and where each came from
 schema            every key with its type, range, default and meaning
 """
 
+EXAMPLES = (
+    "dropsafe config check",
+    "dropsafe config get destination.url",
+    "dropsafe config set destination.url https://reports.example.com/ingest",
+)
+
+
+_SECRETS = ("destination.token_file", "destination.password_file", "destination.secret_headers")
+
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.formatter_class = RawDescriptionHelpFormatter
-    parser.add_argument("action", choices=list(_ACTIONS))
-    parser.add_argument("key", nargs="?", metavar="KEY")
-    parser.add_argument("value", nargs="?", metavar="VALUE")
+    parser.add_argument("action", choices=list(_ACTIONS), help="what to do; see above")
+    parser.add_argument("key", nargs="?", metavar="KEY", help="a key, with dots: destination.url")
+    parser.add_argument("value", nargs="?", metavar="VALUE", help="its new value, as TOML or plain text")
 
 
 def run(args: Namespace, context: Context) -> int:
@@ -53,7 +61,7 @@ def _check(_: list[str], context: Context) -> int:
             problems += config.warnings
     except ConfigError as error:
         problems.append(error.message)
-    notes = [] if problems or "destination.url" in config else ["destination.url is not set: nothing is delivered yet"]
+    notes = [] if problems else list(_notes(config))
     if context.options.json:
         _print_json({"file": str(context.config_path), "problems": problems, "notes": notes})
     else:
@@ -68,6 +76,17 @@ def _check(_: list[str], context: Context) -> int:
         for line in notes:
             print(f"  {line}")
     return ExitCode.CONFIGURATION if problems else ExitCode.OK
+
+
+def _notes(config: Mapping[str, Any]) -> Iterator[str]:
+    """What is right, and yet perhaps not meant."""
+    if "destination.url" not in config:
+        yield "destination.url is not set: nothing is delivered yet"
+    elif config["destination.url"].startswith("http:") and any(map(config.get, _SECRETS)):
+        yield "destination.url is http, not https: reports and credentials travel in the clear"
+    for prefix in ("", "proxy_"):
+        if f"destination.{prefix}password_file" in config and f"destination.{prefix}username" not in config:
+            yield f"destination.{prefix}username is not set, but its password is: nothing is delivered"
 
 
 def _get(given: list[str], context: Context) -> int:
@@ -93,8 +112,8 @@ def _set(given: list[str], context: Context) -> int:
 
     key, text = given
     value = parse(key, text)
-    Config(instance=context.instance).set(key, value)  # a refused value must not leave a new file behind
     if not context.config_file_exists():
+        Config(instance=context.instance).set(key, value)  # a refused value must not leave a new file behind
         Config.load_or_create(context.config_path)
     config = Config.inspect(context.config_path)
     config.set(key, value)

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
+from dropsafe.errors import TemporaryError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.spool import Spool
 
 HELP = "Deliver what is due, once, and end: for cron, for tests, for a technician's laptop. Needs no service."
+EXAMPLES = ("dropsafe deliver", "dropsafe deliver --patience 0 --json")
+EXITS = {
+    1: "done, but some were refused by the server or are damaged: they are in failed/ or quarantine/",
+    69: "the server is unavailable; the entries wait",
+    75: "delivery is paused, or some did not go through now and wait for their next try",
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -26,7 +35,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, context: Context) -> int:
     from dropsafe import log
+    from dropsafe.spool.buckets import waiting_for_their_time
+    from dropsafe.spool.clock import iso
     from dropsafe.spool.foreign import adopt_settled
+    from dropsafe.spool.pausing import Work
     from dropsafe.spool.recovery import recover_orphans
     from dropsafe.workers.deliver import deliver_once
     from dropsafe.workers.http import HttpTransport
@@ -38,8 +50,10 @@ def run(args: Namespace, context: Context) -> int:
     if not sys.stderr.isatty():
         # From cron, standard error is the log; a person at a terminal is told in words.
         log.set_up("warning" if config.origin("log.level") == "default" else config["log.level"])
+    _refuse_if_paused(spool)
     recover_orphans(spool.core, {})
-    adopt_settled(spool.core)
+    if Work.INTAKE not in spool.pauses():
+        adopt_settled(spool.core)
     show = sys.stderr.isatty() and not context.options.json
     link = LocalLink(_show if show else None)
     signal.signal(signal.SIGINT, lambda *_: link.stop())
@@ -48,11 +62,37 @@ def run(args: Namespace, context: Context) -> int:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
     if show:
         print("\r\x1b[K", end="", file=sys.stderr)
+    later, first = waiting_for_their_time(spool.core.layout.pending, time.time(), spool.core.limits.longest_backoff)
     if context.options.json:
-        print(json.dumps({**asdict(report), "exit_code": int(report.exit_code)}))
+        due = iso(first) if later else None
+        print(json.dumps({**asdict(report), "not_due": later, "next_due": due, "exit_code": int(report.exit_code)}))
     else:
         _tell(asdict(report))
+        _tell_later(later, first - time.time())
+        if Work.DELIVERY in spool.pauses():
+            print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
     return int(report.exit_code)
+
+
+def _refuse_if_paused(spool: Spool) -> None:
+    from dropsafe.spool.health import told
+    from dropsafe.spool.pausing import Work
+
+    if pause := spool.pauses().get(Work.DELIVERY):
+        raise TemporaryError(
+            f"Delivery is paused {told(pause)}. Nothing was sent or changed; what is accepted waits in the spool.",
+            remedy="To go on: dropsafe resume delivery",
+        )
+
+
+def _tell_later(count: int, seconds: float) -> None:
+    from dropsafe.cli.words import several, span
+
+    if count:
+        print(
+            f"{several(count, 'entry is', 'entries are')} not due yet, the first in {span(max(1.0, seconds))}. "
+            "To send them now: dropsafe retry --state pending --all && dropsafe deliver"
+        )
 
 
 def _show(progress: dict[str, object]) -> None:
@@ -61,7 +101,8 @@ def _show(progress: dict[str, object]) -> None:
 
 
 def _tell(report: dict[str, object]) -> None:
-    from dropsafe.cli.words import number, printable, several, size
+    from dropsafe.cli.words import number, several, size
+    from dropsafe.spool.printable import printable
 
     delivered, amount = int(str(report["delivered"])), int(str(report["bytes"]))
     print(f"{several(delivered, 'entry', 'entries')} delivered ({size(amount)})")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HELP = "200 assorted reports go through a drop folder, a spool and a service to a server; a worker is killed and the \
 server taken away meanwhile. At the end everything is compared. Exit code 1 if a single byte differs."
+EXAMPLES = ("dropsafe demo", "dropsafe demo --fast --keep")
+EXITS = {1: "something differs; everything is left to be looked into"}
 
 
 def arguments(parser: ArgumentParser) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
 
 HELP = "Make a spool, and a configuration file if there is none. Does no harm where both exist."
+EXAMPLES = ("dropsafe init --url https://reports.example.com/ingest", "dropsafe init --private --spool ~/reports")
 
 _FILE = """\
 # Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.

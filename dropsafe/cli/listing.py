@@ -5,48 +5,87 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.cli.arguments import count
+from dropsafe.cli.selection import add_filters, choice_from
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Entry, Spool
 
-HELP = "The entries of the spool, oldest first. Delivered ones are shown with --state sent."
+HELP = """The entries of the spool, state by state, oldest first. Delivered ones are shown with --state sent.
+NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its turn."""
+EXAMPLES = (
+    "dropsafe list",
+    "dropsafe list --state failed --matching 'unknown station'",
+    "dropsafe list --state pending --older-than 2h --limit 0",
+    "dropsafe list --json --sort size",
+)
 
+USUAL = ("inflight", "pending", "failed", "quarantine", "hold", "discarded")
 _ERROR_WIDTH = 60
 _SHORTEST = 4
+_PAGE = 1000
+"""Rows whose columns are set together: more need not be in memory as text at once."""
+_MOST_COUNTED = 100_000
+SORTS = {
+    "age": lambda entry: entry.id,
+    "size": lambda entry: -entry.size,
+    "name": lambda entry: entry.name.original.casefold(),
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--state", help="pending, inflight, sent, failed, quarantine, hold or discarded")
+    add_filters(parser, [*USUAL, "sent"])
+    parser.add_argument("--sort", choices=tuple(SORTS), help="oldest, largest or alphabetically first, across states")
     parser.add_argument(
         "--limit", type=count, default=100, metavar="N", help="show at most so many (default 100; 0: all)"
     )
-    parser.add_argument("--utc", action="store_true", help="show the time of acceptance instead of the age")
+    parser.add_argument("--utc", action="store_true", help="show times in UTC instead of how long ago")
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.spool.states import State
+
     spool = context.spool
-    states = [args.state] if args.state else ["inflight", "pending", "failed", "quarantine", "hold", "discarded"]
-    entries = (entry for state in states for entry in spool.entries(state))
-    shown = list(islice(entries, args.limit) if args.limit > 0 else entries)
-    histories = spool.histories([entry.id for entry in shown if entry.state != "sent"])
-    facts = [_facts(spool, entry, histories.get(entry.id)) for entry in shown]
+    choice = choice_from(args, [State(name) for name in USUAL])
+    entries = choice.entries(spool)
+    if args.sort:
+        from heapq import nsmallest
+
+        entries = iter(
+            nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
+        )
+    shown = list(islice(entries, args.limit) if args.limit else entries)
+    # Of delivered ones the receipt tells more than the journal.
+    tries = spool.tries([entry.id for entry in shown if entry.state != State.SENT])
+    facts = (_facts(spool, entry, *tries.get(entry.id, (0, ""))) for entry in shown)
     if context.options.json:
         for fact in facts:
             print(json.dumps(fact))
         return 0
-    if not facts:
-        print(f"No entry is in {args.state}/." if args.state else "Nothing waits, and nothing needs a person.")
+    if not shown:
+        print(_nothing(args))
         return 0
-    print(_table(facts, short_ids(entry.id for entry in shown), args.utc))
-    if args.limit > 0 and len(shown) == args.limit and next(iter(entries), None) is not None:
-        print(f"… and more: these are the first {args.limit}; --limit 0 shows all")
+    _print(facts, short_ids(entry.id for entry in shown), args.utc)
+    if args.limit and len(shown) == args.limit:
+        rest = choice.entries(spool) if args.sort else entries
+        more = sum(1 for _ in islice(rest, _MOST_COUNTED + 1)) - (len(shown) if args.sort else 0)
+        if more > 0:
+            number = f"{more:,}" if more <= _MOST_COUNTED else f"over {_MOST_COUNTED:,}"
+            print(f"… and {number} more: these are the first {args.limit}; --limit 0 shows all")
     return 0
+
+
+def _nothing(args: Namespace) -> str:
+    if args.matching is not None or args.older_than is not None:
+        return "No entry was found for that."
+    if args.state:
+        return f"No entry is in {' or '.join(f'{state}/' for state in args.state)}."
+    return "Nothing waits, and nothing needs a person."
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
@@ -60,21 +99,15 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def attempts_and_error(history: Iterable[dict[str, Any]]) -> tuple[int, str]:
-    """How often an entry was tried, and the last thing that went wrong, by the journal."""
-    attempts, error = 0, ""
-    for line in history:
-        if line["event"] in ("delivered", "deferred", "rejected"):
-            attempts += 1
-            error = str(line.get("why", ""))
-    return attempts, error
-
-
-def _facts(spool: Spool, entry: Entry, history: list[dict[str, Any]] | None) -> dict[str, Any]:
+def _facts(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, Any]:
+    from dropsafe.spool.buckets import due_time
     from dropsafe.spool.clock import iso
+    from dropsafe.spool.states import State
 
-    attempts, error = attempts_and_error(history or [])
     reason = spool.reason(entry)
+    next_try = None
+    if entry.state is State.PENDING:
+        next_try = "now" if spool.is_due(entry) else iso(due_time(entry.path))
     return {
         "id": entry.id,
         "state": str(entry.state),
@@ -82,24 +115,42 @@ def _facts(spool: Spool, entry: Entry, history: list[dict[str, Any]] | None) -> 
         "size": entry.size,
         "accepted": iso(entry.name.accepted.timestamp()),
         "attempts": attempts,
+        "next_try": next_try,
         "error": reason.summary if reason else error,
         "path": str(entry.path),
     }
 
 
-def _table(facts: list[dict[str, Any]], short: dict[str, str], utc: bool) -> str:
+def _print(facts: Iterator[dict[str, Any]], short: dict[str, str], utc: bool) -> None:
+    head = ["ID", "ACCEPTED" if utc else "AGE", "SIZE", "TRIES", "STATE", "NEXT TRY", "NAME", "LAST ERROR"]
+    while page := list(islice(facts, _PAGE)):
+        _print_page(head, page, short, utc)
+
+
+def _print_page(head: Sequence[str], facts: Sequence[dict[str, Any]], short: dict[str, str], utc: bool) -> None:
     from datetime import datetime
 
-    from dropsafe.cli.words import printable, shorten, size, span, table
+    from dropsafe.cli.words import shorten, size, span, table
+    from dropsafe.spool.printable import printable
 
     now = time.time()
-    rows = [["ID", "ACCEPTED" if utc else "AGE", "SIZE", "TRIES", "STATE", "NAME", "LAST ERROR"]]
+    rows = [head]
     for fact in facts:
         accepted = datetime.fromisoformat(fact["accepted"])
         when = f"{accepted:%Y-%m-%d %H:%M:%S}Z" if utc else span(max(0.0, now - accepted.timestamp()))
         cells = [short[fact["id"]], when, size(fact["size"]), str(fact["attempts"]), fact["state"]]
+        cells.append(_next_try(fact["next_try"], now, utc))
         rows.append([*cells, shorten(printable(fact["name"]), 32), _beginning(printable(fact["error"]))])
-    return table(rows, right=(1, 2, 3))
+    print(table(rows, right=(1, 2, 3)))
+
+
+def _next_try(moment: str | None, now: float, utc: bool) -> str:
+    from dropsafe.cli.words import span
+    from dropsafe.spool.clock import from_iso
+
+    if moment is None or moment == "now":
+        return moment or "–"
+    return moment.partition(".")[0].replace("T", " ") + "Z" if utc else f"in {span(max(1.0, from_iso(moment) - now))}"
 
 
 def _beginning(text: str) -> str:

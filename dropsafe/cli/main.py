@@ -1,13 +1,14 @@
 """`dropsafe`: finds the command, reads the options that all commands share, and ends with the right exit code.
 
-A command is a module with `HELP`, `arguments(parser)` and `run(args, context)`, which returns the exit code. It is
-imported only when it is chosen. Shared options may stand before or after the command's name.
+A command is a module, or something in one, with `HELP`, `EXAMPLES`, `arguments(parser)` and `run(args, context)`, which
+returns the exit code; where it has exit codes of its own, `EXITS` tells them. It is imported only when it is chosen.
+Shared options may stand before or after the command's name.
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,10 +24,11 @@ TAKES_A_VALUE = ("--config", "--instance", "--spool", "--set")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: the module that does it, and one line of help."""
+    """One command: the module that does it, one line of help, and the name in the module if it holds several."""
 
     module: str
     help: str
+    part: str = ""
 
 
 COMMANDS = {
@@ -37,17 +39,32 @@ COMMANDS = {
     "status": Entry("status", "what waits, what was delivered, what needs a person"),
     "list": Entry("listing", "the entries, oldest first"),
     "show": Entry("show", "everything about one entry"),
-    "retry": Entry("retry", "send failed or quarantined entries again"),
+    "explain": Entry("explain", "what happened to one entry, why it is where it is, what to do"),
+    "history": Entry("history", "what happened to one entry, line by line"),
+    "retry": Entry("moving", "send failed or quarantined entries again, or waiting ones now", "RETRY"),
+    "hold": Entry("moving", "park entries, so that they are not sent", "HOLD"),
+    "unhold": Entry("moving", "take entries off hold", "UNHOLD"),
+    "readmit": Entry("moving", "vouch for damaged or edited entries as they are now", "READMIT"),
+    "discard": Entry("moving", "say that entries are not wanted; deletes nothing", "DISCARD"),
+    "restore": Entry("moving", "take discarded entries back", "RESTORE"),
+    "pause": Entry("pausing", "stop delivering, or taking files, until it is resumed", "PAUSE"),
+    "resume": Entry("pausing", "go on after a pause", "RESUME"),
+    "verify": Entry("verify", "read everything and compare it with its digests; changes nothing"),
     "config": Entry("config_cmd", "check, read, change or explain the configuration"),
     "receive": Entry("receive", "an example server that takes reports"),
     "demo": Entry("demo", "see it all work, on a spool and a server of its own"),
+    "completion": Entry("completion", "have the shell complete commands, options and ids"),
 }
 
 
 class Command(Protocol):
     """What each module in this package offers."""
 
-    HELP: str
+    @property
+    def HELP(self) -> str: ...  # noqa: N802 - a constant of a module
+
+    @property
+    def EXAMPLES(self) -> Sequence[str]: ...  # noqa: N802
 
     def arguments(self, parser: ArgumentParser) -> None: ...
 
@@ -61,12 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be printable
     try:
         before, name, after = split(sys.argv[1:] if argv is None else argv)
-        shared = _main_parser().parse_args(before)
+        shared = main_parser().parse_args(before)
         if name is None:
-            _main_parser().print_help(sys.stderr)
+            main_parser().print_help(sys.stderr)
             return 2
         if name not in COMMANDS:
-            _main_parser().error(f"there is no command {name!r}{_meant(name)}")
+            main_parser().error(f"there is no command {name!r}{_meant(name)}")
     except SystemExit as end:  # argparse has told it
         return cast(int, end.code)
 
@@ -77,9 +94,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     from dropsafe.cli.context import Context, Options
+    from dropsafe.cli.parsers import parser_of
 
-    command = cast(Command, import_module(f"dropsafe.cli.{COMMANDS[name].module}"))
-    args = _command_parser(name, command).parse_args(after)
+    command = load(name)
+    args = parser_of(name, command).parse_args(after)
     args.config = args.config or shared.config
     args.instance = args.instance or shared.instance
     args.spool = args.spool or shared.spool
@@ -89,6 +107,13 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
         code = command.run(args, context)
         sys.stdout.flush()
         return code
+
+
+def load(name: str) -> Command:
+    """The command of that name."""
+    module = import_module(f"dropsafe.cli.{COMMANDS[name].module}")
+    part = COMMANDS[name].part
+    return cast(Command, getattr(module, part) if part else module)
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
@@ -101,7 +126,8 @@ def split(argv: Sequence[str]) -> tuple[list[str], str | None, list[str]]:
     return list(argv[:index]), argv[index], list(argv[index + 1 :])
 
 
-def _main_parser() -> ArgumentParser:
+def main_parser() -> ArgumentParser:
+    """What stands before the command's name."""
     width = max(map(len, COMMANDS))
     table = "\n".join(f"  {name:<{width}}  {entry.help}" for name, entry in COMMANDS.items())
     parser = ArgumentParser(
@@ -113,19 +139,12 @@ def _main_parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"dropsafe {__version__}")
-    _add_shared(parser)
+    add_shared(parser)
     return parser
 
 
-def _command_parser(name: str, command: Command) -> ArgumentParser:
-    parser = ArgumentParser(prog=f"dropsafe {name}", description=command.HELP, allow_abbrev=False)
-    command.arguments(parser)
-    parser.add_argument("--version", action="version", version=f"dropsafe {__version__}", help=SUPPRESS)
-    _add_shared(parser)
-    return parser
-
-
-def _add_shared(parser: ArgumentParser) -> None:
+def add_shared(parser: ArgumentParser) -> None:
+    """The options of all commands."""
     group = parser.add_argument_group("options of all commands")
     group.add_argument("--config", metavar="FILE", help="the configuration file")
     group.add_argument("--instance", metavar="NAME", help="which of several instances on this machine")

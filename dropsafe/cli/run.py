@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from dropsafe.supervisor.status import Reason, Status
 
 HELP = "Run the service in the foreground: take files, deliver, keep house. Ctrl-C or SIGTERM stops it, SIGHUP reloads."
+EXAMPLES = ("dropsafe run", "dropsafe --instance line-3 run")
+EXITS = {
+    70: "a worker would not stay up; the service manager starts it afresh",
+    75: "another service has the spool, or the stop needed force",
+}
 
 
 def arguments(_parser: ArgumentParser) -> None:

@@ -8,25 +8,30 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dropsafe.cli.selection import ID_HELP
 from dropsafe.errors import EntryNotFound
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
-    from dropsafe.spool import Entry, Spool
+    from dropsafe.spool import Entry, Receipt, Spool
 
 HELP = "Everything about one entry: where it is and why, what is known of it, its receipt and its history."
+EXAMPLES = ("dropsafe show 4k7q", "dropsafe show --json 4k7q")
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("id", metavar="ID", help="its id, or the beginning of it or of its random part")
+    parser.add_argument("id", metavar="ID", help=ID_HELP)
 
 
 def run(args: Namespace, context: Context) -> int:
     spool = context.spool
     try:
         fact = _facts(spool, spool.find(args.id))
-    except EntryNotFound:
-        fact = _expired(spool, args.id)
+    except EntryNotFound as nowhere:
+        try:
+            fact = _expired(spool, spool.find_receipt(args.id))
+        except EntryNotFound:
+            raise nowhere from None
     if fact["state"] in ("pending", "inflight"):
         fact["waits"] = _waits(context)
     if context.options.json:
@@ -39,7 +44,11 @@ def run(args: Namespace, context: Context) -> int:
 def _waits(context: Context) -> dict[str, str] | None:
     """Why it is not delivered yet, as far as the service says; None if it says nothing against it."""
     from dropsafe.cli.status import published
+    from dropsafe.spool.health import told
+    from dropsafe.spool.pausing import Work
 
+    if pause := context.spool.pauses().get(Work.DELIVERY):
+        return {"text": f"Delivery is paused: {told(pause)}.", "remedy": "dropsafe resume delivery"}
     service = published(context)
     if service is None or service.get("spool_id") != context.spool.spool_id:
         return {"text": "No service runs here.", "remedy": "Start it, or: dropsafe deliver"}
@@ -64,12 +73,8 @@ def _facts(spool: Spool, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _expired(spool: Spool, entry_id: str) -> dict[str, Any]:
-    """Delivered, and past retention: the receipt is all that is kept. Raises EntryNotFound."""
-    try:
-        receipt = spool.receipt_of(entry_id)
-    except EntryNotFound:
-        return _facts(spool, spool.find(entry_id))  # says what is wrong with the id
+def _expired(spool: Spool, receipt: Receipt) -> dict[str, Any]:
+    """Delivered, and past retention: the receipt is all that is kept."""
     return {
         "id": receipt.id,
         "state": "expired",
@@ -93,7 +98,9 @@ def _receipt(spool: Spool, entry_id: str) -> dict[str, Any] | None:
 def _print(fact: dict[str, Any]) -> None:
     from datetime import datetime
 
-    from dropsafe.cli.words import ago, printable, size
+    from dropsafe.cli import history
+    from dropsafe.cli.words import ago, size
+    from dropsafe.spool.printable import printable
 
     age = time.time() - datetime.fromisoformat(fact["accepted"]).timestamp()
     print(f"{fact['id']}  {fact['state'].upper()}  {printable(fact['original_name'])}")
@@ -115,5 +122,4 @@ def _print(fact: dict[str, Any]) -> None:
         print(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
         print(f"  sha256     {receipt['sha256']}")
     for line in fact["history"]:
-        rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
-        print(f"  history    {line['at']}  {line['event']:<10} {printable(rest)}".rstrip())
+        print(f"  history    {history.told(line)}")

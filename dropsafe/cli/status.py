@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
@@ -12,13 +13,15 @@ from dropsafe.errors import ExitCode, NoPermission
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
-    from dropsafe.spool import Stats
+    from dropsafe.spool import Spool, Stats
     from dropsafe.spool.facts import Room
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
+EXAMPLES = ("dropsafe status", "dropsafe status --json")
+EXITS = {1: "something needs a person, or the service is not well: each reason is told with its remedy"}
 
 _OLD_COUNT = 5.0
-_STRANGERS_SHOWN = 5
+_LINES_SHOWN = 5
 _STALE = 10.0
 """A status older than this (seconds) is that of a service that has died without a word."""
 
@@ -54,7 +57,23 @@ def published(context: Context) -> dict[str, Any] | None:
         age = time.time() - datetime.fromisoformat(content["as_of"]).timestamp()
     except (OSError, ValueError, KeyError):
         return None
-    return content if age < _STALE else None
+    return content if age < _STALE and not _is_gone(content.get("pid")) else None
+
+
+def _is_gone(pid: object) -> bool:
+    """Whether the process that wrote it has ended without a word: else its last one would stand for 10 s.
+
+    Only a word less for people: nothing is done to the spool by a process id, which may be another's by now.
+    """
+    if os.name != "posix" or not isinstance(pid, int) or pid <= 0:
+        return False  # on Windows os.kill would end the process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # another user's
+    return False
 
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
@@ -68,11 +87,11 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = _reasons(context, stats, room, service["reasons"] if service else [])
+    reasons = _reasons(context, stats, room, _whole(spool, service)["reasons"] if service else [])
     return {
         "condition": _condition(service, reasons),
         "station": config["station_name"],
-        "destination": config.get("destination.url") or "",
+        "destination": (config.get("destination.url") or "").partition("?")[0],
         "spool": str(spool.path),
         "config": str(context.config_path),
         "counts": asdict(stats),
@@ -85,6 +104,17 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
+def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
+    """The same status with the names of files, which only those who may use the spool can read."""
+    from dropsafe.supervisor.status import details_path
+
+    try:
+        content = json.loads(details_path(f"{spool.path}/locks").read_text(encoding="utf-8"))
+        return content if content["pid"] == service["pid"] else service
+    except (OSError, ValueError, KeyError, TypeError):
+        return service
+
+
 def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
     from dropsafe.spool.health import CODES, Vitals, disk_is_low, problems
@@ -92,9 +122,10 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
 
     limits = limits_from(context.config)
     waiting = stats.waiting + stats.inflight
-    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers)
+    pauses = context.spool.pauses()
+    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
-    own = [{"code": problem.code, "text": problem.text, "remedy": problem.remedy} for problem in found]
+    own = [asdict(problem) for problem in found]
     return [reason for reason in told if reason["code"] not in CODES] + own
 
 
@@ -107,7 +138,8 @@ def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) ->
 
 
 def _print(fact: dict[str, Any], utc: bool) -> None:
-    from dropsafe.cli.words import coloured, number, printable, several, size
+    from dropsafe.cli.words import coloured, number, several, size
+    from dropsafe.spool.printable import printable
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
@@ -126,11 +158,13 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         print(f"last delivered {last}{'    proof: ' + fact['grade'] if fact['grade'] else ''}")
     for reason in fact["reasons"]:
         print(f"\n! {printable(reason['text'])}")
+        lines = reason.get("detail", "").splitlines()
+        for line in lines[:_LINES_SHOWN]:
+            print(f"    {printable(line)}")
+        if len(lines) > _LINES_SHOWN:
+            print(f"    … and {number(len(lines) - _LINES_SHOWN)} more")
         if reason["remedy"]:
-            print(f"    {reason['remedy']}")
-        if reason["code"] == "stranger" and "counts" in fact:
-            for stranger in fact["counts"]["strangers"][:_STRANGERS_SHOWN]:
-                print(f"    {printable(stranger)}")
+            print(f"    → {reason['remedy']}")
     if fact["workers"]:
         print("\n" + "    ".join(f"{worker['name']}  {worker['state']}" for worker in fact["workers"]))
     if "counts" in fact:
@@ -140,8 +174,6 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
             if waiting:
                 waits = several(waiting, "entry waits", "entries wait")
                 print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
-            elif not fact["reasons"]:
-                print("No service runs here. Files can be submitted all the same.")
             else:
                 print("No service runs here.")
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from dropsafe.spool import Acceptance
 
 HELP = "Put files into the spool. Each line of the answer means: that file is safe, also from a power cut."
+EXAMPLES = (
+    "dropsafe submit report.xml",
+    "dropsafe submit --attribute serial=A1 --type text/xml report.xml",
+    "make-report | dropsafe submit --name report.xml -",
+)
+EXITS = {75: "the queue or the disk is full, or it is unknown whether it was accepted: what to repeat is told"}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -28,10 +34,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    attributes = dict(_attribute(text) for text in args.attribute)
-    if len(args.files) > 1 and (args.name or args.id):
+    attributes = _attributes(args.attribute)
+    if len(args.files) > 1 and (args.name is not None or args.id):
         raise UsageError("--name and --id are for one file. Nothing was accepted.")
-    if "-" in args.files and not args.name:
+    if "-" in args.files and args.name is None:
         raise UsageError("What comes from standard input needs a name: --name. Nothing was accepted.")
     plain = len(args.files) > 1 and not (attributes or args.type or args.wait is not None or "-" in args.files)
     if plain:
@@ -76,7 +82,8 @@ def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
     if context.options.json:
         print(json.dumps({"file": path, **asdict(acceptance)}))
         return
-    from dropsafe.cli.words import printable, size
+    from dropsafe.cli.words import size
+    from dropsafe.spool.printable import printable
 
     print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(path)}")
 
@@ -85,6 +92,15 @@ def _tell_progress(done: int, total: int) -> None:
     sys.stdout.flush()
     if total > 1:
         print(f"dropsafe: {done} of {total} files were accepted before the error; they are safe", file=sys.stderr)
+
+
+def _attributes(texts: list[str]) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    for name, value in map(_attribute, texts):
+        if name in attributes:
+            raise UsageError(f"--attribute {name} was given twice, and has one value. Nothing was accepted.")
+        attributes[name] = value
+    return attributes
 
 
 def _attribute(text: str) -> tuple[str, str]:

@@ -62,13 +62,6 @@ def shorten(text: str, width: int) -> str:
     return f"{text[: width - 1 - half]}…{text[len(text) - half :]}"
 
 
-def printable(text: str) -> str:
-    """A name as it may be shown: control characters and what cannot be encoded are escaped."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
-
-
 def quoted(text: str) -> str:
     """As one word of a command line of this system."""
     if os.name == "nt":

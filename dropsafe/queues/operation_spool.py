@@ -49,6 +49,8 @@ class OperationSpool:
         self._boot = system.boot_id()
         self._last_count = 0
         self._last_stamp = 0
+        self._unused: set[str] = set()
+        """Ids made here under which nothing was submitted yet: nobody else can know them."""
         self._surplus = 0
         self._epoch = -1
         self.pending_count()
@@ -66,11 +68,19 @@ class OperationSpool:
         with self._counting:
             now, earliest = int(self._clock.now() * 1000), self._last_stamp + 1
             self._last_stamp = earliest if now < earliest < now + _MOST_AHEAD else now
-            return new_id((self._last_stamp + 0.5) / 1000)
+            made = new_id((self._last_stamp + 0.5) / 1000)
+            self._unused.add(made)
+            return made
 
     def submit(self, operation_type: str, body: bytes, entry_id: str, timeout: float | None = None) -> str:
         """Make it durable; its id. Raises like `Spool.submit`."""
-        return self.spool.submit(body, name=name_of(operation_type), entry_id=entry_id, timeout=timeout).id
+        name = name_of(operation_type)
+        with self._counting:
+            is_new = entry_id in self._unused
+            self._unused.discard(entry_id)
+        if is_new:
+            return self.spool.submit_under(entry_id, body, name=name, timeout=timeout).id
+        return self.spool.submit(body, name=name, entry_id=entry_id, timeout=timeout).id
 
     def pending_count(self) -> int:
         """What waits or is being sent: by listing where few do, else by the admission counter."""

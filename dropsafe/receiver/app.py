@@ -1,7 +1,7 @@
 """The receiver's HTTP interface: how a report gets in, and the questions one may ask about what is stored.
 
     POST /ingest   PUT /ingest/NAME    a report; 201 with a receipt, 200 with the first one's for a repeat
-    GET /reports   /reports/KEY   /reports/KEY/body   /set   /stats   /
+    GET /reports/KEY   /reports/KEY/body   /set   /stats   /
     GET, POST, PATCH /faults           what is done wrong on purpose; POST replaces, PATCH changes, {} ends all
 
 A report is acknowledged when it is durable, and not before. The same key is stored once, however often and however
@@ -15,6 +15,7 @@ import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,15 +26,15 @@ from aiohttp import web
 
 from dropsafe.receiver import page
 from dropsafe.receiver.bodies import Draft
-from dropsafe.receiver.faults import Fault, Faults, FaultsRefused
-from dropsafe.receiver.intake import Body, BodyCut, take_body, take_half
+from dropsafe.receiver.faults import Faults, FaultsRefused
+from dropsafe.receiver.intake import Body, BodyCut, take_body
 from dropsafe.receiver.labels import Labels, digest_header, key_of, read_labels
-from dropsafe.receiver.problem import CONTENT_TYPE, Problem, phrase
+from dropsafe.receiver.problem import Problem
 from dropsafe.receiver.reading import Reading
-from dropsafe.receiver.records import Arrival, Kept, Verdict
+from dropsafe.receiver.records import Arrival, Kept, Report, Verdict
 from dropsafe.receiver.store import Store, StoreFailed
+from dropsafe.receiver.torment import cut, refusal, tormented
 
-MOST_ON_A_PAGE = 1000
 LINES_AT_ONCE = 5000
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,6 @@ class App:
             [
                 web.post("/ingest", self.ingest),
                 web.put("/ingest/{name}", self.ingest),
-                web.get("/reports", _guarded(self.list_reports)),
                 web.get("/reports/{key}", _guarded(self.show_report)),
                 web.get("/reports/{key}/body", _guarded(self.show_body)),
                 web.get("/set", self.stream_set),
@@ -69,47 +69,33 @@ class App:
         return application
 
     async def ingest(self, request: web.Request) -> web.Response:
-        """Take one report."""
+        """Take one report, or do to it what was ordered."""
         try:
-            if self.faults and (answer := await self._fault_before_body(request)) is not None:
-                return answer
             labels = read_labels(request.headers, request.match_info.get("name", ""))
-            body = await take_body(request, self._store.bodies)
-            kept = await self._keep(labels, body)
+            if self.faults:
+                return await tormented(request, labels, self.faults, self._now().timestamp(), self._take)
+            return await self._take(request, labels)
         except Problem as problem:
             self.rejected += problem.status == 400
-            return _refusal(problem)
+            return refusal(problem)
         except BodyCut:
-            return _cut(request)
+            return cut(request)
         except (StoreFailed, OSError) as error:
-            return _refusal(_not_stored(error))
-        if self.faults and self.faults.strikes(Fault.CUT_AFTER):
-            return _cut(request)
-        return _acknowledgement(kept)
+            return refusal(_not_stored(error))
 
-    async def list_reports(self, request: web.Request) -> web.Response:
-        """A page of the list, newest first."""
-        limit = _number(request, "limit", 100, most=MOST_ON_A_PAGE)
-        before = _number(request, "before", 2**63 - 1, most=2**63 - 1)
-        reports = await self._store.read(lambda stored: stored.newest(limit, before))
-        older = f"/reports?limit={limit}&before={reports[-1][0]}" if len(reports) == limit else None
-        return _json({"reports": [report.to_dict() for _, report in reports], "next": older})
+    async def _take(self, request: web.Request, labels: Labels, pace: float = 0) -> web.Response:
+        """The body, checked and durable, and then the receipt; never the other way round."""
+        body = await take_body(request, self._store.bodies, pace)
+        return _acknowledgement(await self._keep(labels, body))
 
     async def show_report(self, request: web.Request) -> web.Response:
         """The receipt of one report, and what else is known of it."""
-        key = request.match_info["key"]
-        report = await self._store.read(lambda stored: stored.find(key))
-        if report is None:
-            raise _no_such_report(key)
+        report, _ = await self._find(request)
         return _json(report.to_dict(), {"Repr-Digest": digest_header(report.receipt.sha256)})
 
     async def show_body(self, request: web.Request) -> web.StreamResponse:
         """The bytes, as something to be saved: what a stranger sent must not run in this page's name."""
-        key = request.match_info["key"]
-        report = await self._store.read(lambda stored: stored.find(key))
-        body = await self._store.read(lambda stored: stored.body(key))
-        if report is None or body is None:
-            raise _no_such_report(key)
+        report, body = await self._find(request)
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(report.name or report.receipt.id, safe='')}",
@@ -136,17 +122,7 @@ class App:
 
     async def show_stats(self, _: web.Request) -> web.Response:
         """Counts. Those of `rejected` and `faults` begin with this start of the server, the others never end."""
-        totals = self._store.totals
-        return _json(
-            {
-                "stored": totals.stored,
-                "bytes": totals.bytes,
-                "repeats": totals.repeats,
-                "conflicts": totals.conflicts,
-                "rejected": self.rejected,
-                "faults": {fault.value: count for fault, count in sorted(self.faults.struck.items())},
-            }
-        )
+        return _json(asdict(self._store.totals) | {"rejected": self.rejected, "faults": self.faults.struck})
 
     async def show_faults(self, _: web.Request) -> web.Response:
         """What is in force."""
@@ -170,29 +146,16 @@ class App:
     async def show_page(self, request: web.Request) -> web.Response:
         """What has arrived, for people."""
         reports = await self._store.read(lambda stored: stored.newest(page.ROWS))
-        view = page.View(
-            reports=[report for _, report in reports],
-            totals=self._store.totals,
-            faults=self.faults.to_dict(),
-            address=f"{request.scheme}://{request.host}",
-            now=self._now(),
-        )
-        return web.Response(body=page.render(view).encode(), headers=page.HEADERS)
+        address = f"{request.scheme}://{request.host}"
+        shown = page.render(reports, self._store.totals, self.faults.to_dict(), address, self._now())
+        return web.Response(body=shown.encode(), headers=page.HEADERS)
 
-    async def _fault_before_body(self, request: web.Request) -> web.Response | None:
-        strikes = self.faults.strikes
-        if slow := strikes(Fault.LATENCY):
-            await asyncio.sleep(slow.seconds)
-        if strikes(Fault.CUT_BEFORE):
-            return _cut(request)
-        if wrong := strikes(Fault.ERROR):
-            return _refusal(
-                Problem(wrong.status, phrase(wrong.status), "A fault that was ordered. Nothing was stored.")
-            )
-        if strikes(Fault.CUT_DURING):
-            await take_half(request)
-            return _cut(request)
-        return None
+    async def _find(self, request: web.Request) -> tuple[Report, bytes | Path]:
+        key = request.match_info["key"]
+        report, body = await self._store.read(lambda stored: (stored.find(key), stored.body(key)))
+        if report is None or body is None:
+            raise Problem(404, "No such report", f"No report with the key {key} has been stored here.")
+        return report, body
 
     async def _keep(self, labels: Labels, body: Body) -> Kept:
         content = body.content
@@ -207,16 +170,12 @@ class App:
                     size=body.size,
                 )
             arrival = Arrival(
-                key=labels.key or key_of(body.sha256, labels.name),
-                sha256=body.sha256,
-                size=body.size,
-                name=labels.name,
-                station=labels.station,
-                attributes=labels.attributes,
-                content_type=labels.content_type,
-                content_encoding=labels.content_encoding,
-                received_at=_stamp(self._now()),
-                body=await asyncio.to_thread(content.keep) if isinstance(content, Draft) else content,
+                labels.key or key_of(body.sha256, labels.name),
+                body.sha256,
+                body.size,
+                labels,
+                _stamp(self._now()),
+                await asyncio.to_thread(content.keep) if isinstance(content, Draft) else content,
             )
         except BaseException:
             if isinstance(content, Draft):
@@ -246,31 +205,16 @@ def _acknowledgement(kept: Kept) -> web.Response:
     if is_repeat:
         headers["Dropsafe-Repeat"] = "true"
     return web.Response(
-        status=200 if is_repeat else 201, body=(json.dumps(receipt.to_dict()) + "\n").encode(), headers=headers
+        status=200 if is_repeat else 201, body=(json.dumps(asdict(receipt)) + "\n").encode(), headers=headers
     )
-
-
-def _cut(request: web.Request) -> web.Response:
-    """End the connection without another byte. The answer is for aiohttp, it reaches nobody."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=500)
-
-
-def _refusal(problem: Problem) -> web.Response:
-    return web.Response(status=problem.status, body=problem.body(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _not_stored(error: StoreFailed | OSError) -> Problem:
     is_full = error.is_full if isinstance(error, StoreFailed) else error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full:
-        return Problem(507, phrase(507), "The server's disk is full. Nothing was stored; send it again later.")
+        return Problem(507, "Disk full", "The server's disk is full. Nothing was stored; send it again later.")
     _log.error("a report could not be stored", exc_info=error)
     return Problem(500, "Not stored", "The server could not write it down. Nothing was stored; send it again later.")
-
-
-def _no_such_report(key: str) -> Problem:
-    return Problem(404, "No such report", f"No report with the key {key} has been stored here.")
 
 
 def _guarded(
@@ -282,7 +226,7 @@ def _guarded(
         try:
             return await handler(request)
         except Problem as problem:
-            return _refusal(problem)
+            return refusal(problem)
 
     return answer
 
@@ -290,15 +234,6 @@ def _guarded(
 def _json(content: Any, headers: dict[str, str] | None = None) -> web.Response:
     text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
     return web.Response(body=text.encode(), headers={"Content-Type": "application/json", **(headers or {})})
-
-
-def _number(request: web.Request, name: str, default: int, most: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most):
-        raise Problem(400, "Unusable number", f"{name} must be a whole number from 1 to {most}.")
-    return int(text)
 
 
 def _stamp(moment: datetime) -> str:

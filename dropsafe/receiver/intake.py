@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from dropsafe.receiver.bodies import BLOCK, SMALL, Bodies, Draft
+
+_BEAT = 0.1
+"""Seconds between two reads of one who reads slowly."""
 
 
 class BodyCut(Exception):
@@ -27,14 +31,14 @@ class Body:
     content: bytes | Draft
 
 
-async def take_body(request: web.Request, bodies: Bodies) -> Body:
-    """The whole body. Raises BodyCut, and OSError if it cannot be written."""
+async def take_body(request: web.Request, bodies: Bodies, pace: float = 0) -> Body:
+    """The whole body, read at `pace` bytes a second if that is not 0. Raises BodyCut, and OSError if it cannot be written."""
     try:
         length = request.content_length
-        if length is not None and length <= SMALL:
+        if length is not None and length <= SMALL and not pace:
             content = await request.read()
             return Body(hashlib.sha256(content).hexdigest(), length, content)
-        return await _take_large(request, bodies)
+        return await _take_large(_chunks(request, pace), bodies)
     except (ConnectionError, web.RequestPayloadError) as error:
         raise BodyCut from error
 
@@ -49,12 +53,22 @@ async def take_half(request: web.Request) -> None:
         raise BodyCut from error
 
 
-async def _take_large(request: web.Request, bodies: Bodies) -> Body:
+async def _chunks(request: web.Request, pace: float) -> AsyncIterator[bytes]:
+    if not pace:
+        async for chunk in request.content.iter_any():
+            yield chunk
+        return
+    while chunk := await request.content.read(max(1, int(pace * _BEAT))):
+        await asyncio.sleep(len(chunk) / pace)
+        yield chunk
+
+
+async def _take_large(chunks: AsyncIterator[bytes], bodies: Bodies) -> Body:
     block = bytearray()
     draft: Draft | None = None
     whole = False
     try:
-        async for chunk in request.content.iter_any():
+        async for chunk in chunks:
             block += chunk
             if len(block) >= BLOCK:
                 if draft is None:

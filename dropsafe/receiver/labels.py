@@ -21,8 +21,6 @@ LONGEST_TEXT = 1024
 
 _KEY = re.compile(r"[!-~]+")
 _SHA256 = re.compile(r"(?:^|[,\s])sha-256\s*=\s*([^,;]*)", re.IGNORECASE)
-_FILENAME_EXTENDED = re.compile(r";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]*)", re.IGNORECASE)
-_FILENAME = re.compile(r';\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -46,7 +44,7 @@ def read_labels(headers: Mapping[str, str], name_in_url: str = "") -> Labels:
     return Labels(
         key=_key(get("Idempotency-Key", "")),
         sha256=_digest(get("Content-Digest", "")),
-        name=_text(unquote(get("Dropsafe-Name", "")) or _filename(get("Content-Disposition", "")) or name_in_url),
+        name=_text(unquote(get("Dropsafe-Name", "")) or name_in_url),
         station=_text(unquote(get("Dropsafe-Station", ""))),
         attributes=_attributes(attributes) if attributes else {},
         content_type=_text(get("Content-Type", "")),
@@ -107,18 +105,6 @@ def _digest(value: str) -> str:
 
 def _attributes(value: str) -> dict[str, str]:
     return {_text(name): _text(text) for name, text in parse_qsl(value, keep_blank_values=True)}
-
-
-def _filename(disposition: str) -> str:
-    if not disposition:
-        return ""
-    extended = _FILENAME_EXTENDED.search(disposition)
-    if extended:
-        return unquote(extended[1])
-    plain = _FILENAME.search(disposition)
-    if not plain:
-        return ""
-    return re.sub(r"\\(.)", r"\1", plain[1]) if plain[1] is not None else plain[2]
 
 
 def _text(value: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dropsafe.errors import UsageError
-from dropsafe.receiver.faults import Fault, Faults
+from dropsafe.receiver.faults import TABLE, WHEN, Fault, Faults
 
 _LISTEN = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)?(?P<port>\d{1,5})")
 _ONE_IN = re.compile(r"1/(\d{1,10})")
-_SHARE = re.compile(r"\d*\.?\d+")
+_NUMBER = re.compile(r"\d*\.?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--until-input-ends", action="store_true", help="stop when standard input ends: for programs that start this"
     )
     group = parser.add_argument_group(
-        "faults", "WHEN is a share of the requests (0.1) or every Nth of them (1/10). They can be changed at /faults."
+        "faults",
+        f"WHEN is a share of the requests (0.1) or every Nth of them (1/10), and NAME=VALUE, joined by commas:"
+        f" 1/10,status=422,for=60. Each takes {', '.join(WHEN)}. They can be changed at /faults.",
     )
-    group.add_argument("--latency", metavar="SECONDS", help="wait before reading each report")
-    group.add_argument("--error", metavar="WHEN", help="answer with an error, store nothing")
-    group.add_argument("--error-status", metavar="STATUS", default="503", help="which error (default: %(default)s)")
-    group.add_argument("--cut-before", metavar="WHEN", help="drop the connection before reading the body")
-    group.add_argument("--cut-during", metavar="WHEN", help="drop the connection when half of the body is read")
-    group.add_argument("--cut-after", metavar="WHEN", help="store, then drop the connection: a lost acknowledgement")
+    for fault, kind in TABLE.items():
+        own = [*kind.needs, *(f"[{name}]" for name in kind.may)]
+        group.add_argument(_flag(fault), metavar="WHEN", help=kind.does + (f" ({', '.join(own)})" if own else ""))
     group.add_argument(
         "--seed", metavar="NUMBER", help="another sequence of chances; the same number, the same sequence"
     )
@@ -73,31 +72,32 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 def _faults(args: Namespace) -> dict[str, Any]:
     faults: dict[str, Any] = {}
-    if args.latency is not None:
-        faults[Fault.LATENCY] = {"seconds": _number("--latency", args.latency)}
-    if args.error is not None:
-        faults[Fault.ERROR] = {"status": _number("--error-status", args.error_status)} | _when("--error", args.error)
-    for fault, when in (
-        (Fault.CUT_BEFORE, args.cut_before),
-        (Fault.CUT_DURING, args.cut_during),
-        (Fault.CUT_AFTER, args.cut_after),
-    ):
-        if when is not None:
-            faults[fault] = _when(f"--{fault.replace('_', '-')}", when)
+    for fault in TABLE:
+        text = getattr(args, fault.value)
+        if text is not None:
+            faults[fault.value] = dict(_member(_flag(fault), part) for part in text.split(","))
     if args.seed is not None:
-        faults["seed"] = _number("--seed", args.seed)
+        faults["seed"] = _value(args.seed)
     return faults
 
 
-def _when(option: str, text: str) -> dict[str, Any]:
+def _flag(fault: Fault) -> str:
+    return f"--{fault.replace('_', '-')}"
+
+
+def _member(flag: str, text: str) -> tuple[str, Any]:
+    """One of the parts between the commas."""
+    name, equals, value = text.partition("=")
+    if equals:
+        return name.strip(), _value(value)
     if one_in := _ONE_IN.fullmatch(text):
-        return {"every_nth": int(one_in[1])}
-    if _SHARE.fullmatch(text):
-        return {"rate": float(text)}
-    raise UsageError(f"{option} takes a share like 0.1, or 1/10 for every tenth, not {text!r}.")
+        return "every_nth", int(one_in[1])
+    if _NUMBER.fullmatch(text):
+        return "rate", float(text)
+    raise UsageError(f"{flag} takes a share like 0.1, 1/10 for every tenth, or NAME=VALUE, not {text!r}.")
 
 
-def _number(option: str, text: str) -> int | float:
-    if not _SHARE.fullmatch(text):
-        raise UsageError(f"{option} takes a number, not {text!r}.")
+def _value(text: str) -> Any:
+    if not _NUMBER.fullmatch(text):
+        return text
     return int(text) if text.isdigit() else float(text)

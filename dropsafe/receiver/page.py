@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -28,49 +27,25 @@ HEADERS = {
 }
 
 _STYLE = """
-:root { color-scheme: light dark; --ground: #fbfbfa; --text: #1d1f21; --quiet: #5d636a; --line: #e3e4e2;
-  --accent: #1a5fb4; --amber: #7a4b00; --amber-ground: #fff3d9; }
-@media (prefers-color-scheme: dark) { :root { --ground: #17191c; --text: #e4e6e8; --quiet: #9aa1a9; --line: #2c3035;
-  --accent: #8ab8f0; --amber: #f3c265; --amber-ground: #33280f; } }
-body { margin: 0 auto; padding: 32px 24px 48px; max-width: 1040px; background: var(--ground); color: var(--text);
-  font: 14px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
-h1 { margin: 0; font-size: 20px; font-weight: 600; }
-.quiet, th { color: var(--quiet); }
-a { color: var(--accent); text-decoration: none; }
-a:hover, a:focus-visible { text-decoration: underline; }
-code { font: 13px/1.5 ui-monospace, monospace; }
+:root { color-scheme: light dark; }
+body { margin: 0 auto; padding: 32px 24px; max-width: 1040px; font: 14px/1.5 system-ui, sans-serif;
+  font-variant-numeric: tabular-nums; }
+h1, dd { margin: 0; font-size: 20px; font-weight: 600; }
+.quiet, th { color: color-mix(in srgb, CanvasText 65%, Canvas); }
+a { text-decoration: none; }
 dl { display: flex; flex-wrap: wrap; gap: 8px 40px; margin: 24px 0; }
-dd { margin: 0; font-size: 20px; font-weight: 600; }
-.faults { margin: 24px 0; padding: 8px 16px; border-radius: 6px; background: var(--amber-ground); color: var(--amber);
-  overflow-wrap: anywhere; }
+.faults { margin: 24px 0; padding: 8px 16px; background: Mark; color: MarkText; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; }
-th { padding: 0 8px 4px; font-size: 12px; font-weight: 500; text-align: left; }
-td { padding: 4px 8px; border-top: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { padding-left: 0; }
-th:last-child, td:last-child { padding-right: 0; }
-.name { max-width: 340px; overflow: hidden; text-overflow: ellipsis; }
-.key { max-width: 260px; overflow: hidden; text-overflow: ellipsis; }
+th, td { padding: 4px 8px; text-align: left; white-space: nowrap; }
+td { border-top: 1px solid color-mix(in srgb, CanvasText 12%, Canvas); }
+.name, .key { max-width: 300px; overflow: hidden; text-overflow: ellipsis; }
 .number { text-align: right; }
-@media (max-width: 700px) { body { padding: 16px 16px 32px; } .name { max-width: 45vw; } }
-.repeated { color: var(--amber); font-weight: 600; }
-footer { margin-top: 32px; }
 """
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that the page shows. `address` is how the browser reached the server."""
-
-    reports: Sequence[Report]
-    totals: Totals
-    faults: Mapping[str, Any]
-    address: str
-    now: datetime
-
-
-def render(view: View) -> str:
-    """The page."""
+def render(reports: Sequence[Report], totals: Totals, faults: Mapping[str, Any], address: str, now: datetime) -> str:
+    """The page. `address` is how the browser reached the server."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -83,10 +58,10 @@ def render(view: View) -> str:
 <body>
 <h1>Dropsafe receiver</h1>
 <div class="quiet">What has been stored here, newest first. Looks again every {REFRESH_SECONDS} seconds.</div>
-{_totals(view.totals)}
-{_faults(view.faults)}
-{_table(view) if view.reports else _empty(view.address)}
-<footer class="quiet"><a href="/reports">all as JSON</a> · <a href="/set">keys and digests</a> ·
+{_totals(totals)}
+{_faults(faults)}
+{_table(reports, totals, now) if reports else _empty(address)}
+<footer class="quiet"><a href="/set">keys and digests</a> ·
 <a href="/stats">counts</a> · <a href="/faults">faults</a></footer>
 </body>
 </html>
@@ -132,9 +107,8 @@ def _faults(faults: Mapping[str, Any]) -> str:
 
 
 def _fault_words(name: str, rule: Mapping[str, Any]) -> str:
-    figures = [f"{rule['seconds']:g} s"] if "seconds" in rule else [str(rule["status"])] if "status" in rule else []
-    when = f"1 in {rule['every_nth']}" if "every_nth" in rule else f"{rule['rate'] * 100:g} %"
-    return " ".join([name.replace("_", " "), *figures, f"({when})"])
+    members = ", ".join(f"{member.replace('_', ' ')} {value}" for member, value in rule.items())
+    return name.replace("_", " ") + (f" ({members})" if members else "")
 
 
 def _empty(address: str) -> str:
@@ -142,9 +116,9 @@ def _empty(address: str) -> str:
     return f"<p>Nothing has arrived yet. A report comes here like this:</p><p><code>{_text(command)}</code></p>"
 
 
-def _table(view: View) -> str:
-    rows = "\n".join(_row(report, view.now) for report in view.reports)
-    more = view.totals.stored - len(view.reports)
+def _table(reports: Sequence[Report], totals: Totals, now: datetime) -> str:
+    rows = "\n".join(_row(report, now) for report in reports)
+    more = totals.stored - len(reports)
     rest = f'<p class="quiet">and {more:,} earlier</p>' if more > 0 else ""
     return f"""<div class="scroll"><table>
 <thead><tr><th>name</th><th class="number">size</th><th>station</th><th>received</th><th class="number">repeats</th>
@@ -159,7 +133,7 @@ def _row(report: Report, now: datetime) -> str:
     link = escape(f"/reports/{quote(receipt.key, safe='')}")
     name = _text(report.name) or '<span class="quiet">without a name</span>'
     station = _text(report.station) or "–"
-    repeats = f'<span class="repeated">{report.repeats:,}</span>' if report.repeats else "–"
+    repeats = f"{report.repeats:,}" if report.repeats else "–"
     return (
         f'<tr><td class="name" title="{_text(report.name)}"><a href="{link}/body"><bdi>{name}</bdi></a></td>'
         f'<td class="number" title="{receipt.size:,} bytes">{human_size(receipt.size)}</td>'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import Any
 
 CONTENT_TYPE = "application/problem+json"
@@ -23,11 +22,3 @@ class Problem(Exception):
         """The problem as JSON."""
         members = {"title": self.title, "status": self.status, "detail": self.detail, **self.extra}
         return (json.dumps(members, ensure_ascii=False) + "\n").encode("utf-8", "replace")
-
-
-def phrase(status: int) -> str:
-    """The usual words for a status, also for one that nobody has named."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return f"Status {status}"

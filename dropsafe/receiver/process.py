@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import queue
 import signal
 import subprocess
 import sys
@@ -71,7 +70,11 @@ class ReceiverProcess:
         self._process = subprocess.Popen(
             self._command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
-        line = _first_line(self._process, timeout)
+        assert self._process.stdout is not None
+        deadline = threading.Timer(timeout, self._process.kill)
+        deadline.start()
+        line = self._process.stdout.readline()
+        deadline.cancel()
         if not line:
             self.kill()
             raise TemporaryError(f"The receiver did not start. {self.said or f'It said nothing for {timeout:g} s.'}")
@@ -148,18 +151,3 @@ class ReceiverProcess:
         if self._process is None:
             raise TemporaryError("The receiver is not running.")
         return self._process
-
-
-def _first_line(process: subprocess.Popen[bytes], timeout: float) -> bytes:
-    """The ready line; empty if none came in time. A thread, because Windows cannot wait for a pipe."""
-    assert process.stdout is not None
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_pass_on, args=(process.stdout, lines), name="receiver-output", daemon=True).start()
-    try:
-        return lines.get(timeout=timeout)
-    except queue.Empty:
-        return b""
-
-
-def _pass_on(output: IO[bytes], lines: queue.SimpleQueue[bytes]) -> None:
-    lines.put(output.readline())

@@ -23,13 +23,10 @@ class Reading:
         self._database = database
         self._bodies = bodies
 
-    def newest(self, limit: int, before: int | None = None) -> list[tuple[int, Report]]:
-        """Up to `limit` reports, newest first, with their numbers; only those before number `before`."""
-        rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM reports WHERE id < ? ORDER BY id DESC LIMIT ?",  # noqa: S608 - a constant
-            (2**63 - 1 if before is None else before, limit),
-        )
-        return [(row[0], _report(row)) for row in rows]
+    def newest(self, limit: int) -> list[Report]:
+        """Up to `limit` reports, newest first."""
+        rows = self._database.execute(f"SELECT {_COLUMNS} FROM reports ORDER BY id DESC LIMIT ?", (limit,))  # noqa: S608
+        return [_report(row) for row in rows]
 
     def find(self, key: str) -> Report | None:
         """The report with that key."""

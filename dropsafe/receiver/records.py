@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
+
+from dropsafe.receiver.labels import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +16,7 @@ class Arrival:
     key: str
     sha256: str
     size: int
-    name: str
-    station: str
-    attributes: dict[str, str]
-    content_type: str
-    content_encoding: str
+    labels: Labels
     received_at: str
     body: bytes | str
 
@@ -32,16 +30,6 @@ class Receipt:
     sha256: str
     size: int
     received_at: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in the answer."""
-        return {
-            "id": self.id,
-            "key": self.key,
-            "sha256": self.sha256,
-            "size": self.size,
-            "received_at": self.received_at,
-        }
 
 
 class Verdict(Enum):
@@ -78,8 +66,9 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Flat: the receipt's members first."""
-        own = {field: getattr(self, field) for field in self.__slots__ if field != "receipt"}
-        return self.receipt.to_dict() | own
+        own = asdict(self)
+        receipt: dict[str, Any] = own.pop("receipt")
+        return receipt | own
 
 
 @dataclass(frozen=True, slots=True)

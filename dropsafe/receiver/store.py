@@ -14,17 +14,37 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 import filelock
 
 from dropsafe.errors import DropsafeError, TemporaryError, UsageError
 from dropsafe.receiver.bodies import Bodies, make_folder
-from dropsafe.receiver.database import connect, load_totals, names_of_files, prepare
 from dropsafe.receiver.group import GroupCommit
 from dropsafe.receiver.reading import Reading
 from dropsafe.receiver.records import Arrival, Kept, Receipt, Totals, Verdict, server_id
+
+FORMAT = 1
+
+_TABLES = """
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    station TEXT NOT NULL,
+    attributes TEXT,
+    content_type TEXT NOT NULL,
+    content_encoding TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    file TEXT,
+    repeats INTEGER NOT NULL DEFAULT 0,
+    last_repeat_at TEXT NOT NULL DEFAULT '',
+    conflicts INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE bodies (report INTEGER PRIMARY KEY REFERENCES reports (id), body BLOB NOT NULL);
+"""
 
 _T = TypeVar("_T")
 
@@ -48,11 +68,11 @@ class Store:
             opened.callback(_take(folder).release)
             self.bodies = Bodies(folder / "bodies")
             try:
-                prepare(folder)
-                self._database = opened.enter_context(closing(connect(folder)))
-                self.bodies.sweep(names_of_files(self._database))
-                self.totals = load_totals(self._database)
-                self._reading = Reading(opened.enter_context(closing(connect(folder))), self.bodies)
+                _prepare(folder)
+                self._database = opened.enter_context(closing(_connect(folder)))
+                self.bodies.sweep(_names_of_files(self._database))
+                self.totals = _load_totals(self._database)
+                self._reading = Reading(opened.enter_context(closing(_connect(folder))), self.bodies)
             except sqlite3.DatabaseError as error:
                 raise UsageError(
                     f"The database in {folder} cannot be used: {error}. Nothing was changed.",
@@ -61,14 +81,6 @@ class Store:
             self._opened = opened.pop_all()
         self._group = GroupCommit(self._commit)
         self._readers = ThreadPoolExecutor(1, "receiver-reader")
-
-    async def __aenter__(self) -> Store:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
 
     async def keep(self, arrival: Arrival) -> Kept:
         """Remember the arrival; returns once that is durable. A body in a file is the store's from here on.
@@ -106,6 +118,7 @@ class Store:
 
 
 def _keep(database: sqlite3.Connection, arrival: Arrival) -> Kept:
+    labels = arrival.labels
     is_file = isinstance(arrival.body, str)
     cursor = database.execute(
         "INSERT INTO reports (key, sha256, size, name, station, attributes, content_type, content_encoding, received_at,"
@@ -114,11 +127,11 @@ def _keep(database: sqlite3.Connection, arrival: Arrival) -> Kept:
             arrival.key,
             arrival.sha256,
             arrival.size,
-            arrival.name,
-            arrival.station,
-            json.dumps(arrival.attributes, ensure_ascii=False) if arrival.attributes else None,
-            arrival.content_type,
-            arrival.content_encoding,
+            labels.name,
+            labels.station,
+            json.dumps(labels.attributes, ensure_ascii=False) if labels.attributes else None,
+            labels.content_type,
+            labels.content_encoding,
             arrival.received_at,
             arrival.body if is_file else None,
         ),
@@ -167,3 +180,35 @@ def _take(folder: Path) -> filelock.BaseFileLock:
             remedy="Stop it, or give another --data folder.",
         ) from error
     return lock
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    """A connection that commits durably: with WAL, only FULL syncs each transaction."""
+    database = sqlite3.connect(folder / "receiver.db", isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+def _prepare(folder: Path) -> None:
+    """Make the tables, if there are none. Raises sqlite3.DatabaseError if this is another program's or version's."""
+    with closing(_connect(folder)) as database:
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version == 0 and tables == 0:
+            database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+        elif version != FORMAT:
+            raise sqlite3.DatabaseError(f"it has format {version}, this receiver writes {FORMAT}")
+
+
+def _load_totals(database: sqlite3.Connection) -> Totals:
+    """Count everything, once."""
+    row = database.execute(
+        "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(repeats), 0), coalesce(sum(conflicts), 0) FROM reports"
+    ).fetchone()
+    return Totals(*row)
+
+
+def _names_of_files(database: sqlite3.Connection) -> set[str]:
+    """The bodies that lie in files."""
+    return {name for (name,) in database.execute("SELECT file FROM reports WHERE file IS NOT NULL")}

@@ -139,7 +139,9 @@ def test_every_file_of_a_shared_spool_is_the_groups_whatever_the_umask(place: Pl
     assert {(found.st_gid, stat.S_IMODE(found.st_mode)) for found in map(os.stat, files)} == {(number, 0o660)}
 
 
-@pytest.mark.parametrize("words", [["submit", "FILE"], ["list"], ["deliver"], ["retry", "--all"], ["status"]])
+@pytest.mark.parametrize(
+    "words", [["submit", "FILE"], ["list"], ["deliver"], ["retry", "--all"], ["pause"], ["verify"], ["status"]]
+)
 def test_who_is_not_in_the_group_is_told_its_name_and_the_command_to_ask_for(place: Place, words: list[str]) -> None:
     path = place.report("report.xml", b"content")
     done = place.stranger.run("--config", place.config, *(path if word == "FILE" else word for word in words))
@@ -148,6 +150,15 @@ def test_who_is_not_in_the_group_is_told_its_name_and_the_command_to_ask_for(pla
     assert f"usermod -aG {place.group} " in done.stderr
     assert "Traceback" not in done.stderr
     assert not files_below(place.spool / "pending")
+
+
+def test_what_one_of_the_group_pauses_another_may_resume(place: Place) -> None:
+    assert place.program.run("--config", place.config, "pause", "--reason", "tea").returncode == 0
+    done = place.service.run("--config", place.config, "deliver")
+    assert (done.returncode, "tea" in done.stderr) == (ExitCode.TEMPORARY, True)
+    assert place.service.run("--config", place.config, "resume").returncode == 0
+    assert not (place.spool / "locks" / "paused.json").exists()
+    assert place.service.run("--config", place.config, "deliver").returncode == 0
 
 
 def test_any_user_sees_what_the_service_publishes_and_no_more(place: Place) -> None:

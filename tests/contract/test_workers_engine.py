@@ -16,13 +16,15 @@ from dropsafe.errors import LockLost, SpoolError
 from dropsafe.spool import Entry, Grade, Limits, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
+from dropsafe.spool.pausing import Work
 from dropsafe.workers import delivery, supply
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
 from dropsafe.workers.deliver import deliver_once
 from dropsafe.workers.delivery import Engine
 from dropsafe.workers.link import LocalLink
-from dropsafe.workers.outcome import Answer, Damaged, Deferred
+from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred
+from dropsafe.workers.pace import Bucket
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.supply import MOST_IN_HAND, Supply
 from dropsafe.workers.transport import Parcel
@@ -326,7 +328,7 @@ def test_phase_two_of_a_stop_abandons_uploads(spool: Spool) -> None:
     names = submit(spool, 20)
     transport = Scripted(held_until(threading.Event()))
     with running(spool, transport) as work:
-        eventually(lambda: len(transport.sent) == 1)
+        eventually(lambda: len(transport.sent) == 2)
         work.link.abandon_now()
     assert names_in(spool, State.PENDING) == set(names)
     assert not transport.delivered
@@ -343,7 +345,7 @@ def test_an_upload_that_hears_nothing_does_not_hold_up_phase_two(spool: Spool) -
     transport = Scripted(deaf)
     begun = time.monotonic()
     with running(spool, transport) as work:
-        eventually(lambda: len(transport.sent) == 1)
+        eventually(lambda: len(transport.sent) == 2)
         work.link.abandon_now()
         assert transport.closed.wait(10)
         eventually(lambda: names_in(spool, State.PENDING) == set(names))
@@ -573,3 +575,119 @@ def test_unreadable_files_do_not_make_the_destination_look_down(spool: Spool) ->
     assert engine.breaker.state is BreakerState.CLOSED
     assert engine.tally.waiting_again == engine.progress()["unreadable"] == 30
     assert "cannot be read" in str(engine.progress()["unreadable_why"])
+
+
+@pytest.mark.parametrize("place", [0, 500], ids=["the oldest", "amidst"])
+@pytest.mark.parametrize("manner", ["403", "no answer"])
+def test_one_bad_entry_holds_up_none_of_a_thousand_good_ones(spool: Spool, place: int, manner: str) -> None:
+    good = submit(spool, place, "before")
+    spool.submit(b"bad", name="bad")
+    good += submit(spool, 1000 - place, "after")
+
+    def script(parcel: Parcel, cancel: threading.Event) -> Answer:
+        if parcel.name != "bad":
+            return delivered(parcel)
+        if manner == "no answer":
+            cancel.wait()
+            return Abandoned()
+        return DENIED
+
+    transport = Scripted(script)
+    never = ProbeBounds(3600, 3600)  # whoever waits for a probe's time waits for ever
+    with running(spool, transport, probes=never) as work:
+        eventually(lambda: work.engine.tally.delivered == 1000, "all good ones are delivered")
+        work.link.abandon_now()
+    assert transport.delivered == dict.fromkeys(good, 1)
+    assert names_in(spool, State.FAILED if manner == "403" else State.PENDING) == {"bad"}
+
+
+class TestPace:
+    """max_requests_per_minute."""
+
+    def test_requests_keep_to_the_rate_and_the_loop_stays_free(self, spool: Spool) -> None:
+        submit(spool, 40)
+        transport = Scripted()
+        begun = time.monotonic()
+        engine = run_once(spool, transport, pace=Bucket(20))
+        assert len(transport.delivered) == 40
+        assert time.monotonic() - begun >= 1.6, "5 or 6 may go at once, the others at 20 a second"
+        assert engine.in_hand == 0
+
+    def test_a_stop_need_not_wait_for_the_next_request(self, spool: Spool) -> None:
+        submit(spool, 5)
+        transport = Scripted()
+        with running(spool, transport, pace=Bucket(1 / 3600)) as work:
+            eventually(lambda: work.engine.progress()["delivered"], "the first is sent at once")
+            assert work.engine.in_hand <= 2, "what has to wait stays in the spool, where a person can hold it"
+        assert work.raised == []
+        assert len(transport.sent) == 1
+        assert len(names_in(spool, State.PENDING)) == 4
+
+    def test_probes_keep_to_the_rate_too(self, spool: Spool) -> None:
+        submit(spool, 5)
+        transport = Scripted(lambda parcel, _: DOWN)
+        with running(spool, transport, pace=Bucket(1 / 3600)) as work:
+            eventually(lambda: work.engine.breaker.state is BreakerState.OPEN, "the breaker is open")
+            eventually(lambda: work.engine.progress()["next_probe_seconds"] == 0, "a probe would be due")
+            assert len(transport.sent) == 1
+
+
+def test_a_pause_finishes_what_is_being_sent_gives_back_the_rest_and_resuming_goes_on(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    gate = threading.Event()
+    transport = Scripted(held_until(gate))
+    submit(spool, 40)
+    with running(spool, transport, connections=2) as work:
+        eventually(lambda: len(transport.sent) >= 1)
+        spool.pause([Work.DELIVERY], "ana")
+        eventually(lambda: work.engine.in_hand == work.engine.progress()["in_progress"])
+        begun = len(transport.sent)
+        assert begun < 40
+        gate.set()
+        eventually(lambda: work.engine.in_hand == 0)
+        assert len(names_in(spool, State.SENT)) == len(transport.delivered) == len(transport.sent)
+        sent = len(transport.sent)
+        submit(spool, 1, "late")
+        work.engine.wake()
+        beaten = work.link.progress
+        eventually(lambda: work.link.progress is not beaten)
+        assert len(transport.sent) == sent, "not even a new one"
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 41)
+    assert work.raised == []
+    assert set(transport.delivered.values()) == {1}
+
+
+def test_while_paused_a_destination_that_is_down_is_not_probed(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    transport = Scripted(lambda _parcel, _: UNREACHED)
+    submit(spool, 3)
+    with running(spool, transport) as work:
+        eventually(lambda: work.engine.breaker.failed_probes >= 1)
+        spool.pause([Work.DELIVERY], "ana")
+        eventually(lambda: work.engine.in_hand == 0)
+        probes = len(transport.sent)
+        for _ in range(6):  # each beat is as long as the shortest wait between two probes
+            beaten = work.link.progress
+            eventually(lambda: work.link.progress is not beaten)  # noqa: B023 - asked at once
+        assert len(transport.sent) == probes
+        assert len(names_in(spool, State.PENDING)) == 3
+        transport.script = lambda parcel, _: delivered(parcel)
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 3)
+
+
+def test_a_pause_ends_a_delivery_without_a_service(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BEAT", 0.0)
+
+    def pause_at_the_first(parcel: Parcel, _: threading.Event) -> Answer:
+        spool.pause([Work.DELIVERY], "ana")
+        return delivered(parcel)
+
+    submit(spool, 200)
+    report = deliver_once(spool, Scripted(pause_at_the_first), Settings(connections=1))
+    assert 1 <= report.delivered < 200
+    assert spool.stats().inflight == 0
+    assert spool.stats().waiting == 200 - report.delivered

@@ -10,7 +10,6 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from dropsafe.errors import ConfigError
 from dropsafe.spool import Grade
 from dropsafe.workers.http import HttpTransport
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected, Unavailable
-from dropsafe.workers.transport import Parcel
 from tests.support.raw_server import (
     Behaviour,
     Line,
@@ -40,36 +38,11 @@ from tests.support.raw_server import (
     stalling,
     vouching,
 )
+from tests.support.transports import parcel_in, transport_to
 
 BIG = 5 * (1 << 20) + 11
 CERTIFICATE = Path(__file__).parent.parent / "support" / "localhost.pem"
 """Key and certificate of a server named localhost, for these tests alone."""
-
-
-@contextmanager
-def transport_to(url: str, **settings: Any) -> Iterator[HttpTransport]:
-    config = Config.from_dict({"destination": {"url": url, "timeout": 10, "connect_timeout": 5, **settings}})
-    transport = HttpTransport.from_config(config)
-    try:
-        yield transport
-    finally:
-        transport.close()
-
-
-def parcel_in(folder: Path, content: bytes = b"<report/>", **facts: Any) -> Parcel:
-    digest = hashlib.sha256(content).hexdigest()
-    path = folder / f"payload-{digest[:8]}"
-    path.write_bytes(content)
-    usual: dict[str, Any] = {
-        "id": "20261123T143001.123Z_4k7q2m5x",
-        "name": "report.xml",
-        "digest16": digest[:16],
-        "size": len(content),
-        "content_type": "text/xml",
-        "attributes": {},
-        "path": path,
-    }
-    return Parcel(**{**usual, **facts})
 
 
 def sent(tmp_path: Path, behaviour: Behaviour, content: bytes = b"<report/>", **settings: Any) -> Answer:
@@ -298,7 +271,7 @@ def test_the_token_is_sent_and_never_told(tmp_path: Path) -> None:
         answer = transport.send(parcel_in(tmp_path), threading.Event())
     assert isinstance(answer, Unavailable)
     assert answer.alarm
-    assert "token file" in answer.why
+    assert "destination.token_file" in answer.why
     assert len(server.requests) == 1
 
 
@@ -345,15 +318,57 @@ class TestTls:
             answer = transport.send(parcel_in(tmp_path), threading.Event())
         assert isinstance(answer, Unavailable)
 
+    @pytest.mark.parametrize(
+        ("version", "words"),
+        [
+            (ssl.TLSVersion.TLSv1_2, "no secure connection"),  # its alert says no more than that
+            (ssl.TLSVersion.TLSv1_3, "wants a certificate of this machine"),
+        ],
+        ids=["TLS 1.2", "TLS 1.3"],
+    )
+    @pytest.mark.parametrize("size", [9, BIG])
+    def test_a_server_that_wants_our_certificate_says_so_by_an_alert(
+        self, tmp_path: Path, version: ssl.TLSVersion, words: str, size: int
+    ) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        context.load_verify_locations(CERTIFICATE)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.minimum_version = context.maximum_version = version
+        with RawServer(vouching, tls=context) as server, transport_to(server.url, ca=str(CERTIFICATE)) as transport:
+            for _ in range(5):
+                answer = transport.send(parcel_in(tmp_path, bytes(size)), threading.Event())
+                assert isinstance(answer, Unavailable), answer
+                assert words in answer.why
+                assert "destination.client_cert" in answer.remedy
+                assert answer.blame is None
+
+    def test_a_server_that_never_shakes_hands_is_no_fault_of_the_entry(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            url = f"https://127.0.0.1:{mute.getsockname()[1]}/"
+            with transport_to(url, connect_timeout=0.3) as transport:
+                answer = transport.send(parcel_in(tmp_path), threading.Event())
+        assert isinstance(answer, Unavailable)
+        assert answer.why == "no connection to the server (connecting took too long)"
+        assert answer.blame is None
+
     def test_an_early_refusal_counts_over_tls_too(self, tmp_path: Path, server: RawServer) -> None:
         server.behaviour = refusing_early(413, b"too large")
         with transport_to(server.url, ca=str(CERTIFICATE)) as transport:
             answer = transport.send(parcel_in(tmp_path, os.urandom(BIG)), threading.Event())
         assert isinstance(answer, Rejected)
 
-    def test_a_ca_file_that_cannot_be_used_is_a_configuration_error(self, tmp_path: Path) -> None:
-        with (
-            pytest.raises(ConfigError, match=r"destination\.ca"),
-            transport_to("https://localhost/", ca=str(tmp_path / "missing.pem")),
-        ):
-            pass
+    def test_a_ca_file_that_cannot_be_used_alarms_until_it_is_mended(self, tmp_path: Path, server: RawServer) -> None:
+        ca = tmp_path / "ca.pem"
+        with transport_to(server.url, ca=str(ca)) as transport:
+            for content in (None, "nonsense"):
+                if content:
+                    ca.write_text(content)
+                answer = transport.send(parcel_in(tmp_path), threading.Event())
+                assert isinstance(answer, Unavailable)
+                assert answer.alarm
+                assert str(ca) in answer.why
+                assert str(ca) not in answer.meaning + answer.remedy
+                assert "destination.ca" in answer.remedy
+            ca.write_bytes(CERTIFICATE.read_bytes())
+            assert isinstance(transport.send(parcel_in(tmp_path), threading.Event()), Delivered)

@@ -91,7 +91,8 @@ def test_status_show_and_log_say_what_happened_that_nothing_is_lost_and_what_to_
     for told in (screen, shown):
         assert reason["text"] in told
         assert reason["remedy"] in told
-        assert not secret or secret not in told, "anybody may read it: no words of the server's"
+    assert secret in screen, "who may use the spool is told the server's own words"
+    assert not secret or secret not in reason["text"] + reason["remedy"] + shown, "anybody may read the rest"
     assert what in log
     assert secret in log
     assert "Everything waits in the spool." in log

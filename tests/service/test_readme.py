@@ -85,7 +85,7 @@ class Reader:
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     (tmp_path / "report.xml").write_text("<report/>")
-    with ReceiverProcess(tmp_path / "server", options=["--error", "1", "--error-status", "422"]) as server:
+    with ReceiverProcess(tmp_path / "server", options=["--error", "status=422"]) as server:
         yield Reader(tmp_path, server)
 
 
@@ -119,6 +119,7 @@ def test_what_it_shows_works_as_it_says(reader: Reader) -> None:
         assert "4k7q" in command
         return [refused if word == "4k7q" else word for word in command]
 
+    assert "422" in reader.types(that(next_is("dropsafe", "explain")))
     assert "422" in reader.types(that(next_is("dropsafe", "show")))
     reader.types(that(next_is("dropsafe", "retry")))
     assert (reader.count(State.PENDING), reader.count(State.FAILED)) == (1, 1)

@@ -42,6 +42,8 @@ def _rehearse() -> None:
         dropsafe([*options, "deliver", "--patience", "0"])
         dropsafe([*options, "retry", "--all"])
         dropsafe([*options, "list"])
+        dropsafe([*options, "pause"])
+        dropsafe([*options, "verify"])
         dropsafe([*options, "status"])
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 
 from dropsafe.cli.main import main
 from dropsafe.spool import Reason, Spool
+from tests.support.spools import delivered, files, submit
 
 Run = Callable[..., int]
 
@@ -217,11 +222,15 @@ def test_retry_of_nothing_is_an_error(station: Path, capsys: pytest.CaptureFixtu
     assert "Nothing was changed" in "".join(capsys.readouterr())
 
 
-def test_retry_of_a_waiting_entry_says_why_not(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_of_what_is_due_already_says_so_and_changes_nothing(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["submit", "--json", report(station)])
     entry_id = answer(capsys)["id"]
-    assert main(["retry", entry_id]) == 2
-    assert "in pending/ cannot be retried" in capsys.readouterr().out
+    before = files(station / "spool")
+    assert main(["retry", entry_id]) == 0
+    assert "1 was due already" in capsys.readouterr().out
+    assert files(station / "spool") == before
 
 
 def test_deliver_with_nobody_there_ends_with_69_and_keeps_everything(
@@ -290,3 +299,170 @@ def test_a_figure_that_means_nothing_is_refused(
     assert f"{words[-1]!r} is not a" in capsys.readouterr().err
     with Spool(station / "spool") as spool:
         assert list(spool.entries()) == []
+
+
+# Deliver, and what is not due
+
+
+def test_deliver_tells_what_is_not_due_and_how_to_send_it_now(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Spool(station / "spool") as spool:
+        spool.submit(b"x", name="x")
+        hand = spool.take_hand("test")
+        hand.defer(hand.claim(1)[0], 600, "500")
+        hand.close()
+    capsys.readouterr()
+    assert main(["deliver"]) == 0
+    told = capsys.readouterr().out
+    assert "1 entry is not due yet, the first in 10 min." in told
+    assert "dropsafe retry --state pending --all && dropsafe deliver" in told
+    assert main(["deliver", "--json"]) == 0
+    fact = answer(capsys)
+    assert (fact["not_due"], fact["next_due"][-1]) == (1, "Z")
+    assert main(["retry", "--state", "pending", "--all"]) == 0
+    assert main(["deliver", "--patience", "0"]) == 69
+    assert "not due" not in capsys.readouterr().out
+
+
+# Pause and resume
+
+
+def test_while_paused_deliver_refuses_and_status_says_who_why_and_what_to_do(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["submit", report(station)])
+    assert main(["pause", "--reason", "the server moves"]) == 0
+    capsys.readouterr()
+    assert main(["deliver"]) == 75
+    told = capsys.readouterr().err
+    assert "Delivery is paused by " in told
+    assert "the server moves" in told
+    assert "dropsafe resume delivery" in told
+    assert main(["submit", report(station)]) == 0, "accepting goes on"
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "! Delivery is paused by a person. Nothing is lost" in told
+    assert "the server moves" in told
+    assert "dropsafe resume delivery" in told
+    entry_id = next(iter(Spool(station / "spool").entries())).id
+    assert main(["show", entry_id]) == 0
+    assert "Delivery is paused" in capsys.readouterr().out
+    assert main(["resume"]) == 0
+    assert main(["status"]) == 0
+
+
+def test_a_pause_of_intake_leaves_delivery_alone(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pause", "intake", "--for", "2h"]) == 0
+    assert main(["pause", "--json"]) == 0
+    assert set(answer(capsys)["paused"]) == {"delivery"}
+    assert main(["resume", "delivery", "--json"]) == 0
+    assert set(answer(capsys)["resumed"]) == {"delivery"}
+    assert main(["resume", "delivery"]) == 0
+    assert "Nothing was changed" in capsys.readouterr().out
+    assert main(["deliver"]) == 0
+    (foreign := station / "spool" / "pending" / "foreign.xml").write_bytes(b"x")
+    os.utime(foreign, (1, 1))
+    assert main(["deliver"]) == 0
+    assert foreign.exists(), "not adopted while intake is paused"
+    capsys.readouterr()
+    assert main(["status", "--json"]) == 1
+    (reason,) = json.loads(capsys.readouterr().out)["reasons"]
+    assert (reason["code"], "until" in reason["detail"]) == ("paused-intake", True)
+
+
+def test_a_damaged_pause_file_is_shown_and_resume_mends_it(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (station / "spool" / "locks" / "paused.json").write_bytes(b"\x00\x00")
+    assert main(["deliver"]) == 75
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["status"]) == 1
+    assert "paused.json cannot be read" in capsys.readouterr().out
+    assert main(["resume"]) == 0
+    assert main(["status"]) == 0
+
+
+# What is submitted
+
+
+@pytest.mark.parametrize("state", ["pending", "hold", "sent", "expired"])
+def test_other_bytes_are_not_accepted_under_an_id_that_is_known(
+    station: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    with Spool(station / "spool") as spool:
+        (made,) = delivered(spool, b"first") if state in ("sent", "expired") else submit(spool, b"first")
+        if state == "hold":
+            spool.hold(made)
+        if state == "expired":
+            spool.find(made).path.unlink()
+    before = files(station / "spool")
+    capsys.readouterr()
+    assert main(["submit", "--id", made, report(station, content=b"second")]) == 2
+    assert f"is not what was accepted before under the id {made}" in capsys.readouterr().err
+    assert files(station / "spool") == before
+    assert main(["submit", "--id", made, report(station, content=b"first")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--name", ""], "a name of 1 to"),
+        (["--name", " . "], "a name of 1 to"),
+        (["--name", "x" * 1001], "a name of 1 to"),
+        (["--type", "xml"], "not a content type"),
+        (["--type", "text/xml\r\nX: y"], "not a content type"),
+        (["--type", ""], "not a content type"),
+        (["--attribute", "a=1", "--attribute", "a=2"], "given twice"),
+        (["--attribute", " =1"], "not text with a name"),
+        (["--attribute", f"a={'x' * 6000}"], "travel in one header"),
+    ],
+)
+def test_what_a_server_could_not_be_told_is_refused(
+    station: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    assert main(["submit", *options, report(station)]) == 2
+    assert words in capsys.readouterr().err
+    with Spool(station / "spool") as spool:
+        assert list(spool.entries()) == []
+
+
+# Verify
+
+
+def test_verify_tells_each_difference_and_ends_with_1(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", "--json", report(station)])
+    entry_id = answer(capsys)["id"]
+    assert main(["verify"]) == 0
+    assert "1 entry was read (9 B): all is as it should be. Nothing was changed." in capsys.readouterr().out
+    with Spool(station / "spool") as spool:
+        spool.find(entry_id).path.write_bytes(b"edited")
+    assert main(["verify"]) == 1
+    told = capsys.readouterr().out
+    assert f"! damaged: {entry_id}" in told
+    assert "1 difference found" in told
+    assert main(["verify", "--json", "--state", "pending", "--sample", "1"]) == 1
+    first, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["kind"], first["id"], last["summary"]["differences"]) == ("damaged", entry_id, 1)
+
+
+# Status
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")
+def test_the_last_words_of_a_killed_service_are_not_its_status(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dropsafe.cli.context import Context, Options
+    from dropsafe.cli.status import published
+    from dropsafe.spool.clock import iso
+    from dropsafe.supervisor.status import status_path
+
+    context = Context(Options(instance="cli-test-status"))
+    monkeypatch.setitem(context.__dict__, "places", replace(context.places, run_dir=station))
+    path = status_path(station, "cli-test-status")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    content = {"as_of": iso(time.time()), "pid": os.getpid(), "condition": "RUNNING"}
+    path.write_text(json.dumps(content))
+    assert published(context) == content
+    ended.wait()
+    path.write_text(json.dumps({**content, "pid": ended.pid}))
+    assert published(context) is None

@@ -21,7 +21,7 @@ import dropsafe
 from dropsafe import errors, log
 from dropsafe.cli import main as main_module
 from dropsafe.cli.context import Context, Options
-from dropsafe.cli.main import COMMANDS, main, split
+from dropsafe.cli.main import COMMANDS, load, main, split
 
 HEAVY = {
     "jsonschema",
@@ -49,7 +49,7 @@ def run_as(monkeypatch: pytest.MonkeyPatch) -> RunAs:
         def arguments(parser: ArgumentParser) -> None:
             parser.add_argument("words", nargs="*")
 
-        command = SimpleNamespace(HELP="A command for tests.", arguments=arguments, run=action)
+        command = SimpleNamespace(HELP="A command for tests.", EXAMPLES=(), arguments=arguments, run=action)
         real = importlib.import_module
         monkeypatch.setattr(
             main_module, "import_module", lambda name: command if name == "dropsafe.cli.show" else real(name)
@@ -100,7 +100,7 @@ def test_no_command_and_no_library_is_imported_for(option: str) -> None:
 def test_every_command_in_the_table_is_there(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     assert "--set KEY=VALUE" in capsys.readouterr().out
-    assert importlib.import_module(f"dropsafe.cli.{COMMANDS[name].module}").HELP
+    assert load(name).HELP
 
 
 def test_help_lists_every_command_and_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,7 +266,7 @@ def test_ctrl_c_in_a_real_process_has_no_traceback() -> None:
     code = (
         "import sys, types, dropsafe.cli.main as m\n"
         "def stop(*_): raise KeyboardInterrupt\n"
-        "m.import_module = lambda _: types.SimpleNamespace(HELP='', arguments=lambda parser: None, run=stop)\n"
+        "m.import_module = lambda _: types.SimpleNamespace(HELP='', EXAMPLES=(), arguments=lambda parser: None, run=stop)\n"
         "sys.exit(m.main(['show']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

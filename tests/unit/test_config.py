@@ -20,6 +20,19 @@ from dropsafe.errors import BadValue, ConfigError, UnknownKey, UsageError, Wrong
 ROOT = os.path.abspath(os.sep)
 
 
+NAMED_PLACES = (
+    "ca",
+    "client_cert",
+    "client_key",
+    "client_key_password_file",
+    "token_file",
+    "username",
+    "password_file",
+    "proxy_username",
+    "proxy_password_file",
+)
+
+
 def folder(*names: str) -> str:
     return os.path.join(ROOT, *names)
 
@@ -27,8 +40,9 @@ def folder(*names: str) -> str:
 def test_an_empty_configuration_has_every_default_and_no_address() -> None:
     config = Config()
     assert config.validate() == []
-    assert set(keys()) - set(config) == {"destination.url", "destination.ca", "destination.token_file"}
-    assert len(config) == len(list(config)) == len(keys()) - 3
+    no_default = {f"destination.{name}" for name in ("url", "proxy", *NAMED_PLACES)}
+    assert set(keys()) - set(config) == no_default
+    assert len(config) == len(list(config)) == len(keys()) - len(no_default)
     assert config["max_queue_size"] == 10_000
     assert config["min_free_bytes"] == 256 * 2**20
     assert config["destination"]["success_status"] == [200, 201, 202, 204]
@@ -48,6 +62,16 @@ def test_it_reads_like_a_dictionary() -> None:
     assert "no.such" not in config
     assert 5 not in config
     assert dict(config.items())["destination.timeout"] == 60
+
+
+def test_a_field_of_a_watched_folder_cannot_be_set_alone_and_the_error_says_how_to() -> None:
+    for key in ("watch.path", "watch.settle_seconds"):
+        with pytest.raises(UnknownKey, match="field of a") as refused:
+            Config().set(key, "/data")
+        assert '[[watch]]\n    path = "/data/reports"' in refused.value.remedy
+    with pytest.raises(TypeError, match="each watched folder has a table of its own") as wrong:
+        Config().set("watch", "/data")
+    assert "[[watch]]" in wrong.value.remedy  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -118,18 +118,20 @@ def all_cases() -> list[Case]:
             cases += [Case("shape", name, [{}], BadValue), Case("range", name, [{"path": FOLDER}] * 257, BadValue)]
             for field, schema in watch_fields().items():
                 cases += cases_of(name, schema, lambda value, field=field: [{"path": FOLDER, field: value}])
-        elif name == "destination.headers":
+        elif name in ("destination.headers", "destination.secret_headers"):
             cases += [Case("type", name, value, WrongType) for value in wrong_types(key.schema)]
             cases += cases_of(name, key.schema["additionalProperties"], lambda value: {"X-Site": value})
             names = [
                 *malformed(key.schema["propertyNames"]),
                 "Host",
                 "IDEMPOTENCY-KEY",
-                "Authorization",
+                "Proxy-Authorization",
                 "x-dropsafe-id",
             ]
-            cases += [Case("shape", name, {header: "x"}, BadValue) for header in names]
-            cases.append(Case("range", name, {f"X-{number}": "x" for number in range(33)}, BadValue))
+            if name == "destination.headers":
+                names += ["Authorization", "X-Api-Key", "x-auth-TOKEN"]
+            cases += [Case("shape", name, {header: "/x"}, BadValue) for header in names]
+            cases.append(Case("range", name, {f"X-{number}": "/x" for number in range(33)}, BadValue))
         else:
             cases += cases_of(name, key.schema)
     return cases

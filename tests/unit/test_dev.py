@@ -27,6 +27,8 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "STAMP", tmp_path / ".venv" / "stamp")
+    monkeypatch.setattr(module, "DEBIAN_STAMP", tmp_path / ".venv" / "debian.stamp")
+    monkeypatch.setattr(module, "POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(module, "PYTHON", str(tmp_path / ".venv" / "python"))
     return module
 
@@ -38,6 +40,8 @@ class Machine:
         self.dev = dev
         self.commands: list[list[str]] = []
         self.fails: str | None = None
+        self.packages = ""
+        self.policies: list[bool] = []
 
     def __call__(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         if command[1:2] == ["-c"] and not self.dev.VENV.exists():
@@ -46,7 +50,13 @@ class Machine:
             self.commands.append(command)
         if command[1:3] == ["-m", "venv"]:
             self.dev.VENV.mkdir()
-        return subprocess.CompletedProcess(command, self.fails is not None and self.fails in command, b"", b"")
+        if command[:2] == ["apt-get", "install"]:
+            self.policies.append(self.dev.POLICY.exists())
+        out = self.packages.encode() if command[0] == "dpkg-query" else b""
+        return subprocess.CompletedProcess(command, self.fails is not None and self.fails in command, out, b"")
+
+    def ran(self, *words: str) -> list[list[str]]:
+        return [command for command in self.commands if command[: len(words)] == list(words)]
 
 
 @pytest.fixture
@@ -90,6 +100,56 @@ def test_a_python_without_venv_gets_it_as_root_and_says_how_otherwise(
     dev.prepare()
     assert [command[0] for command in machine.commands[:2]] == ["apt-get", "apt-get"]
     assert package in machine.commands[1]
+
+
+class TestDebianPackages:
+    """What the tests need of the system."""
+
+    @pytest.fixture(autouse=True)
+    def debian(self, dev: ModuleType, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        dev.VENV.mkdir()
+        monkeypatch.setattr(dev.shutil, "which", lambda name: f"/usr/bin/{name}")
+        monkeypatch.setattr(dev, "is_root", lambda: True)
+        names = [name for group in dev.DEBIAN_PACKAGES.values() for name in group]
+        gone = ("tinyproxy", "rsync")
+        machine.packages = "".join(f"installed {name}\n" for name in names if name not in gone)
+        machine.packages += "config-files rsync\n"
+
+    def test_root_gets_those_that_are_missing_once_and_no_service_is_left(
+        self, dev: ModuleType, machine: Machine
+    ) -> None:
+        dev.provide_debian_packages()
+        (install,) = machine.ran("apt-get", "install")
+        assert install[4:6] == ["tinyproxy", "rsync"]
+        assert machine.policies == [True], "services are forbidden to start while it installs"
+        assert not dev.POLICY.exists()
+        assert machine.ran("systemctl", "disable") == [["systemctl", "disable", "tinyproxy"]]
+        dev.provide_debian_packages()
+        assert len(machine.ran("dpkg-query")) == len(machine.ran("apt-get", "install")) == 1
+
+    def test_a_policy_that_is_there_stays_as_it_was(self, dev: ModuleType, machine: Machine) -> None:
+        dev.POLICY.write_text("somebody's own")
+        dev.provide_debian_packages()
+        assert dev.POLICY.read_text() == "somebody's own"
+
+    def test_a_failure_is_tried_again_the_next_time(self, dev: ModuleType, machine: Machine) -> None:
+        machine.fails = "install"
+        dev.provide_debian_packages()
+        dev.provide_debian_packages()
+        assert len(machine.ran("apt-get", "install")) == 2
+        assert not dev.POLICY.exists()
+
+    def test_another_user_is_told_what_to_run(
+        self, dev: ModuleType, machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(dev, "is_root", lambda: False)
+        dev.provide_debian_packages()
+        assert machine.ran("apt-get") == []
+        assert "sudo apt-get install --yes --no-install-recommends tinyproxy rsync" in capsys.readouterr().out
+
+    def test_the_demonstration_waits_for_none_of_it(self, dev: ModuleType, machine: Machine) -> None:
+        assert dev.main(["demo"]) == 0
+        assert machine.ran("dpkg-query") == machine.ran("apt-get") == []
 
 
 def test_every_step_runs_and_one_failure_is_a_failure(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,13 @@ def test_a_name_that_is_no_text_does_not_break_the_file(tmp_path: Path) -> None:
     record = {"name": "x", "msg": "odd \udc80", "levelno": logging.WARNING, "levelname": "WARNING"}
     handler.handle(logging.makeLogRecord(record))
     assert "odd \\udc80" in (tmp_path / "dropsafe.log").read_text(encoding="utf-8")
+
+
+def test_where_the_log_is_can_be_told(tmp_path: Path) -> None:
+    assert log.log_place() == "the log (the service's standard error)"
+    with open(tmp_path / "journal", "w") as stream, redirect_stderr(stream):
+        facts = os.fstat(stream.fileno())
+        told = log.log_place({"JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"})
+    assert re.fullmatch(r"the log \(journalctl -u [^ ]+\)", told)
+    log.set_up_file(tmp_path / "dropsafe.log")
+    assert log.log_place() == f"the log {tmp_path / 'dropsafe.log'}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import dropsafe
+from dropsafe.cli.man import page as manual_page
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.reference import configuration_page
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["setuptools"]["packages"]
 FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
+MANUAL = "docs/dropsafe.1"
 LINKED = sorted(set(FOLDERS) - {"dropsafe"})
 
 
@@ -104,10 +106,14 @@ def test_the_page_about_the_configuration_is_current() -> None:
         assert name in page
 
 
+def test_the_manual_page_is_current() -> None:
+    assert (ROOT / MANUAL).read_text(encoding="utf-8") == manual_page(), "run: python3 dev.py docs"
+
+
 def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
     # From a copy: building leaves files beside the sources, and other tests run meanwhile.
     source = tmp_path / "source"
-    wanted = ["pyproject.toml", "README.md", "LICENSE", *set(FOLDERS.values())]
+    wanted = ["pyproject.toml", "README.md", "LICENSE", MANUAL, *set(FOLDERS.values())]
     for name in wanted:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns(
@@ -115,7 +121,7 @@ def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
             )
             shutil.copytree(ROOT / name, source / name, ignore=ignored)
         else:
-            source.mkdir(exist_ok=True)
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, source / name)
     done = subprocess.run(
         [
@@ -140,4 +146,4 @@ def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
         names = {
             name for name in archive.namelist() if not name.startswith(f"dropsafe-{dropsafe.__version__}.dist-info")
         }
-    assert names == files_in(source)
+    assert names == {*files_in(source), f"dropsafe-{dropsafe.__version__}.data/data/share/man/man1/dropsafe.1"}

@@ -11,16 +11,20 @@ from dropsafe.receiver.faults import Fault, Faults, FaultsRefused
 EVERYTHING: dict[str, Any] = {
     "latency": {"seconds": 0.5, "rate": 0.25},
     "cut_before": {"rate": 0.1},
-    "error": {"status": 503, "every_nth": 3},
+    "error": {"status": 503, "detail": "too busy", "retry_after": 7, "every_nth": 3},
+    "html": {"key": ["A1-*", "B2"]},
     "cut_during": {"every_nth": 7},
+    "slow": {"bytes_per_second": 1000, "name": "*.xml"},
     "cut_after": {"every_nth": 10},
+    "half_answer": {"part": "body", "from": 5, "for": 60},
+    "wrong_digest": {},
     "seed": 42,
 }
 
 
 def struck(faults: Faults, fault: Fault, requests: int) -> list[int]:
     """The numbers, from 1, of the requests that were struck."""
-    return [number for number in range(1, requests + 1) if faults.strikes(fault)]
+    return [number for number in range(1, requests + 1) if faults.strikes(fault) is not None]
 
 
 def test_what_is_in_force_can_be_ordered_again() -> None:
@@ -30,7 +34,7 @@ def test_what_is_in_force_can_be_ordered_again() -> None:
 
 
 def test_a_latency_of_nothing_is_still_a_latency() -> None:
-    assert Faults({"latency": {"seconds": 0}}).to_dict() == {"latency": {"seconds": 0, "rate": 1.0}}
+    assert Faults({"latency": {"seconds": 0}}).to_dict() == {"latency": {"seconds": 0}}
 
 
 def test_without_faults_nothing_is_struck() -> None:
@@ -85,9 +89,9 @@ def test_the_rule_has_the_figure_that_the_fault_needs() -> None:
     faults = Faults({"error": {"status": 418}, "latency": {"seconds": 2}})
     error, latency = faults.strikes(Fault.ERROR), faults.strikes(Fault.LATENCY)
     assert error is not None
-    assert error.status == 418
+    assert error["status"] == 418
     assert latency is not None
-    assert latency.seconds == 2
+    assert latency["seconds"] == 2
 
 
 def test_what_was_struck_is_counted_across_orders() -> None:
@@ -110,7 +114,7 @@ def test_replacing_ends_the_others() -> None:
 def test_patching_keeps_the_others_and_null_ends_one() -> None:
     faults = Faults({"cut_after": {"every_nth": 2}, "latency": {"seconds": 1}, "seed": 5})
     faults.patch({"latency": None, "error": {"status": 500}})
-    assert faults.to_dict() == {"cut_after": {"every_nth": 2}, "error": {"status": 500, "rate": 1.0}, "seed": 5}
+    assert faults.to_dict() == {"cut_after": {"every_nth": 2}, "error": {"status": 500}, "seed": 5}
 
 
 def test_patching_one_does_not_restart_the_count_of_another() -> None:
@@ -120,6 +124,36 @@ def test_patching_one_does_not_restart_the_count_of_another() -> None:
     assert struck(faults, Fault.CUT_AFTER, 1) == [1]
 
 
+def test_only_the_named_keys_and_names_are_struck_and_counted() -> None:
+    faults = Faults({"error": {"status": 500, "key": ["A1-*", "B2"], "name": "*.xml", "every_nth": 2}})
+
+    def strikes(key: str, name: str = "r.xml") -> bool:
+        return faults.strikes(Fault.ERROR, key, name) is not None
+
+    assert [strikes("A1-7"), strikes("B3"), strikes("B2", "r.csv"), strikes("B2")] == [False, False, False, True]
+    assert [strikes("a1-7"), strikes("A1-8"), strikes("A1-")] == [False, False, True]
+
+
+def test_a_timed_fault_strikes_from_then_for_so_long() -> None:
+    now = 1000.0
+    faults = Faults({"cut_before": {"from": 10, "for": 5}, "cut_after": {"for": 3}, "html": {"from": 12}}, lambda: now)
+    seen = {}
+    for now in (1000.0, 1002.9, 1003.0, 1009.9, 1010.0, 1014.9, 1015.0):
+        seen[now - 1000] = "".join(fault[-1] for fault in Fault if faults.strikes(fault) is not None)
+    assert [*seen.values()] == ["r", "r", "", "", "e", "el", "l"]
+
+
+def test_patching_another_fault_does_not_restart_the_time() -> None:
+    now = 0.0
+    faults = Faults({"cut_after": {"for": 3}}, lambda: now)
+    now = 2.0
+    faults.patch({"latency": {"seconds": 1}})
+    now = 3.0
+    assert faults.strikes(Fault.CUT_AFTER) is None
+    faults.patch({"cut_after": {"for": 3}})
+    assert faults.strikes(Fault.CUT_AFTER) is not None
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
@@ -127,7 +161,7 @@ def test_patching_one_does_not_restart_the_count_of_another() -> None:
         (None, "not null"),
         ("x", "not 'x'"),
         ({"cut_afer": {}}, "did you mean cut_after?"),
-        ({"nonsense": {}}, "The faults are latency, cut_before, error, cut_during, cut_after."),
+        ({"nonsense": {}}, "The faults are latency, cut_before, error, html,"),
         ({"cut_after": 0.1}, "cut_after must be an object or null, not 0.1"),
         ({"cut_after": {"rate": 1.5}}, "cut_after.rate must be a number from 0 to 1, not 1.5"),
         ({"cut_after": {"rate": -0.1}}, "cut_after.rate must be"),
@@ -137,11 +171,17 @@ def test_patching_one_does_not_restart_the_count_of_another() -> None:
         ({"cut_after": {"every_nth": 0}}, "cut_after.every_nth must be a whole number from 1"),
         ({"cut_after": {"every_nth": 2.5}}, "a whole number"),
         ({"cut_after": {"rate": 0.1, "every_nth": 2}}, "not both"),
-        ({"cut_after": {"status": 500}}, "cut_after has no 'status'; it takes every_nth, rate."),
+        ({"cut_after": {"status": 500}}, "cut_after has no 'status'; it takes rate, every_nth, key, name, from, for."),
         ({"error": {"rate": 0.5}}, "error needs status: a whole number from 400 to 599"),
         ({"error": {"status": 200}}, "error.status must be a whole number from 400 to 599, not 200"),
         ({"latency": {}}, "latency needs seconds"),
         ({"latency": {"seconds": -1}}, "latency.seconds must be a number from 0 to 3600"),
+        ({"half_answer": {"part": "tail"}}, 'half_answer.part must be "head" or "body", not \'tail\''),
+        ({"html": {"key": 7}}, "html.key must be a pattern like A1-*, or a list of them, not 7"),
+        ({"html": {"name": [7]}}, "html.name must be a pattern"),
+        ({"html": {"for": -1}}, "html.for must be a number from 0 to 86400"),
+        ({"error": {"status": 429, "retry_after": 1, "retry_at": 1}}, "either retry_after or retry_at, not both"),
+        ({"error": {"status": 429, "retry_after": 1.5}}, "error.retry_after must be a whole number"),
         ({"seed": -1}, "seed must be"),
         ({"seed": None}, "seed must be"),
     ],

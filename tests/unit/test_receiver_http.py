@@ -236,25 +236,6 @@ def test_what_the_store_refuses_is_not_acknowledged(
 # Questions
 
 
-def test_reports_are_listed_newest_first_in_pages(client: Client) -> None:
-    for number in range(5):
-        client.post(BODY, f"k{number}")
-    seen: list[str] = []
-    target = "/reports?limit=2"
-    while target:
-        page = client.get(target).json
-        seen += [report["key"] for report in page["reports"]]
-        target = page["next"]
-    assert seen == ["k4", "k3", "k2", "k1", "k0"]
-
-
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=-1", "before=0", "before=²"])
-def test_a_page_that_cannot_be_is_refused(client: Client, query: str) -> None:
-    answer = client.get(f"/reports?{quote(query, safe='=')}")
-    assert answer.status == 400
-    assert "must be a whole number" in answer.json["detail"]
-
-
 def test_a_report_tells_all_that_is_known(client: Client) -> None:
     receipt = client.post(
         BODY,
@@ -371,7 +352,7 @@ def test_an_error_is_answered_and_nothing_stored(client: Client) -> None:
 def test_an_error_with_a_status_nobody_named_is_answered_too(client: Client) -> None:
     client.order(error={"status": 599})
     answer = client.post(BODY, KEY)
-    assert (answer.status, answer.json["title"]) == (599, "Status 599")
+    assert (answer.status, answer.json["title"]) == (599, "A fault on order")
 
 
 def test_latency_holds_the_answer_back(client: Client) -> None:
@@ -456,5 +437,5 @@ def test_a_client_that_leaves_during_the_latency_is_not_waited_for(tmp_path: Pat
 def test_faults_strike_reports_alone(client: Client) -> None:
     client.order(error={"status": 500}, cut_after={})
     assert client.get("/").status == 200
-    assert client.get("/reports").status == 200
+    assert client.get("/set").status == 200
     assert client.order().status == 200

@@ -31,19 +31,6 @@ def test_names_stations_and_attributes_are_percent_encoded() -> None:
     assert labels.attributes == {"serial": "A1", "operator": "Jörg", "empty": ""}
 
 
-@pytest.mark.parametrize(
-    ("disposition", "name"),
-    [
-        ("attachment; filename=report.xml", "report.xml"),
-        ('attachment; filename="a \\"b\\"; c.xml"', 'a "b"; c.xml'),
-        ("attachment; filename=\"x.xml\"; filename*=UTF-8''%C3%A4.xml", "ä.xml"),
-        ("attachment", ""),
-    ],
-)
-def test_a_content_disposition_gives_the_name(disposition: str, name: str) -> None:
-    assert read_labels({"Content-Disposition": disposition}).name == name
-
-
 def test_the_name_in_the_url_is_the_last_resort() -> None:
     assert read_labels({}, "url.xml").name == "url.xml"
     assert read_labels({"Dropsafe-Name": "exact.xml"}, "url.xml").name == "exact.xml"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.errors import UsageError
+from dropsafe.receiver.faults import TABLE
 from dropsafe.receiver.options import Settings, add_arguments, parse_listen, settings_from
 
 
@@ -41,29 +42,39 @@ def test_an_address_that_cannot_be_is_refused(text: str) -> None:
         parse_listen(text)
 
 
-def test_each_fault_has_a_flag() -> None:
+def test_each_fault_has_a_flag_and_every_member_a_way_to_be_said() -> None:
     settings = parsed(
-        *("--latency", "0.5", "--error", "0.1", "--error-status", "500", "--cut-before", "1/3"),
-        *("--cut-during", ".5", "--cut-after", "1/10", "--seed", "7"),
+        *("--latency", "seconds=0.5", "--error", "0.1,status=503,detail=too busy,retry_after=7", "--cut-before", "1/3"),
+        *("--cut-during", ".5,name=*.xml", "--cut-after", "1/10,from=5,for=60", "--seed", "7", "--html", "key=A1-*"),
+        *("--slow", "bytes_per_second=1000", "--half-answer", "part=head", "--wrong-digest", "1"),
     )
     assert settings.faults == {
         "latency": {"seconds": 0.5},
-        "error": {"status": 500, "rate": 0.1},
         "cut_before": {"every_nth": 3},
-        "cut_during": {"rate": 0.5},
-        "cut_after": {"every_nth": 10},
+        "error": {"rate": 0.1, "status": 503, "detail": "too busy", "retry_after": 7},
+        "html": {"key": "A1-*"},
+        "cut_during": {"rate": 0.5, "name": "*.xml"},
+        "slow": {"bytes_per_second": 1000},
+        "cut_after": {"every_nth": 10, "from": 5, "for": 60},
+        "half_answer": {"part": "head"},
+        "wrong_digest": {"rate": 1},
         "seed": 7,
     }
+    assert set(settings.faults) == {*TABLE, "seed"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--cut-after", "often"], "--cut-after takes a share like 0.1, or 1/10"),
+        (["--cut-after", "often"], "--cut-after takes a share like 0.1, 1/10"),
         (["--cut-after", "2"], "cut_after.rate must be a number from 0 to 1"),
         (["--cut-after", "1/0"], "cut_after.every_nth must be"),
-        (["--error", "1", "--error-status", "200"], "error.status must be"),
-        (["--latency", "soon"], "--latency takes a number"),
+        (["--cut-after", ""], "--cut-after takes a share"),
+        (["--cut-after", "1,staus=5"], "cut_after has no 'staus'"),
+        (["--error", "1,status=200"], "error.status must be"),
+        (["--error", "1"], "error needs status"),
+        (["--latency", "soon"], "--latency takes a share"),
+        (["--latency", "seconds=soon"], "latency.seconds must be a number"),
         (["--seed", "0.5"], "seed must be"),
     ],
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from dropsafe.receiver.faults import Faults
-from dropsafe.receiver.page import HEADERS, View, ago, human_size, render
+from dropsafe.receiver.page import HEADERS, ago, human_size, render
 from dropsafe.receiver.records import Receipt, Report, Totals
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
@@ -45,9 +46,10 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def shown(*reports: Report, totals: Totals | None = None, **changes: object) -> str:
-    view = View(reports, totals or Totals(len(reports)), {}, "http://127.0.0.1:8080", NOW)
-    return render(replace(view, **changes))  # type: ignore[arg-type]
+def shown(
+    *reports: Report, totals: Totals | None = None, faults: Any = None, address: str = "http://127.0.0.1:8080"
+) -> str:
+    return render(reports, totals or Totals(len(reports)), faults or {}, address, NOW)
 
 
 def test_an_arrival_is_shown_with_all_that_a_person_asks_for() -> None:
@@ -107,7 +109,7 @@ def test_a_report_without_a_name_can_still_be_opened() -> None:
 def test_faults_in_force_are_in_plain_sight() -> None:
     faults = Faults({"error": {"status": 503, "rate": 0.25}, "cut_after": {"every_nth": 10}, "latency": {"seconds": 0}})
     text = Reader(shown(faults=faults.to_dict() | {"seed": 3})).text
-    assert "Faults are on: cut after (1 in 10) · error 503 (25 %) · latency 0 s (100 %)" in text
+    assert "Faults are on: latency (seconds 0) · error (status 503, rate 0.25) · cut after (every nth 10)" in text
     assert "Faults are on" not in Reader(shown()).text
 
 

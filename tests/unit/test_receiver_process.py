@@ -174,7 +174,7 @@ def test_it_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
 
 
 def test_faults_by_flags_are_in_force_from_the_start(tmp_path: Path) -> None:
-    with ReceiverProcess(tmp_path / "data", options=["--error", "1/2", "--error-status", "500"]) as receiver:
+    with ReceiverProcess(tmp_path / "data", options=["--error", "1/2,status=500"]) as receiver:
         assert [client_of(receiver).post(b"x", f"k{number}").status for number in range(4)] == [201, 500, 201, 500]
         assert receiver.faults() == {}
         assert client_of(receiver).post(b"x", "k9").status == 201

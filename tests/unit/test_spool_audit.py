@@ -156,7 +156,6 @@ def nested(path: Path) -> None:
 STRANGERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a file in the spool": ("notes.txt", Path.touch),
     "a folder in the spool": ("backup", Path.mkdir),
-    "a file in locks": ("locks/notes.txt", Path.touch),
     "a file in sent": ("sent/report.xml", Path.touch),
     "a foreign file in a bucket of sent": ("sent/20260101T000000-000/report.xml", nested),
     "a folder in a bucket": ("hold/20260101T000000-000/deeper/x", nested),
@@ -173,6 +172,10 @@ STRANGERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an unfinished copy in pending": ("pending/.report.xml.part", Path.touch),
     "a reason in sent": ("sent/20260101T000000.000Z_aaaaaaaa_0123456789abcdef_x.reason.json", Path.touch),
     "a folder in locks": ("locks/mine", Path.mkdir),
+    "a file in locks": ("locks/admission.bak", Path.touch),
+    "a folder named like a lock": ("locks/service.lock", Path.mkdir),
+    "a file in an hour of meta": ("meta/20260101T00/notes.json", nested),
+    "a receipts file that is none": ("receipts/20260101T00.uploader-aaaaaaaa.jsonl", Path.mkdir),
     "a file in receipts": ("receipts/backup.tar", Path.touch),
     "a file in intake": ("intake/x.json", Path.touch),
     "a file in the journal": ("journal/notes.txt", Path.touch),

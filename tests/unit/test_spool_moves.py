@@ -17,6 +17,8 @@ from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.reasons import read_reason, reason_path
 from dropsafe.spool.states import TRANSITIONS, Event
 from tests.support.spools import (
+    count,
+    counted,
     deliver,
     delivered,
     failing,
@@ -49,12 +51,14 @@ def put(spool: Spool, state: State, payload: bytes = b"payload") -> Entry:
             (made,) = delivered(spool, payload)
         case State.FAILED:
             made = rejected(spool, payload)
-        case State.INFLIGHT | State.QUARANTINE:
+        case State.INFLIGHT | State.QUARANTINE | State.PENDING:
             (made,) = submit(spool, payload)
             hand = spool.take_hand("uploader")
             (entry,) = (entry for entry in hand.claim(100) if entry.id == made)
             if state is State.QUARANTINE:
                 hand.damaged(entry, "it differs.")
+            elif state is State.PENDING:
+                hand.defer(entry, 300.0, "the server failed on it")
         case _:
             (made,) = submit(spool, payload)
             if state is not State.PENDING:
@@ -65,6 +69,27 @@ def put(spool: Spool, state: State, payload: bytes = b"payload") -> Entry:
 def entry_of(spool: Spool, entry_id: str) -> Entry:
     (entry,) = (entry for entry in spool.entries() if entry.id == entry_id)
     return entry
+
+
+def test_a_retry_of_what_is_due_already_changes_nothing(spool: Spool) -> None:
+    (made,) = submit(spool, b"payload")
+    before = files(spool.path)
+    assert spool.retry(made).path == entry_of(spool, made).path
+    # Nor does the mover itself take it for a duplicate of itself.
+    assert spool.core.mover.move(entry_of(spool, made), Event.RETRY).path == entry_of(spool, made).path
+    assert states(spool, made) == ["pending"]
+    assert files(spool.path / "pending") == {
+        key[8:]: data for key, data in before.items() if key.startswith("pending/")
+    }
+
+
+def test_what_becomes_due_during_an_audit_is_counted(spool: Spool) -> None:
+    entry = put(spool, State.PENDING)
+    arrived = count(spool).arrived
+    spool.retry(entry.id)
+    assert count(spool).arrived == arrived + 1, "announced, as it moves against the order of listing"
+    assert counted(spool) >= 1
+    assert spool.audit().waiting == 1
 
 
 @pytest.mark.parametrize("state", PLACES)

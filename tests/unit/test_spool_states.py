@@ -22,7 +22,7 @@ TABLE = """
     inflight                          struck-out   quarantine   durable
     pending failed                    held         hold         durable
     hold                              unheld       pending      durable
-    failed quarantine                 retried      pending      durable
+    pending failed quarantine         retried      pending      durable
     failed quarantine                 readmitted   pending      durable
     pending failed quarantine hold    discarded    discarded    durable
     discarded                         restored     pending      durable

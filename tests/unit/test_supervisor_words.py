@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -206,3 +208,17 @@ def test_a_terminal_that_has_gone_does_not_end_the_service() -> None:
     config = Config({"spool_dir": "/spool"})
     Narrator(config, Gone())(status(Condition.RUNNING))
     Narrator(config, None)(status(Condition.RUNNING))
+
+
+def test_a_remedy_that_asks_for_a_reload_says_how() -> None:
+    parked = reasons.of_worker(worker(standing=Standing(mode=Mode.PARKED), state=State.WAITING), "")
+    refuses = reasons.of_progress({"breaker": "open", "alarm": True})
+    theirs = reasons.of_progress({"breaker": "open", "breaker_remedy": "Correct it, then reload the service."})
+    for reason in (*parked, *refuses, *theirs, reasons.config_kept("line 3")):
+        assert f"kill -HUP {os.getpid()}" in reason.remedy or not hasattr(signal, "SIGHUP")
+        assert reason.remedy.count("(") == reason.remedy.count(")")
+
+
+def test_a_remedy_that_names_the_log_says_where_it_is() -> None:
+    (died,) = reasons.of_worker(worker(standing=Standing(failures=1)), "")
+    assert "the log (the service's standard error)" in died.remedy

@@ -124,6 +124,28 @@ def test_probes_go_from_5_to_60_seconds_doubling() -> None:
     assert waits == [5, 10, 20, 40, 60, 60]
 
 
+SLOW = Unavailable("the server did not answer in time", SOFT)
+
+
+@pytest.mark.parametrize("answer", [DENIED, SLOW])
+def test_where_it_may_be_the_entry_the_first_probe_does_not_wait_and_the_next_ones_do(answer: Unavailable) -> None:
+    story = Story()
+    story.hear("a", answer)
+    assert story.wait_for_probe() == 0
+    waits = []
+    for key in "bcdefg":
+        story.probe(key, answer)
+        waits.append(story.wait_for_probe())
+    assert waits == [5, 10, 20, 40, 60, 60]
+
+
+@pytest.mark.parametrize("answer", [DOWN, REFUSED, Unavailable("429", SOFT, status=429, retry_after=7)])
+def test_a_server_that_is_down_or_asks_for_a_pause_gets_one(answer: Unavailable) -> None:
+    story = Story()
+    story.hear("a", answer)
+    assert story.wait_for_probe() >= 5
+
+
 def test_no_probe_before_its_time_and_only_one_at_a_time() -> None:
     story = Story()
     story.hear("a", DOWN)

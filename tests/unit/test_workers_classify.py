@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dropsafe.workers.classify import HTML, Trouble, of_row, of_status, of_trouble
+from dropsafe.workers.classify import HTML, TROUBLE, Trouble, of_row, of_status, of_trouble
 from dropsafe.workers.outcome import Deferred, Rejected, Unavailable
 
 DEFERRED = [408, 409, 425, 500, 505, 507, 520, 599]
@@ -70,13 +70,45 @@ def test_a_status_that_does_not_count_as_success_defers(status: int) -> None:
     assert isinstance(of_status(status, ""), Deferred)
 
 
-@pytest.mark.parametrize("trouble", [Trouble.NO_NAME, Trouble.NO_CONNECTION, Trouble.TIMED_OUT, Trouble.TLS])
+DOWN = [Trouble.NO_NAME, Trouble.NO_CONNECTION, Trouble.TIMED_OUT, Trouble.TLS, Trouble.NO_PROXY, Trouble.PROXY_FAILS]
+FOR_A_PERSON = {
+    Trouble.UNKNOWN_ISSUER: "destination.ca",
+    Trouble.EXPIRED: "clock",
+    Trouble.WRONG_HOST: "destination.url",
+    Trouble.CLIENT_CERTIFICATE: "destination.client_cert",
+    Trouble.PROXY_DENIES: "destination.proxy_username",
+    Trouble.PROXY_REFUSES: "let this machine through",
+}
+
+
+@pytest.mark.parametrize("trouble", DOWN)
 def test_no_connection_is_the_destination_s_fault(trouble: Trouble) -> None:
     outcome = of_trouble(trouble, "words")
     assert isinstance(outcome, Unavailable)
     assert not outcome.alarm
     # A time-out may be the entry's doing; without a connection nothing of it reached the server.
     assert isinstance(outcome.blame, Deferred) == (trouble is Trouble.TIMED_OUT)
+
+
+@pytest.mark.parametrize("trouble", FOR_A_PERSON)
+def test_what_only_a_person_can_mend_alarms_and_says_how(trouble: Trouble) -> None:
+    outcome = of_trouble(trouble, "words")
+    assert isinstance(outcome, Unavailable)
+    assert outcome.alarm
+    assert outcome.blame is None, "nothing of the entry reached the server"
+    assert FOR_A_PERSON[trouble] in outcome.remedy
+
+
+def test_every_trouble_has_its_row() -> None:
+    assert set(TROUBLE) == set(Trouble)
+
+
+@pytest.mark.parametrize("title", ["No required SSL certificate was sent", "The SSL certificate error"])
+def test_a_connection_without_a_client_certificate_is_no_fault_of_the_report(title: str) -> None:
+    outcome = of_status(400, f"400 {title}")
+    assert isinstance(outcome, Unavailable)
+    assert "destination.client_cert" in outcome.remedy
+    assert outcome.blame is None
 
 
 @pytest.mark.parametrize("trouble", [Trouble.CUT, Trouble.NOT_HTTP])

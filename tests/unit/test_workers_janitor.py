@@ -13,11 +13,12 @@ from dropsafe.config import Config
 from dropsafe.spool import Reason, Spool
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.facts import Room
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
 from dropsafe.workers import janitor
 from dropsafe.workers.janitor import Janitor
 from dropsafe.workers.link import LocalLink
-from tests.support.spools import ROOMY, delivered
+from tests.support.spools import ROOMY, delivered, die, rejected, submit
 
 
 class House:
@@ -149,3 +150,62 @@ def test_claims_of_a_dead_worker_come_back(house: House) -> None:
     assert len(list(house.spool.entries("inflight"))) == 1
     house.problems()
     assert len(list(house.spool.entries("pending"))) == 1
+
+
+def test_a_pause_is_told_at_the_next_beat_with_its_remedy(house: House) -> None:
+    house.spool.pause([Work.DELIVERY], "ana")
+    (problem,) = house.janitor.problems()
+    assert (problem.code, problem.remedy) == ("paused-delivery", "To go on delivering: dropsafe resume delivery")
+    house.spool.resume()
+    assert house.problems() == {}
+
+
+def test_a_receipts_file_of_a_dead_worker_that_cannot_be_read_is_a_reason(house: House) -> None:
+    submit(house.spool, b"1", b"2")
+    hand = house.spool.take_hand("uploader")
+    hand.claim(2)
+    (house.spool.path / "receipts" / f"20260921T14.{hand.name}.jsonl").mkdir()
+    die(hand)
+    told = house.problems()
+    assert "left-behind" in told
+    assert "Nothing is lost" in told["left-behind"]
+    assert "in the log" in next(p.remedy for p in house.janitor.problems() if p.code == "left-behind")
+    (house.spool.path / "receipts" / f"20260921T14.{hand.name}.jsonl").rmdir()
+    house.later(61)
+    assert house.problems() == {}
+    assert house.spool.stats().waiting == 2
+
+
+def test_a_reason_whose_entry_was_moved_by_hand_becomes_history(house: House) -> None:
+    made = rejected(house.spool)
+    path = house.spool.find(made).path
+    reason = path.with_name(f"{path.name}.reason.json")
+    path.rename(house.spool.path / "pending" / path.name)
+    os.utime(reason, (house.clock.now(), house.clock.now()))
+    house.problems()
+    assert reason.exists(), "its entry may be about to arrive"
+    house.later(61)
+    house.problems()
+    assert not reason.exists()
+    assert house.spool.history(made)[-1]["earlier_reason"] == "The server said 422."
+
+
+@pytest.mark.parametrize("case", ["unknown entry", "another id", "not ours", "its entry is there"])
+def test_a_reason_that_is_not_to_be_absorbed_stays(house: House, case: str) -> None:
+    made = rejected(house.spool)
+    path = house.spool.find(made).path
+    reason = path.with_name(f"{path.name}.reason.json")
+    match case:
+        case "unknown entry":
+            path.unlink()
+        case "another id":
+            path.rename(house.spool.path / "pending" / path.name)
+            reason.write_text(reason.read_text().replace(made, f"{made[:-1]}{'a' if made[-1] != 'a' else 'b'}"))
+        case "not ours":
+            path.rename(house.spool.path / "pending" / path.name)
+            reason.write_text('{"kind": "mine"}')
+    before = reason.read_text()
+    house.later(3600)
+    os.utime(reason, (0, 0))
+    house.problems()
+    assert reason.read_text() == before

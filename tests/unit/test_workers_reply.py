@@ -115,6 +115,14 @@ def test_an_early_answer_is_never_a_success() -> None:
     assert isinstance(judge_early(reply(413), Rules()), Rejected)
 
 
+def test_a_log_in_page_is_one_also_where_it_comes_before_everything_was_sent() -> None:
+    page = reply(200, "<title>Welcome</title>", Content_Type="text/html; charset=utf-8")
+    outcome = judge_early(page, Rules())
+    assert isinstance(outcome, Unavailable)
+    assert outcome.alarm
+    assert isinstance(judge_early(page, Rules(allow_html=True)), Deferred)
+
+
 def test_a_redirect_names_its_goal_without_the_query() -> None:
     outcome = judged(reply(307, Location="https://login.example/portal?session=secret"))
     assert isinstance(outcome, Unavailable)

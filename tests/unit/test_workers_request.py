@@ -1,4 +1,4 @@
-"""The head of a request, and the token."""
+"""The head of a request, and where a redirect may lead."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsafe.errors import ConfigError
+from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.request import Address, RequestHead, attributes_value, encoded
-from dropsafe.workers.token import TokenFile, TokenUnusable
 from dropsafe.workers.transport import Parcel
 
 ID = "20261123T143001.123Z_4k7q2m5x"
@@ -32,9 +32,9 @@ def parcel(**changes: Any) -> Parcel:
     return Parcel(**{**facts, **changes})
 
 
-def head_of(given: Parcel, url: str = "http://server/ingest", token: TokenFile | None = None, **headers: str) -> str:
+def head_of(given: Parcel, url: str = "http://server/ingest", **headers: str) -> str:
     address = Address.parse(url)
-    head = RequestHead("POST", address, "line 3", headers, token)
+    head = RequestHead("POST", address, "line 3", headers, Credentials())
     return head.for_parcel(given, address.target_for(given), 3, bytes(32)).decode("ascii")
 
 
@@ -109,25 +109,25 @@ def test_a_header_that_would_break_the_request_is_refused(name: str, value: str)
         head_of(parcel(), **{name: value})
 
 
-def test_the_token_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text("first\n")
-    token = TokenFile(str(path))
-    assert "Authorization: Bearer first\r\n" in head_of(parcel(), token=token)
-    path.write_text("the second\n")
-    assert "Authorization: Bearer the second" not in head_of(parcel(), token=None)
-    with pytest.raises(TokenUnusable):
-        head_of(parcel(), token=token)
-    path.write_text("second\n")
-    assert "Authorization: Bearer second\r\n" in head_of(parcel(), token=token)
-    assert token.hide("no: second is wrong") == "no: (the token) is wrong"
-
-
-def test_no_message_about_the_token_holds_it(tmp_path: Path) -> None:
-    path = tmp_path / "token"
-    path.write_text("two words\nsecret")
-    with pytest.raises(TokenUnusable) as caught:
-        TokenFile(str(path)).token()
-    assert "secret" not in str(caught.value)
-    with pytest.raises(TokenUnusable, match="cannot be read"):
-        TokenFile(str(tmp_path / "missing")).token()
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/new", "/new"),
+        ("next?x=1#part", "/in/next?x=1"),
+        ("https://host:8443/a", "/a"),
+        ("https://HOST:8443", "/"),
+        ("//host:8443/b", "/b"),
+        ("http://host:8443/a", None),
+        ("https://host/a", None),
+        ("https://other:8443/a", None),
+        ("https://host:8443.evil.example/a", None),
+        ("https://host:8443@evil.example/a", None),
+        ("https://user:pw@host:8443/a", None),
+        ("https://host:99999/", None),
+        ("/a b", None),
+        ("/a\r\nX: y", None),
+        ("/ä", None),
+    ],
+)
+def test_a_redirect_is_followed_only_to_the_same_scheme_host_and_port(location: str, target: str | None) -> None:
+    assert Address.parse("https://host:8443/in/a").onward("/in/a", location) == target

@@ -17,7 +17,9 @@ from dropsafe.spool import Entry, Limits, Spool
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder
 from dropsafe.spool.intake import Intake
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
+from dropsafe.spool.printable import MAX_SHOWN
 from dropsafe.workers import obstacles, waits, watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.obstacles import obstacle
@@ -324,7 +326,7 @@ def test_a_full_queue_does_not_have_20_000_files_tried_in_vain(tmp_path: Path, m
             (bench.drop / f"{number:04}.xml").write_bytes(b"x")
         problem = eventually(lambda: next((p for p in bench.problems() if "(2,000)" in p["text"]), None))
         assert problem["code"] == "intake-full"
-        assert problem["detail"].count("\n") == waits.MAX_SHOWN
+        assert problem["detail"].count("\n") == MAX_SHOWN
         assert bench.contents() == [b"first"]
         assert len(tries) < 500
 
@@ -381,3 +383,22 @@ def test_a_folder_to_move_to_may_be_given_within_the_drop_folder(tmp_path: Path)
         (bench.drop / "report.xml").write_bytes(b"<report/>")
         eventually((bench.drop / "done" / "report.xml").exists)
         assert not bench.problems()
+
+
+def test_while_intake_is_paused_files_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "BEAT", 0.05)
+    with watching(tmp_path) as bench:
+        bench.spool.pause([Work.INTAKE], "ana")
+        beaten = bench.link.progress
+        eventually(lambda: bench.link.progress is not beaten)
+        report = bench.drop / "report.xml"
+        report.write_bytes(b"<report/>")
+        (bench.spool.path / "pending" / "foreign.xml").write_bytes(b"foreign")
+        for _ in range(10):
+            beaten = bench.link.progress
+            eventually(lambda: bench.link.progress is not beaten)  # noqa: B023 - asked at once
+        assert report.exists()
+        assert bench.spool.submit(b"direct", name="direct.xml").id
+        assert bench.contents() == [b"direct"]
+        bench.spool.resume()
+        eventually(lambda: sorted(bench.contents()) == [b"<report/>", b"direct", b"foreign"])

@@ -1,0 +1,46 @@
+"""`dropsafe history ID`: what happened to one entry, line by line."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dropsafe.cli.selection import ID_HELP
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+
+HELP = """What happened to one entry, oldest first, as the journal tells it; also of one that was delivered long ago and
+has left sent/. The journal is kept for journal_days. To have it in plain words: dropsafe explain ID."""
+EXAMPLES = ("dropsafe history 4k7q", "dropsafe history --json 4k7q")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help=ID_HELP)
+
+
+def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.found import id_of, look_up
+
+    found = look_up(context.spool, args.id)
+    lines = context.spool.history(id_of(found))
+    if context.options.json:
+        for line in lines:
+            print(json.dumps(line))
+        return 0
+    print(id_of(found))
+    for line in lines:
+        print(f"  {told(line)}")
+    if not lines:
+        print("  The journal has nothing on it any more, or it was put into the spool by hand.")
+    return 0
+
+
+def told(line: Mapping[str, Any]) -> str:
+    """A line of the journal for people."""
+    from dropsafe.spool.printable import printable
+
+    rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
+    return f"{line.get('at', '')}  {line.get('event', ''):<10} {printable(rest)}".rstrip()

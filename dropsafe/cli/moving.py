@@ -1,0 +1,350 @@
+"""`retry`, `hold`, `unhold`, `readmit`, `discard`, `restore`: what a person does to entries. One table, one way of doing it.
+
+From which states each is possible is the spool's table of transitions. More than one entry: first the count is shown,
+and never more than that are moved. What others move meanwhile is counted and told; nothing is aborted for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dropsafe.cli.selection import (
+    ID_HELP,
+    add_filters,
+    choice_from,
+    described,
+    entries_named,
+    is_filtered,
+    may_go_on,
+)
+from dropsafe.errors import DropsafeError, ExitCode, UsageError
+from dropsafe.spool.states import Event, State, sources_of, transition
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.spool import Entry, Spool
+
+GROUP = 256
+"""Entries moved with one sync of their folders. A stop is heeded after each."""
+_REFUSALS_TOLERATED = 10
+"""One after the other: then it is the disk, not the entries."""
+_TOLD = 10
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the chosen. `due` were due already; those missing from all of these were moved by others."""
+
+    moved: int = 0
+    due: int = 0
+    refused: list[DropsafeError | OSError] = field(default_factory=list)
+    interrupted: bool = False
+    in_a_row: int = 0
+    """Refusals one after the other."""
+
+    @property
+    def gave_up(self) -> bool:
+        return self.in_a_row >= _REFUSALS_TOLERATED
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One of the six. `usual` is the state that `--all` means where none is named; `must_say` asks for --yes in scripts."""
+
+    event: Event
+    usual: State | None
+    HELP: str
+    done: str
+    EXAMPLES: Sequence[str]
+    must_say: bool = False
+
+    EXITS = {  # noqa: RUF012 - a constant of the class, not a field
+        1: "some were done, others not (moved by another program, or refused by the system), or the answer was no",
+        130: "interrupted; what was done by then is told, the rest is where it was",
+    }
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("ids", nargs="*", metavar="ID", help=ID_HELP)
+        every = f"all that the other options choose; of {self.usual}/ if none does" if self.usual else "all of --state"
+        parser.add_argument("--all", action="store_true", help=every)
+        add_filters(parser, [state.value for state in sources_of(self.event)])
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+
+    def run(self, args: Namespace, context: Context) -> int:
+        filtered = args.all or is_filtered(args)
+        if bool(args.ids) == filtered:
+            raise UsageError(
+                "Name the entries, or choose them with --all, --state, --matching or --older-than. Nothing was changed.",
+                remedy=f"See what there is: dropsafe list{f' --state {self.usual}' if self.usual else ''}",
+            )
+        return self._chosen(args, context) if filtered else self._named(args, context)
+
+    def _named(self, args: Namespace, context: Context) -> int:
+        entries, errors = entries_named(context.spool, args.ids)
+        possible = []
+        for entry in entries:
+            try:
+                transition(entry.state, self.event)
+                possible.append(entry)
+            except UsageError as error:
+                remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
+                errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+        if len(args.ids) == 1 and errors:
+            raise errors[0]
+        return self._do(possible, errors, args, context, ask=False)
+
+    def _chosen(self, args: Namespace, context: Context) -> int:
+        if self.usual is None and not args.state:
+            raise UsageError(
+                f"`dropsafe {self.name}` needs --state to choose more than one entry. Nothing was changed.",
+                remedy=f"For example: dropsafe {self.name} --state failed --matching TEXT",
+            )
+        choice = choice_from(args, [self.usual] if self.usual else [])
+        return self._do(lambda: choice.entries(context.spool), [], args, context, ask=True)
+
+    @property
+    def name(self) -> str:
+        """Of the command."""
+        return self.event.name.lower()
+
+    def _do(
+        self,
+        chosen: Sequence[Entry] | _Listing,
+        errors: Sequence[UsageError],
+        args: Namespace,
+        context: Context,
+        ask: bool,
+    ) -> int:
+        from dropsafe.cli.progress import Progress
+        from dropsafe.spool.choosing import Survey
+
+        def entries() -> Iterable[Entry]:
+            return chosen() if callable(chosen) else chosen
+
+        teller = _Teller(self, context.options.json)
+        with closing(Progress("counted", None)) as progress:
+            survey = Survey.of(progress.over(entries()))
+        if not survey.count:
+            teller.nothing(errors)
+            return int(errors[0].exit_code) if errors else ExitCode.OK
+        if survey.count > 1 or args.dry_run:
+            teller.say(f"{described(survey)}: {self.name}")
+        if args.dry_run:
+            teller.say("Nothing was changed: this was a dry run.")
+            return ExitCode.OK
+        if ask and survey.count > 1 and not args.yes and not self._agreed(survey.count):
+            teller.say("Nothing was changed.")
+            return ExitCode.NEEDS_A_PERSON
+        result = self._carry_out(context.spool, islice(entries(), survey.count), survey.count, teller)
+        result.refused[:0] = errors
+        return teller.end(result, survey.count + len(errors))
+
+    def _agreed(self, count: int) -> bool:
+        answer = may_go_on(f"{self.name} {count:,} entries?")
+        if answer is None and self.must_say:
+            raise UsageError(
+                f"{self.name} of {count:,} entries was not confirmed. Nothing was changed.",
+                remedy="Where nobody can be asked, say --yes; what it would do: --dry-run",
+            )
+        return answer is not False
+
+    def _carry_out(self, spool: Spool, entries: Iterator[Entry], count: int, teller: _Teller) -> Result:
+        from dropsafe.cli.progress import Progress, interruptible
+
+        result = Result()
+        seen = 0
+        with interruptible() as asked, closing(Progress(self.event.value, count)) as progress:
+            for group in _groups(entries, 1 if self.event is Event.READMIT else GROUP):
+                self._move_group(spool, group, result, teller)
+                seen += len(group)
+                progress.update(seen)
+                result.interrupted = asked() and seen < count
+                if result.interrupted or result.gave_up:
+                    break
+        return result
+
+    def _move_group(self, spool: Spool, group: list[Entry], result: Result, teller: _Teller) -> None:
+        if self.event is Event.RETRY:
+            result.due += sum(map(spool.is_due, group))
+        try:
+            moved = spool.move_all(group, self.event)
+        except (OSError, DropsafeError) as error:
+            if len(group) == 1:
+                result.moved += not os.path.lexists(group[0].path)
+                result.refused.append(error)
+                result.in_a_row += 1
+                return
+            result.moved += sum(not os.path.lexists(entry.path) for entry in group)
+            for entry in group:  # one that is refused must not keep the others from it
+                if os.path.lexists(entry.path) and not result.gave_up:
+                    self._move_group(spool, [entry], result, teller)
+            return
+        result.moved += len(moved)
+        result.in_a_row = 0
+        teller.moved(group, moved)
+
+
+class _Teller:
+    """What is said: to a person in words, to a program one line of JSON for each entry and one at the end."""
+
+    def __init__(self, command: Command, as_json: bool) -> None:
+        self._command = command
+        self._json = as_json
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr if self._json else sys.stdout)
+
+    def nothing(self, errors: Sequence[UsageError]) -> None:
+        if self._json:
+            self._summary(Result(refused=list(errors)), 0)
+            return
+        print("No entry was meant. Nothing was changed." if not errors else "Nothing was changed.")
+        self._tell_refused(errors)
+
+    def moved(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+        if self._json:
+            for entry in after:
+                print(json.dumps({"id": entry.id, "state": entry.state.value, "path": str(entry.path)}))
+        elif self._command.event is Event.READMIT:
+            for old, new in zip(before, after, strict=False):  # one may be gone
+                print(f"{old.id} is {new.id} now")
+
+    def end(self, result: Result, chosen: int) -> int:
+        """The last words, and the exit code."""
+        gone = 0 if result.interrupted or result.gave_up else chosen - result.moved - result.due - len(result.refused)
+        if self._json:
+            self._summary(result, gone)
+        else:
+            self._tell_end(result, chosen, gone)
+        if result.interrupted:
+            from dropsafe.cli.trouble import INTERRUPTED
+
+            return INTERRUPTED
+        if not result.refused and not gone:
+            return ExitCode.OK
+        if not result.moved and result.refused:
+            from dropsafe.cli.trouble import in_words
+
+            told = in_words(result.refused[0])
+            return told.exit_code if told else ExitCode.NEEDS_A_PERSON
+        return ExitCode.NEEDS_A_PERSON
+
+    def _summary(self, result: Result, gone: int) -> None:
+        told = {
+            "command": self._command.name,
+            "done": result.moved,
+            "due_already": result.due,
+            "moved_by_others": gone,
+            "refused": [str(error) for error in result.refused],
+            "interrupted": result.interrupted,
+        }
+        print(json.dumps({"summary": told}))
+
+    def _tell_end(self, result: Result, chosen: int, gone: int) -> None:
+        from dropsafe.cli.words import number, several
+
+        print(
+            f"{several(result.moved, 'entry', 'entries')} {self._command.done}"
+            if result.moved
+            else "Nothing was changed."
+        )
+        if result.due:
+            print(
+                f"{several(result.due, 'was', 'were')} due already: nothing keeps them from being sent but their turn."
+            )
+        if gone > 0:
+            print(
+                f"{number(gone)} had been moved meanwhile by the service, another program or a person; they are not lost."
+            )
+        self._tell_refused(result.refused)
+        if result.gave_up:
+            print(
+                "! Given up there: the system refused one after the other. The rest is where it was; nothing is lost."
+            )
+        if result.interrupted:
+            left = chosen - result.moved - result.due - len(result.refused)
+            print(f"Interrupted: the other {number(left)} are where they were. The same command goes on with them.")
+
+    @staticmethod
+    def _tell_refused(errors: Sequence[DropsafeError | OSError]) -> None:
+        from dropsafe.cli.trouble import in_words
+
+        for error in errors[:_TOLD]:
+            told = in_words(error)
+            print(f"! {told.message} {told.remedy}".rstrip() if told else f"! {error}")
+        if len(errors) > _TOLD:
+            print(f"! … and {len(errors) - _TOLD:,} more")
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Listing = Callable[[], Iterator[Entry]]
+
+
+def _groups(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
+    """Each of one state."""
+    group: list[Entry] = []
+    for entry in entries:
+        if group and (len(group) == size or entry.state is not group[0].state):
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group
+
+
+RETRY = Command(
+    Event.RETRY,
+    State.FAILED,
+    "Send entries again: refused ones from failed/, those in quarantine/, and, with --state pending or by id, those that "
+    "wait for their next try: they become due now.",
+    "will be sent again, first among those that wait.",
+    ("dropsafe retry 4k7q", "dropsafe retry --state failed --all", "dropsafe retry --matching 'unknown station'"),
+)
+HOLD = Command(
+    Event.HOLD,
+    State.PENDING,
+    "Park entries: they are not sent until they are taken off hold.",
+    "on hold. To have them sent after all: dropsafe unhold",
+    ("dropsafe hold 4k7q", "dropsafe hold --matching '*.csv' --state pending"),
+)
+UNHOLD = Command(
+    Event.UNHOLD,
+    State.HOLD,
+    "Take entries off hold: they are sent, first among those that wait.",
+    "off hold and due now.",
+    ("dropsafe unhold 4k7q", "dropsafe unhold --all"),
+)
+READMIT = Command(
+    Event.READMIT,
+    State.QUARANTINE,
+    "Vouch for the bytes of entries as they are now, after an edit or damage: each gets a new id, and is sent.",
+    "will be sent as they are now, under new ids.",
+    ("dropsafe readmit 4k7q",),
+    must_say=True,
+)
+DISCARD = Command(
+    Event.DISCARD,
+    None,
+    "Say that entries are not wanted: they go to discarded/, and are never sent and never deleted by Dropsafe.",
+    "in discarded/ now. Nothing was deleted; to undo it: dropsafe restore",
+    ("dropsafe discard 4k7q", "dropsafe discard --state failed --older-than 30d"),
+    must_say=True,
+)
+RESTORE = Command(
+    Event.RESTORE,
+    State.DISCARDED,
+    "Take discarded entries back: they are sent, first among those that wait.",
+    "restored, and due now.",
+    ("dropsafe restore 4k7q", "dropsafe restore --all --matching line-3"),
+)

@@ -1,0 +1,59 @@
+"""The parser of each command: its own arguments, the shared options, examples and exit codes.
+
+What `--help` shows, the manual page and shell completion are all made from these.
+"""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Mapping
+from textwrap import fill
+
+from dropsafe import __version__
+from dropsafe.cli.main import COMMANDS, Command, add_shared, load
+
+COMMON_EXITS: Mapping[int, str] = {
+    0: "done",
+    2: "the command line means nothing, or names no entry; nothing was changed",
+    73: "the spool cannot be used",
+    75: "not possible just now; try again",
+    77: "no permission; who to ask for what is told",
+    78: "the configuration has an error",
+}
+
+
+def exits_of(command: Command) -> dict[int, str]:
+    """Exit codes and what each means, in order."""
+    return dict(sorted({**COMMON_EXITS, **getattr(command, "EXITS", {})}.items()))
+
+
+def parser_of(name: str, command: Command | None = None) -> ArgumentParser:
+    """The parser of that command."""
+    command = command or load(name)
+    parser = ArgumentParser(
+        prog=f"dropsafe {name}",
+        description=_description(command.HELP),
+        epilog=_epilog(command),
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.arguments(parser)
+    parser.add_argument("--version", action="version", version=f"dropsafe {__version__}", help=SUPPRESS)
+    add_shared(parser)
+    return parser
+
+
+def all_parsers() -> dict[str, ArgumentParser]:
+    """By the name of the command."""
+    return {name: parser_of(name) for name in COMMANDS}
+
+
+def _description(text: str) -> str:
+    """Filled, unless its lines are set in columns."""
+    return text if "  " in text else fill(" ".join(text.split()), 100)
+
+
+def _epilog(command: Command) -> str:
+    examples = "\n".join(f"  {line}" for line in command.EXAMPLES)
+    exits = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exits_of(command).items())
+    return f"examples:\n{examples}\n\nexit codes:\n{exits}"

@@ -1,0 +1,113 @@
+"""`locks/paused.json`: what a person has paused, for every process on this spool, until somebody resumes it.
+
+Works without a service and outlives restarts. A file that cannot be read counts as a pause of everything: to wait
+can be made good, to send what somebody held back cannot. `resume` removes it, whatever it holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from dropsafe.spool import durable
+from dropsafe.spool.clock import Clock, from_iso, iso
+from dropsafe.spool.layout import PAUSE_FILE, Layout
+from dropsafe.spool.platform import regular
+from dropsafe.spool.producer import Producer
+from dropsafe.spool.reserve import Reserve
+
+
+class Work(StrEnum):
+    """What can be paused: sending entries, or taking files from folders."""
+
+    DELIVERY = "delivery"
+    INTAKE = "intake"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One pause. `at` and `until` are ISO 8601 UTC; an empty `until` means until it is resumed."""
+
+    at: str
+    by: str
+    why: str
+    until: str = ""
+
+
+class Pauses:
+    """Reads and writes the file; keeps nothing in memory."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        clock: Clock,
+        producer: Producer,
+        reserve: Reserve,
+        locked: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._path = f"{layout.locks}/{PAUSE_FILE}"
+        self._layout = layout
+        self._clock = clock
+        self._producer = producer
+        self._reserve = reserve
+        self._locked = locked
+
+    def current(self) -> dict[Work, Pause]:
+        """What is paused now."""
+        try:
+            with open(self._path, encoding="utf-8", opener=regular) as file:
+                found = {Work(name): _pause(content) for name, content in json.load(file).items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            why = f"the file {self._path} cannot be read ({error}), which counts as a pause of everything"
+            return dict.fromkeys(Work, Pause("", "", why))
+        now = self._clock.now()
+        return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
+
+    def is_paused(self, work: Work) -> bool:
+        return work in self.current()
+
+    def pause(self, works: Collection[Work], by: str, why: str = "", seconds: float | None = None) -> None:
+        """Durable when it returns; an earlier pause of the same is replaced. LockTimeout, OSError."""
+        now = self._clock.now()
+        made = Pause(iso(now), by, why, "" if seconds is None else iso(now + seconds))
+        with self._locked():
+            self._write({**self.current(), **dict.fromkeys(works, made)})
+
+    def resume(self, works: Collection[Work]) -> dict[Work, Pause]:
+        """End these pauses, durably; returns those that there were. LockTimeout, OSError."""
+        with self._locked():
+            paused = self.current()
+            left = {work: pause for work, pause in paused.items() if work not in works}
+            if left:
+                self._write(left)
+            else:
+                with suppress(FileNotFoundError):
+                    durable.unlink("pause.unlink", self._path)
+                durable.fsync_directory("pause.fsync_folder", os.path.dirname(self._path))
+        return {work: pause for work, pause in paused.items() if work in works}
+
+    def _write(self, pauses: dict[Work, Pause]) -> None:
+        data = json.dumps({work.value: asdict(pause) for work, pause in pauses.items()}, indent=1).encode("ascii")
+
+        def write() -> None:
+            scratch = f"{self._producer.folder}/{secrets.token_hex(8)}.pause"
+            durable.write_file("pause", scratch, self._path, data, self._layout.file_mode)
+
+        self._reserve.lend(write)  # on a full disk too: a pause may be what somebody needs then
+
+
+def _pause(content: dict[str, Any]) -> Pause:
+    pause = Pause(**content)
+    if not all(isinstance(text, str) for text in (pause.at, pause.by, pause.why, pause.until)):
+        raise ValueError("its values are not text")
+    if pause.until:
+        from_iso(pause.until)
+    return pause

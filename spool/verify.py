@@ -1,0 +1,231 @@
+"""Reading everything and comparing it with what its name, its receipt and its neighbours say. Changes nothing at all.
+
+What a service moves meanwhile is looked for again before it counts as a difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from dropsafe.errors import SpoolError
+from dropsafe.spool.entry import Entry
+from dropsafe.spool.layout import Layout
+from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
+from dropsafe.spool.moves import is_intact
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
+from dropsafe.spool.platform import regular
+from dropsafe.spool.reasons import read_reason
+from dropsafe.spool.receipts import read_receipts, receipt_files
+from dropsafe.spool.spool import Spool
+from dropsafe.spool.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as it should be: `kind` for programs, the rest for people. `id` is empty for what is no entry."""
+
+    kind: str
+    id: str
+    path: str
+    meaning: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Verified:
+    """Figures of a run: entries and bytes read, and those that others moved before they could be read."""
+
+    entries: int = 0
+    bytes: int = 0
+    moved: int = 0
+    stopped: bool = False
+    _sent: dict[str, str] = field(default_factory=dict)
+    _ids: set[str] = field(default_factory=set)
+    _twice: set[str] = field(default_factory=set)
+
+
+Watch = Callable[[Verified], bool]
+"""Called after each entry; true asks for an end."""
+
+
+def verify(
+    spool: Spool, states: Sequence[State], sample: int, done: Verified, stop: Watch = lambda _: False
+) -> Iterator[Difference]:
+    """The differences, as they are found. `sample`: so many entries of each state, at random (0: all of them).
+
+    The ids of all states are kept in memory, so that one in two places is found: about 100 bytes each.
+    """
+    layout = spool.core.layout
+    for state in ENTRY_STATES:
+        for entry in spool.entries(state):
+            _note(entry, done)
+            if stop(done):
+                done.stopped = True
+                return
+    for state in states:
+        for entry in _chosen(spool, state, sample):
+            yield from _content(spool, entry, done)
+            if stop(done):
+                done.stopped = True
+                return
+    yield from _unproven(layout, done)
+    yield from _in_two_places(layout, done)
+    yield from _reasons_alone(layout)
+    yield from _meta(layout, done)
+    for stranger in strangers(layout):
+        yield Difference("stranger", "", stranger.path, stranger.why, "Move it away; to pending/ if it should be sent.")
+
+
+def _note(entry: Entry, done: Verified) -> None:
+    if entry.id in done._ids:
+        done._twice.add(entry.id)
+    done._ids.add(entry.id)
+    if entry.state is State.SENT:
+        done._sent[entry.id] = entry.name.digest16
+
+
+def _chosen(spool: Spool, state: State, sample: int) -> Iterator[Entry]:
+    """Each, or a random sample by one pass that keeps no more than the sample."""
+    if not sample:
+        yield from spool.entries(state)
+        return
+    entries = spool.entries(state)
+    kept = list(islice(entries, sample))
+    for number, entry in enumerate(entries, start=sample + 1):
+        if (place := random.randrange(number)) < sample:  # noqa: S311 - a sample, no secret
+            kept[place] = entry
+    yield from kept
+
+
+def _content(spool: Spool, entry: Entry, done: Verified) -> Iterator[Difference]:
+    try:
+        intact = is_intact(entry.name, entry.path)
+    except FileNotFoundError:
+        done.moved += 1
+        return
+    except OSError as error:
+        yield Difference(
+            "unreadable",
+            entry.id,
+            str(entry.path),
+            f"It cannot be read ({error.strerror}). That is not damage: it stays where it is.",
+            "Look at the disk and at the permissions; copy the spool elsewhere while it can be read.",
+        )
+        return
+    done.entries += 1
+    done.bytes += entry.size
+    if not intact:
+        yield _damaged(entry)
+    try:
+        spool.meta(entry)
+    except SpoolError as error:
+        yield Difference("meta", entry.id, spool.core.meta.path(entry.id), error.message, error.remedy)
+
+
+def _damaged(entry: Entry) -> Difference:
+    meaning = "Its bytes are not those that were accepted."
+    if entry.state is State.SENT:
+        meaning += " It was delivered before: what counts is at the server."
+        remedy = "Nothing to do but to look at the disk."
+    elif entry.state is State.QUARANTINE:
+        remedy = f"If you vouch for it as it is: dropsafe readmit {entry.id}"
+    else:
+        meaning += " It will not be sent so, but go to quarantine/ when its turn comes."
+        remedy = f"If there is another copy, submit that one. If you edited it: dropsafe explain {entry.id}"
+    return Difference("damaged", entry.id, str(entry.path), meaning, remedy)
+
+
+def _unproven(layout: Layout, done: Verified) -> Iterator[Difference]:
+    """Sent entries whose receipt is missing. Listed first, so that a receipt written meanwhile is found."""
+    left = dict(done._sent)
+    for path in receipt_files(layout):
+        try:
+            for receipt in read_receipts(path):
+                if receipt.sha256.startswith(left.get(receipt.id, "-")):
+                    del left[receipt.id]
+            broken = _broken_lines(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            meaning = f"This file of receipts cannot be read ({error.strerror}): what it proves looks unproven."
+            yield Difference("receipts", "", path, meaning, "Look at the disk and at the permissions.")
+            continue
+        if broken:
+            meaning = f"{broken} line(s) in this file of receipts are damaged: those deliveries look unproven."
+            yield Difference("receipts", "", path, meaning, "Restore the file from a backup, if there is one.")
+    found = find_all(layout, left.keys()) if left else {}
+    for entry_id, entry in found.items():
+        if entry.state is State.SENT:
+            meaning = "It lies in sent/, and no receipt here says that the server has it. It is kept."
+            remedy = "To send it again under the same key, move it to pending/."
+            yield Difference("unproven", entry_id, str(entry.path), meaning, remedy)
+
+
+def _broken_lines(path: str) -> int:
+    """Whole lines that are no JSON. What follows the last line end is being written, or is cut off at the next start."""
+    broken = 0
+    with open(path, "rb", opener=regular) as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                try:
+                    json.loads(line)
+                except ValueError:
+                    broken += 1
+    return broken
+
+
+def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
+    if not done._twice:
+        return
+    places: dict[str, list[str]] = {}
+    for state in ENTRY_STATES:
+        for path, name in files_of(layout, state):
+            if name[:ID_LENGTH] in done._twice and is_entry_name(name):
+                places.setdefault(name[:ID_LENGTH], []).append(path)
+    for entry_id, paths in places.items():
+        there = [path for path in paths if os.path.lexists(path)]
+        if len(there) > 1:
+            meaning = f"The same id is also at {there[1]}. Nothing is lost; where they meet, both are kept."
+            yield Difference(
+                "twice", entry_id, there[0], meaning, "See which of them is wanted, and discard the other."
+            )
+
+
+def _reasons_alone(layout: Layout) -> Iterator[Difference]:
+    for state in ENTRY_STATES:
+        for path, name in files_of(layout, state):
+            if not name.endswith(REASON_SUFFIX) or not os.path.lexists(path):
+                continue
+            if not os.path.lexists(path.removesuffix(REASON_SUFFIX)):
+                meaning = "A reason without its entry, which somebody has moved. It concerns no data."
+                remedy = "Nothing to do: the service takes it into the history, if it knows the entry. Else remove it."
+                yield Difference("reason", name[:ID_LENGTH], path, meaning, remedy)
+            elif read_reason(path) is None:
+                meaning = (
+                    "This reason file cannot be read, so why the entry is there is not known. The entry is untouched."
+                )
+                yield Difference(
+                    "reason", name[:ID_LENGTH], path, meaning, "Look at it, and remove it if it says nothing."
+                )
+
+
+def _meta(layout: Layout, done: Verified) -> Iterator[Difference]:
+    """Files of `meta/` whose entry is not here."""
+    alone: dict[str, str] = {}
+    staged = {name for _, name in files_of(layout, State.TMP)}
+    for hour in sorted(os.listdir(layout.meta)):
+        folder = f"{layout.meta}/{hour}"
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            entry_id = name.removesuffix(".json")
+            if is_id(entry_id) and entry_id not in done._ids and entry_id not in staged:
+                alone[entry_id] = f"{folder}/{name}"
+    found = find_all(layout, alone.keys()) if alone else {}
+    for entry_id, path in alone.items():
+        if entry_id not in found and os.path.lexists(path):
+            meaning = "What was submitted with an entry that is not here (it was readmitted, or removed). It concerns no data."
+            yield Difference("meta", entry_id, path, meaning, "Remove it when you like.")

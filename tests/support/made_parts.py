@@ -1,0 +1,25 @@
+"""Writes the parts of docs/server-contract.md that are made: `python3 dev.py docs`. The tests beside each compare them."""
+
+from __future__ import annotations
+
+import re
+
+from tests.contract.test_check_server import requirement_rows
+from tests.contract.test_receiver_outcomes import fault_rows
+from tests.contract.test_server_page import status_rows
+from tests.support.page import DOCS
+
+PARTS = {"requirements": requirement_rows, "statuses": status_rows, "faults": fault_rows}
+
+
+def main() -> None:
+    path = DOCS / "server-contract.md"
+    text = path.read_text(encoding="utf-8")
+    for name, rows in PARTS.items():
+        part = re.compile(rf"(<!-- {name}: [^\n]*\n[^\n]*\n[^\n]*\n).*?(<!-- end -->)", re.DOTALL)
+        text = part.sub(lambda found, rows=rows: found[1] + "\n".join(rows()) + "\n" + found[2], text)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
