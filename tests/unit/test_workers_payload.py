@@ -39,7 +39,7 @@ def test_an_intact_payload_is_given_out_whole_as_often_as_asked(tmp_path: Path, 
 @pytest.mark.parametrize("size", [10, 2 * BLOCK])
 @pytest.mark.parametrize("change", ["edited", "shorter", "longer"])
 def test_other_bytes_than_accepted_are_damage(tmp_path: Path, size: int, change: str) -> None:
-    content = os.urandom(size)
+    content = os.urandom(size - 1) + b"."
     parcel = parcel_of(tmp_path / "p", content)
     (tmp_path / "p").write_bytes(
         {"edited": content[:-1] + b"#", "shorter": content[:-1], "longer": content + b"#"}[change]
