@@ -26,6 +26,12 @@ class Reason:
     at: str = ""
     id: str = ""
 
+    @property
+    def brief(self) -> str:
+        """The same in a few words: the server's own, where it has said any."""
+        words = " ".join(self.detail.split())
+        return f'{self.status} "{words}"' if self.status and words else self.summary
+
 
 def reason_path(entry_path: str) -> str:
     """The reason file that belongs to an entry's file."""

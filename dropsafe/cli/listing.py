@@ -116,7 +116,7 @@ def _facts(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, A
         "accepted": iso(entry.name.accepted.timestamp()),
         "attempts": attempts,
         "next_try": next_try,
-        "error": reason.summary if reason else error,
+        "error": reason.brief if reason else error,
         "path": str(entry.path),
     }
 

@@ -22,6 +22,7 @@ EXITS = {1: "something needs a person, or the service is not well: each reason i
 
 _OLD_COUNT = 5.0
 _LINES_SHOWN = 5
+_REASONS_READ = 100
 _STALE = 10.0
 """A status older than this (seconds) is that of a service that has died without a word."""
 
@@ -125,8 +126,22 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
     pauses = context.spool.pauses()
     vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
-    own = [asdict(problem) for problem in found]
+    own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
     return [reason for reason in told if reason["code"] not in CODES] + own
+
+
+def _why_there(spool: Spool, code: str) -> dict[str, str]:
+    """For a state that needs a person: why its entries are there, the commonest first, from the first of them."""
+    from collections import Counter
+    from itertools import islice
+
+    from dropsafe.spool.states import State
+
+    if code not in (State.FAILED, State.QUARANTINE):
+        return {}
+    reasons = (spool.reason(entry) for entry in islice(spool.entries(code), _REASONS_READ))
+    counts = Counter(reason.brief for reason in reasons if reason)
+    return {"detail": "\n".join(f"{count:,} × {brief}" for brief, count in counts.most_common())}
 
 
 def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from dropsafe.cli.main import main
 from dropsafe.spool import Reason, Spool
-from tests.support.spools import delivered, files, submit
+from tests.support.spools import delivered, files, rejected, submit
 
 Run = Callable[..., int]
 
@@ -150,6 +150,19 @@ def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: 
     assert main(["status", "--json"]) == 1
     fact = json.loads(capsys.readouterr().out)
     assert (fact["needs_a_person"], fact["counts"]["failed"], fact["condition"]) == (1, 1, "NO SERVICE")
+
+
+def test_status_and_list_say_why_in_the_servers_own_words(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Spool(station / "spool") as spool:
+        for number in range(3):
+            rejected(spool, b"%d" % number)
+    failed_entry(station)
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert told.index('3 × 422 "field x"') < told.index("1 × 422: unknown station")
+    assert main(["list", "--state", "failed"]) == 0
+    assert capsys.readouterr().out.count('422 "field x"') == 3
 
 
 def test_status_says_when_nothing_more_is_accepted(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
