@@ -89,7 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from dropsafe.cli.trouble import guarded
 
-    return guarded(lambda: _run(name, shared, after))
+    streams = sys.stdout, sys.stderr
+    try:
+        return guarded(lambda: _run(name, shared, after))
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
@@ -103,6 +107,11 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     args.spool = args.spool or shared.spool
     args.set = shared.set + args.set
     args.json = shared.json or args.json
+    options = {"--config": args.config, "--instance": args.instance, "--spool": args.spool}
+    if not args.json and any(options.values()):
+        from dropsafe.cli.spelling import spelled
+
+        sys.stdout, sys.stderr = (spelled(stream, COMMANDS, options) for stream in (sys.stdout, sys.stderr))
     with Context(Options(args.config, args.instance, args.spool, tuple(args.set), args.json)) as context:
         code = command.run(args, context)
         sys.stdout.flush()

@@ -189,7 +189,7 @@ def test_show_says_why_an_entry_waits_where_no_service_runs(station: Path, capsy
     assert main(["--instance", "nobody", "show", entry_id]) == 0
     told = capsys.readouterr().out
     assert "waits      No service runs here." in told
-    assert "what to do Start it, or: dropsafe deliver" in told
+    assert "what to do Start it, or: dropsafe --instance nobody deliver" in told
 
 
 def test_list_shows_the_last_error_and_an_id_that_show_and_retry_take(
@@ -261,7 +261,7 @@ def test_without_a_spool_each_command_says_how_to_get_one(tmp_path: Path, capsys
     for command in (["status"], ["list"], ["show", "x"], ["retry", "x"], ["submit", str(tmp_path / "report.xml")]):
         assert main([*command, "--spool", str(tmp_path / "nowhere")]) == 73
         error = capsys.readouterr().err
-        assert "dropsafe init" in error
+        assert f"dropsafe --spool {tmp_path}/nowhere init" in error
         assert not (tmp_path / "nowhere").exists()
 
 
