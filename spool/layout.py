@@ -88,6 +88,16 @@ def modes_of(shared: bool) -> tuple[int, int]:
     return (0o2770, 0o660) if shared else (0o700, 0o600)
 
 
+def _without_mark(root: str) -> str:
+    """A folder that holds entries is refused by `init`, so it is not named there."""
+    if os.path.isdir(os.path.join(root, "pending")):
+        return (
+            f"Its other folders are there: put {MARK} back from a backup, or copy there that of a new spool "
+            f"(dropsafe init --spool {root}-new). See docs/recover.md."
+        )
+    return f"If its disk is not mounted, mount it. To make a new spool: dropsafe init --spool {root}"
+
+
 def open_layout(path: str) -> Layout:
     """Read `spool.json` and find the modes. Raises SpoolError or NoPermission."""
     root = os.path.abspath(path)
@@ -99,7 +109,7 @@ def open_layout(path: str) -> Layout:
     except FileNotFoundError:
         raise SpoolError(
             f"{root} is not a spool: it has no {MARK}. Nothing was changed.",
-            remedy=f"If its disk is not mounted, mount it. To make a new spool: dropsafe init --spool {root}",
+            remedy=_without_mark(root),
         ) from None
     except PermissionError:
         raise no_permission(root) from None
