@@ -88,6 +88,11 @@ def modes_of(shared: bool) -> tuple[int, int]:
     return (0o2770, 0o660) if shared else (0o700, 0o600)
 
 
+def is_spool(folder: str) -> bool:
+    """Whether it has the mark. The spool of an instance lies in that of the unnamed one, and is no part of it."""
+    return os.path.lexists(os.path.join(folder, MARK))
+
+
 def _without_mark(root: str) -> str:
     """A folder that holds entries is refused by `init`, so it is not named there."""
     if os.path.isdir(os.path.join(root, "pending")):

@@ -19,7 +19,7 @@ from dropsafe.cli.main import main
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Entry, Spool, State
 from dropsafe.spool.claims import Hand
-from tests.support.page import DOCS
+from tests.support.page import DOCS, with_ours
 from tests.support.spools import ROOMY
 
 BY_HAND = ("ls", "cat", "cp", "mv", "rm")
@@ -168,9 +168,7 @@ class Station:
             "4k7q2m5x": self.word,
             "4k7q": self.word[:7],
         }
-        for theirs, our in ours.items():
-            block = block.replace(theirs, our)
-        return block
+        return with_ours(block, ours)
 
     def delivers(self, *spools: Path) -> None:
         """Everything that is due, from each of them."""
