@@ -24,7 +24,7 @@ from dropsafe.spool.states import Event
 from dropsafe.spool.strikes import struck_out
 from dropsafe.workers.waits import LONGEST_PAUSE, Wait, problems
 from tests.support.page import DOCS
-from tests.support.scene import Scene, mounted, needs_mounts, scene
+from tests.support.scene import mounted, needs_mounts, scene
 from tests.support.spools import die
 from tests.support.technician import Station, statements, ways
 from tests.support.waiting import eventually
@@ -63,14 +63,15 @@ def in_hand_of_a_dead_worker(station: Station, path: Path) -> str:
 
 
 def refused(station: Station, path: Path, count: int = 1, stands_in: str = "") -> None:
-    ids = [station.submit("refused", stands_in, spool=path) for _ in range(count)]
+    reason = Reason("rejected", 'The server said 422: "unknown station lin-3".', "Mend it.", status=422)
+    ids = {station.submit("refused", stands_in, spool=path) for _ in range(count)}
     with station.opened(path) as spool:
-        for entry_id in ids:
-            hand, entry = station.claimed(spool, entry_id)
-            hand.reject(
-                entry, Reason("rejected", 'The server said 422: "unknown station lin-3".', "Mend it.", status=422)
-            )
-            hand.close()
+        hand = spool.take_hand("test")
+        while claimed := hand.claim(100):
+            for entry in claimed:
+                assert entry.id in ids
+                hand.reject(entry, reason)
+        hand.close()
 
 
 def case_begin(station: Station, way: str) -> list[Path]:
@@ -87,7 +88,7 @@ def case_refused(station: Station, way: str) -> list[Path]:
 
 
 def case_hundreds(station: Station, way: str) -> list[Path]:
-    refused(station, station.spool_dir, 30)
+    refused(station, station.spool_dir, 300)
     return []
 
 
@@ -110,12 +111,8 @@ def case_struck(station: Station, way: str) -> list[Path]:
 
 
 def case_hold(station: Station, way: str) -> list[Path]:
-    station.submit("kept back", stands_in="hold", name="other.xml")
-    held = station.submit("held")
     with station.opened() as spool:
-        for entry in list(spool.entries(State.PENDING)):
-            spool.hold(entry.id)
-    station.word = held.partition("_")[2]
+        spool.hold(station.submit("held"))
     return []
 
 
@@ -203,6 +200,13 @@ def case_deleted(station: Station, way: str) -> list[Path]:
     return []
 
 
+def case_lost(station: Station, way: str) -> list[Path]:
+    station.submit("the server had it")
+    station.delivers()
+    station.lose_what_the_server_has()
+    return []
+
+
 CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Before you begin": case_begin,
     "The server refused a report": case_refused,
@@ -221,6 +225,7 @@ CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "There is no spool.json": case_mark,
     "A lock file is gone": case_lock,
     "A file was deleted": case_deleted,
+    "The server has lost what it had": case_lost,
 }
 """Each prepares a spool, and returns the spools from which the rest is to be delivered if it is not this one."""
 
@@ -237,7 +242,8 @@ SAID = {
 
 def test_every_case_of_the_page_is_prepared_and_told_both_ways() -> None:
     both = {title for title in CASES if title != "Before you begin"} | {DROP_FOLDER, FULL_DISK}
-    assert WAYS.keys() == {("Before you begin", "introduction")} | {
+    only_by_hand = {("The server has lost what it had", "command")}
+    assert WAYS.keys() | only_by_hand == {("Before you begin", "introduction")} | {
         (title, way) for title in both for way in ("command", "hand")
     }
 
@@ -246,16 +252,25 @@ def test_every_case_of_the_page_is_prepared_and_told_both_ways() -> None:
 def test_what_the_page_says_leaves_everything_delivered_once_or_where_it_says(
     station: Station, title: str, way: str
 ) -> None:
-    if title != "There is no spool.json":
-        station.submit("a bystander", stands_in="hold", name="bystander.xml")
-        with station.opened() as spool:
-            for entry in list(spool.entries(State.PENDING)):
-                spool.hold(entry.id)
+    with station.opened() as spool:
+        spool.hold(station.submit("a bystander", stands_in="hold", name="bystander.xml"))
     spools = CASES[title](station, way)
     station.follows(WAYS[title, way])
     assert SAID.get(title, "") in station.said
     station.delivers(*spools)
     station.ends_well(*spools)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_report_is_put_on_hold_as_the_page_says_either_way(station: Station, number: int) -> None:
+    found = re.search(
+        r"^The other way round: `(.+?)`, or `(.+?)`\.$", (DOCS / PAGE).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert found is not None
+    station.submit("to be parked", stands_in="hold")
+    station.follows(found.groups()[number])
+    station.delivers()
+    station.ends_well()
 
 
 def fill_with_discarded(spool: Spool) -> None:
@@ -284,29 +299,39 @@ def test_on_a_full_disk_what_the_page_says_makes_room(
         monkeypatch.chdir("/")
 
 
-def reload(stage: Scene) -> None:
-    os.kill(stage.service.pid, signal.SIGHUP)
-
-
 def test_the_files_of_drop_folders_are_taken_after_what_the_page_says(tmp_path: Path) -> None:
-    with scene(tmp_path, {"reports": {}, "more": {}}, max_entry_bytes=1000) as stage:
-        large, link = stage.drop("reports") / "large.xml", stage.drop("reports") / "link.xml"
-        large.write_bytes(stage.expect(os.urandom(2000)))
+    quick = {"breaker_min": 0.5, "breaker_max": 0.5, "backoff_min": 0.2, "backoff_max": 1}
+    limits = {"max_entry_bytes": 1000, "max_queue_size": 3}
+    with scene(tmp_path, {"reports": {}, "more": {}}, quick=quick, **limits) as stage:
+        reports = stage.drop("reports")
+        stage.receiver.faults(error={"every_nth": 1, "status": 503})
+        for number in range(5):
+            (reports / f"{number}.xml").write_bytes(stage.expect(b"one of many: %d" % number))
+        stage.reason("intake-full", str(reports))
+        (reports / "large.xml").write_bytes(stage.expect(os.urandom(2000)))
         (tmp_path / "elsewhere").write_bytes(stage.expect(b"what the link points to"))
-        link.symlink_to(tmp_path / "elsewhere")
+        (reports / "link.xml").symlink_to(tmp_path / "elsewhere")
         stage.reason("too-large", "large.xml")
         stage.reason("cannot-be-taken", "link.xml")
         stage.drop("more").rename(tmp_path / "more.old")
         stage.reason("drop-folder", "more")
         (tmp_path / "more.old" / "late.xml").write_bytes(stage.expect(b"dropped while it was away"))
-        for way in ("command", "hand"):
-            for line in statements(WAYS[DROP_FOLDER, way].replace("/data", str(tmp_path))):
+        with open(reports / "open.xml", "wb") as file:
+            file.write(stage.expect(b"what is there by now"))
+            file.flush()
+            for line in statements(
+                (WAYS[DROP_FOLDER, "command"] + WAYS[DROP_FOLDER, "hand"]).replace("/data", str(tmp_path))
+            ):
                 command, *words = line.split()
                 if command == "dropsafe":
                     assert stage.run(*words).returncode == (1 if words == ["status"] else 0)
                 else:
                     subprocess.run(["/bin/sh", "-euc", line], check=True, stdout=subprocess.DEVNULL)
-        reload(stage)
+            stage.receiver.faults()
+            os.kill(stage.service.pid, signal.SIGHUP)
+            stage.everything_arrives_once()
+            file.write(b", and more")
+            stage.expect(b"what is there by now, and more")
         stage.everything_arrives_once()
         eventually(lambda: not stage.reasons(), "all is well")
 

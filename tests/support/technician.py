@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import time
+import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,6 +128,12 @@ class Station:
                 hand.give_back([entry])
         return hand, found
 
+    def lose_what_the_server_has(self) -> None:
+        """It is set back to the day on which it was set up."""
+        self.server.kill()
+        shutil.rmtree(self.server.data)
+        self.server.start()
+
     def follows(self, block: str) -> None:
         """Do what stands there, line by line. AssertionError if it does not end as the page lets one expect."""
         self.said = ""
@@ -183,10 +190,13 @@ class Station:
         arrived = Counter(keys.values())
         there = Counter({digest: arrived[digest] for digest in self.delivered})
         assert there == self.delivered
-        for key, digest in keys.items():
-            assert digest not in self.told or self.server.report(key)["attributes"] == {"what": self.told[digest]}
+        name = tomllib.loads(self.config.read_text()).get("station_name")
+        for report in [self.server.report(key) for key, digest in keys.items() if digest in self.told]:
+            assert report["attributes"] == {"what": self.told[report["sha256"]]}
+            assert name in (None, report["station"]), "it is sent with the name that was set when it was sent"
         standing = set()
         for path in spools or (self.spool_dir,):
+            assert list(path.glob("pending/**/*.reason.json")) == []
             with self.opened(path) as spool:
                 for entry in spool.entries():
                     if entry.state is not State.SENT:
