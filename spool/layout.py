@@ -94,13 +94,14 @@ def is_spool(folder: str) -> bool:
 
 
 def _without_mark(root: str) -> str:
-    """A folder that holds entries is refused by `init`, so it is not named there."""
+    """`init` refuses a folder that holds entries, so it is not named there."""
+    mount = "If its disk is not mounted, mount it."
     if os.path.isdir(os.path.join(root, "pending")):
         return (
-            f"Its other folders are there: put {MARK} back from a backup, or copy there that of a new spool "
-            f"(dropsafe init --spool {root}-new). See docs/recover.md."
+            f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
+            f"spool (dropsafe init --spool {root}-new). See docs/recover.md."
         )
-    return f"If its disk is not mounted, mount it. To make a new spool: dropsafe init --spool {root}"
+    return f"{mount} To make a new spool: dropsafe init --spool {root}"
 
 
 def open_layout(path: str) -> Layout:
