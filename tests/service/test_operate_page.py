@@ -40,7 +40,7 @@ OF_ADMINISTRATORS = [
     "useradd --system --gid dropsafe --home-dir /var/lib/dropsafe --shell /usr/sbin/nologin dropsafe",
     "usermod --append --groups dropsafe ana",
     "install --directory --owner=dropsafe --mode=755 /etc/dropsafe",
-    "install --directory --owner=dropsafe --group=users --mode=2775 /data/reports",
+    "install --directory --owner=dropsafe --group=users --mode=3775 /data/reports",
     "systemctl daemon-reload",
     "systemctl enable --now dropsafe",
     "systemctl reload dropsafe",
