@@ -16,7 +16,7 @@ from dropsafe.errors import NoPermission, SpoolError
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.facts import Suitability, suitability
-from dropsafe.spool.layout import DEFAULT_GROUP, FOLDERS, FORMAT, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, modes_of
+from dropsafe.spool.layout import DEFAULT_GROUP, FOLDERS, FORMAT, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, is_spool, modes_of
 from dropsafe.spool.platform import system
 
 _NO_SAFE_RENAME = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -100,6 +100,7 @@ def _is_unfinished(root: str) -> bool:
     """Whether a folder is empty but for what an interrupted `create` leaves. Anything else may hold entries."""
     for folder, folders, files in os.walk(root):
         if folder == root:
+            folders[:] = [name for name in folders if not is_spool(os.path.join(root, name))]  # an instance's
             if not set(folders) <= {OF_THE_SYSTEM, *FOLDERS}:
                 return False
             folders[:] = [name for name in folders if name != OF_THE_SYSTEM]

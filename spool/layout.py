@@ -88,6 +88,22 @@ def modes_of(shared: bool) -> tuple[int, int]:
     return (0o2770, 0o660) if shared else (0o700, 0o600)
 
 
+def is_spool(folder: str) -> bool:
+    """Whether it has the mark. The spool of an instance lies in that of the unnamed one, and is no part of it."""
+    return os.path.lexists(os.path.join(folder, MARK))
+
+
+def _without_mark(root: str) -> str:
+    """`init` refuses a folder that holds entries, so it is not named there."""
+    mount = "If its disk is not mounted, mount it."
+    if os.path.isdir(os.path.join(root, "pending")):
+        return (
+            f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
+            f"spool (dropsafe init --spool {root}-new). See docs/recover.md."
+        )
+    return f"{mount} To make a new spool: dropsafe init --spool {root}"
+
+
 def open_layout(path: str) -> Layout:
     """Read `spool.json` and find the modes. Raises SpoolError or NoPermission."""
     root = os.path.abspath(path)
@@ -99,7 +115,7 @@ def open_layout(path: str) -> Layout:
     except FileNotFoundError:
         raise SpoolError(
             f"{root} is not a spool: it has no {MARK}. Nothing was changed.",
-            remedy=f"If its disk is not mounted, mount it. To make a new spool: dropsafe init --spool {root}",
+            remedy=_without_mark(root),
         ) from None
     except PermissionError:
         raise no_permission(root) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, PAUSE_FILE, Layout
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, PAUSE_FILE, Layout, is_spool
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.states import WITH_REASON, State
@@ -148,7 +148,7 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
     """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted."""
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, _ in _scan(layout.root):
-        if name not in known:
+        if name not in known and not is_spool(path):
             yield Stranger(path, "nothing of that name belongs in a spool")
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))

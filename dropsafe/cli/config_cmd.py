@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dropsafe.errors import ExitCode, UsageError
+from dropsafe.errors import DropsafeError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -126,7 +128,21 @@ def _set(given: list[str], context: Context) -> int:
     print(f"{key} = {json.dumps(config[key], ensure_ascii=False)} now stands in {config.path}")
     if outvoted:
         print(f"  but the {outvoted} says {json.dumps(in_force[key], ensure_ascii=False)}, which goes first")
+    elif (pid := _running(context)) is not None:
+        how = f"kill -HUP {pid}" if hasattr(signal, "SIGHUP") else "start it afresh"
+        print(f"  the service that runs goes on with the old value until it reads the file: {how}")
     return ExitCode.OK
+
+
+def _running(context: Context) -> int | None:
+    """The process of the service that runs for this spool, as far as it is told; None if none does."""
+    from dropsafe.cli import status
+
+    with suppress(DropsafeError, OSError):
+        service = status.published(context)
+        if service is not None and service.get("spool_id") == context.spool.spool_id:
+            return int(service["pid"])
+    return None
 
 
 def _path(_: list[str], context: Context) -> int:

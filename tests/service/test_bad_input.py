@@ -218,7 +218,7 @@ def test_whatever_lies_anywhere_in_the_spool_is_left_alone_and_shown(stage: Scen
 
 
 MARKS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: None, "has no spool.json"),
+    "missing": (lambda path: None, "put spool.json back"),
     "newer": (lambda path: path.write_text('{"format": 99, "spool_id": "x"}'), "not of a format"),
     "damaged": (lambda path: path.write_bytes(b"\x00\xff"), "it is damaged"),
     "a folder": (Path.mkdir, "not a regular file"),

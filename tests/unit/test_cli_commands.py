@@ -461,6 +461,18 @@ def test_verify_tells_each_difference_and_ends_with_1(station: Path, capsys: pyt
 # Status
 
 
+def test_config_set_says_how_a_running_service_comes_to_read_it(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spool(station / "spool") as spool:
+        ours = {"spool_id": spool.spool_id, "pid": 4321}
+    for service, told in ((ours, True), ({**ours, "spool_id": "another's"}, False), (None, False)):
+        monkeypatch.setattr("dropsafe.cli.status.published", lambda _, service=service: service)
+        capsys.readouterr()
+        assert main(["config", "set", "retention_days", "7"]) == 0
+        assert ("until it reads the file" in capsys.readouterr().out) is told
+
+
 @pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")
 def test_the_last_words_of_a_killed_service_are_not_its_status(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

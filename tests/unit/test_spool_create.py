@@ -89,3 +89,16 @@ def test_the_root_of_a_new_disk_can_be_a_spool(tmp_path: Path) -> None:
     create(tmp_path)
     with Spool(tmp_path, ROOMY) as spool:
         assert spool.audit().strangers == []
+
+
+@pytest.mark.parametrize("first", ["spool", "spool/lab"])
+def test_the_spool_of_an_instance_may_lie_in_that_of_the_unnamed_one(tmp_path: Path, first: str) -> None:
+    """As it does by default; whichever was made first, neither is in the other's way."""
+    for path in sorted(("spool", "spool/lab"), key=lambda path: path != first):
+        create(tmp_path / path)
+    with Spool(tmp_path / "spool", ROOMY) as outer, Spool(tmp_path / "spool" / "lab", ROOMY) as inner:
+        inner.submit(b"the instance's", name="report.xml")
+        assert list(outer.entries()) == []
+        assert outer.audit().strangers == []
+        (outer.path / "lab2").mkdir()
+        assert len(outer.audit().strangers) == 1
