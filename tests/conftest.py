@@ -1,14 +1,18 @@
-"""For every test: what one test does to logging is undone before the next, whichever process runs them in which order."""
+"""For every test: what one test does to logging is undone before the next, whichever process runs them in which order;
+and who is to raise a message does.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
 import pytest
+
+from tests.support.raised import RAISED
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +25,29 @@ def logging_as_it_was() -> Iterator[None]:
         handler.close()
     root.setLevel(levels[0])
     product.setLevel(levels[1])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that the index has for some sentences fails if the product does not say them while it runs."""
+    wanted = RAISED.get(item.nodeid.removeprefix("tests/"))
+    if wanted is None:
+        return (yield)
+    from tests.support.hearing import hearing, unsaid
+
+    with hearing() as said:
+        result = yield
+    assert unsaid(wanted, said) == []
+    return result
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """None of those tests may be gone, or have another name, from a file that is run as a whole (POSIX has them all)."""
+    there = {item.nodeid.removeprefix("tests/") for item in items}
+    files = {name.partition("::")[0] for name in there}
+    gone = [name for name in RAISED if name.partition("::")[0] in files and name not in there]
+    if gone and os.name == "posix" and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError(f"tests/support/raised.py names tests that are gone: {gone}")
 
 
 if sys.platform == "win32":

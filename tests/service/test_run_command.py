@@ -93,7 +93,7 @@ def test_it_is_silent_where_nobody_reads_along(command: Command, spool: Spool) -
 def test_without_a_spool_it_refuses_to_start(command: Command) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 73
-    assert "dropsafe init" in done.stderr
+    assert " init --spool " in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,0 +1,542 @@
+"""Which test raises which message: by its whole text, or by its beginning up to ` …`.
+
+Each test hears what the product says while it runs (see `conftest.py`) and fails if that sentence is not among it.
+"""
+
+from __future__ import annotations
+
+RAISED: dict[str, tuple[str, ...]] = {
+    "contract/test_workers_engine.py::test_a_spool_that_cannot_be_used_ends_the_work": (
+        "The spool's pending/ cannot be read or changed (…). Nothing is lost; nothing can be delivered.",
+    ),
+    "contract/test_workers_engine.py::test_an_entry_that_kills_threads_again_and_again_has_to_wait": (
+        "a connection thread died of it",
+    ),
+    "contract/test_workers_engine.py::test_damaged_meta_defers_the_entry_by_our_own_fault": (
+        "… is damaged (…). The payload of entry … is untouched and stays where it is.",
+        "what was submitted with it cannot be read: …",
+    ),
+    "contract/test_workers_http.py::TestTls::test_an_untrusted_one_is_unavailable": (
+        "the server's certificate is from an issuer that this machine does not trust",
+    ),
+    "contract/test_workers_http.py::test_a_name_that_cannot_be_resolved_is_the_destination_s_fault": (
+        "the server's name cannot be resolved",
+    ),
+    "contract/test_workers_http.py::test_a_server_that_says_nothing_is_timed_out": (
+        "the server did not answer in time",
+    ),
+    "contract/test_workers_http.py::test_the_token_is_sent_and_never_told": ("the credentials are refused",),
+    "contract/test_workers_http.py::test_without_an_address_nothing_can_be_delivered": (
+        "destination.url is not set, so nothing can be delivered. What is accepted waits in the spool.",
+    ),
+    "contract/test_workers_http_ways.py::test_a_proxy_that_says_nothing_or_is_not_there_is_told": (
+        "no connection to the server",
+        "no connection to the proxy",
+        "the proxy gets no connection to the server",
+    ),
+    "contract/test_workers_uploader.py::TestDeliverOnce::test_a_receipt_that_is_not_good_enough_is_75": (
+        "the server did not return …, which require_receipt insists on",
+    ),
+    "contract/test_workers_uploader.py::test_whatever_the_server_does_it_ends_up_with_exactly_what_was_accepted": (
+        "the server is not available",
+        "the server asks us to slow down",
+        "the server failed on it",
+    ),
+    "service/test_real_servers.py::TestProxy::test_a_proxy_that_does_not_pass_on_to_that_port_alarms": (
+        "the proxy refuses to pass on to this server",
+    ),
+    "service/test_real_servers.py::TestProxy::test_a_proxy_that_gets_no_password_alarms": (
+        "the proxy asks for credentials",
+    ),
+    "service/test_real_servers.py::TestTls::test_an_expired_certificate_of_the_server": (
+        "the server's certificate has expired, or is not valid yet",
+    ),
+    "service/test_real_servers.py::TestTls::test_another_host_than_the_certificate_s": (
+        "the server's certificate is for another name than the address has",
+    ),
+    "service/test_real_servers.py::TestTls::test_no_client_certificate_is_no_fault_of_the_report": (
+        "the server wants a certificate of this machine, and has got none that it accepts",
+    ),
+    "service/test_real_servers.py::TestTls::test_plain_http_to_the_port_of_https_alarms": (
+        "the server wants https at that address",
+    ),
+    "service/test_real_servers.py::test_a_permanent_redirect_on_the_same_server_is_followed_and_one_elsewhere_is_not": (
+        "the server could not take it this time",
+        "the server sends us elsewhere; the address in the configuration is not the final one",
+    ),
+    "service/test_secrets_stay_secret.py::test_config_check_speaks_up_where_a_secret_would_travel_in_the_clear_or_not_at_all": (
+        "… is not set, and has no default",
+        "… is set, but destination.…username is not. Nothing is sent; everything waits.",
+    ),
+    "service/test_supervisor.py::test_a_hanging_worker_writes_its_stack_and_is_replaced": (
+        "The … gives no sign of life. It is replaced if that lasts. Nothing is lost.",
+    ),
+    "service/test_supervisor.py::test_a_service_whose_lock_was_removed_ends_in_words_before_another_begins": (
+        "The service had to end. Nothing is lost; entries wait in the spool.",
+    ),
+    "service/test_supervisor.py::test_a_spool_that_cannot_be_recovered_ends_the_service_and_the_status_stays_to_say_why": (
+        "The spool could not be put in order at the start (…). Nothing is lost; entries wait in it.",
+    ),
+    "service/test_supervisor.py::test_a_stopped_process_is_replaced_too": (
+        "The … hangs and is being replaced. Nothing is lost; ….",
+        "The … died and …. Nothing is lost.",
+    ),
+    "service/test_supervisor.py::test_a_worker_that_always_crashes_is_tried_ever_more_slowly_while_the_others_work": (
+        "The … died more than … times in … minutes and is only tried every few minutes. Nothing is lost; …",
+    ),
+    "service/test_supervisor.py::test_claims_that_cannot_be_returned_are_shown_and_tried_again": (
+        "What … dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried …",
+    ),
+    "unit/test_cli_commands.py::test_a_damaged_pause_file_is_shown_and_resume_mends_it": (
+        "Delivery is paused …. Nothing was sent or changed; what is accepted waits in the spool.",
+        "Delivery is paused by a person. Nothing is lost; what is accepted waits in the spool.",
+        "Intake is paused by a person: nothing is taken from drop folders. The files stay where they are.",
+    ),
+    "unit/test_cli_commands.py::test_init_refuses_a_malformed_address_before_it_makes_anything": (
+        "… must be …; it is …",
+    ),
+    "unit/test_cli_commands.py::test_other_bytes_are_not_accepted_under_an_id_that_is_known[sent]": (
+        "… is not what was accepted before under the id …: its bytes are others. It was not accepted; …",
+    ),
+    "unit/test_cli_commands.py::test_retry_of_nothing_is_an_error[arguments2]": (
+        "Name the entries, or choose them with --all, --state, --matching or --older-than. Nothing was …",
+    ),
+    "unit/test_cli_commands.py::test_show_of_what_is_no_entry_says_so[]": (
+        "No entry in this spool has an id that begins with …. Nothing was changed.",
+    ),
+    "unit/test_cli_commands.py::test_status_and_list_say_why_in_the_servers_own_words": (
+        "… reports were refused by the server. Nothing is lost; they are in failed/.",
+    ),
+    "unit/test_cli_commands.py::test_status_names_what_does_not_belong_in_the_spool": (
+        "… not belong in the spool and were left alone.",
+        "not an entry's name; move it to pending/ to have it sent",
+    ),
+    "unit/test_cli_commands.py::test_status_says_what_needs_a_person_and_ends_with_1": (
+        "1 report was refused by the server. Nothing is lost; it is in failed/.",
+    ),
+    "unit/test_cli_commands.py::test_status_says_when_nothing_more_is_accepted": (
+        "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost.",
+        "The queue is full (waiting: …): nothing more is accepted until some are delivered.",
+    ),
+    "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options1-a name of 1 to]": (
+        "A report needs a name of 1 to … characters, not …. It was not accepted.",
+    ),
+    "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options3-not a content type]": (
+        "… is not a content type. It was not accepted.",
+    ),
+    "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options6-given twice]": (
+        "--attribute … was given twice, and has one value. Nothing was accepted.",
+    ),
+    "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options7-not text with a name]": (
+        "The attribute …=… is not text with a name. It was not accepted.",
+    ),
+    "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options8-travel in one header]": (
+        "All attributes travel in one header, in which there is room for … bytes; these take …. It was …",
+    ),
+    "unit/test_cli_completion.py::test_without_a_spool_it_is_silent": (
+        "… is not a spool: it has no spool.json. Nothing was changed.",
+    ),
+    "unit/test_cli_explain.py::test_it_finds_the_facts_in_the_folder": (
+        "The server refused it (…). Nothing is lost; the file is here.",
+    ),
+    "unit/test_cli_main.py::TestConfigCommand::test_set_refuses_without_touching_or_making_a_file": (
+        "`dropsafe config …` does not take … arguments",
+        "… must be between … and …, not …",
+    ),
+    "unit/test_cli_main.py::TestContext::test_an_impossible_instance_is_refused": (
+        "… cannot be the name of an instance",
+    ),
+    "unit/test_cli_main.py::TestContext::test_warnings_and_the_fallback_are_told_once": (
+        "…, line …: …",
+        "there is no configuration key …",
+    ),
+    "unit/test_cli_main.py::test_each_error_has_its_words_and_exit_code[error10-2-words10]": (
+        "That path cannot be used: …",
+        "… cannot be used: …",
+    ),
+    "unit/test_cli_main.py::test_each_error_has_its_words_and_exit_code[error4-77-words4]": ("No permission: …",),
+    "unit/test_cli_main.py::test_each_error_has_its_words_and_exit_code[error5-75-words5]": ("The disk is full: …",),
+    "unit/test_cli_main.py::test_each_error_has_its_words_and_exit_code[error7-73-words7]": (
+        "The disk can only be read: …",
+    ),
+    "unit/test_cli_main.py::test_each_error_has_its_words_and_exit_code[error9-75-words9]": (
+        "The system is short of something just now: …",
+    ),
+    "unit/test_cli_main.py::test_the_log_is_where_the_service_put_it": (
+        "Something unexpected went wrong (…: …). Every report that was accepted is still in the spool or …",
+    ),
+    "unit/test_cli_moving.py::test_a_damaged_filter_is_refused_in_words": (
+        "--matching needs a text. Nothing was changed.",
+    ),
+    "unit/test_cli_moving.py::test_one_that_is_refused_keeps_none_of_the_others": ("The disk reported an error: …",),
+    "unit/test_cli_moving.py::test_to_discard_many_a_state_must_be_named": (
+        "`dropsafe …` needs --state to choose more than one entry. Nothing was changed.",
+    ),
+    "unit/test_cli_moving.py::test_without_a_terminal_what_is_hard_to_undo_needs_yes[discard]": (
+        "… of … entries was not confirmed. Nothing was changed.",
+        "The file is not what was accepted: … Nothing was deleted.",
+        "A person discarded it.",
+    ),
+    "unit/test_config.py::TestLayers::test_a_conflict_between_layers_names_where_it_came_from": (
+        "… (…) must not be less than … (…)",
+    ),
+    "unit/test_config.py::TestLayers::test_a_setting_that_cannot_be_one_is_a_usage_error[]": (
+        "--set needs key=value, not …",
+    ),
+    "unit/test_config.py::TestLayers::test_a_setting_that_cannot_be_one_is_a_usage_error[destination=5]": (
+        "… is a table; set its keys one by one",
+    ),
+    "unit/test_config.py::test_a_failed_update_changes_nothing[values3-WrongType]": ("a key must be text, not …",),
+    "unit/test_config.py::test_a_failed_update_changes_nothing[values4-UnknownKey]": (
+        "… has no key …",
+        "… has no …",
+    ),
+    "unit/test_config.py::test_a_field_of_a_watched_folder_cannot_be_set_alone_and_the_error_says_how_to": (
+        "watch is not a single value (…): each watched folder has a table of its own in the file",
+        "… is a field of a [[watch]] table, of which there may be several: it cannot be set by itself",
+    ),
+    "unit/test_config.py::test_a_key_that_is_not_set_says_how_to_set_it": ("… is not set…. …",),
+    "unit/test_config.py::test_values_that_do_not_go_together_are_refused_in_any_order[values3]": (
+        "destination.url must hold {id} or {name} when the method is PUT; else each report replaces the …",
+    ),
+    "unit/test_config.py::test_values_that_do_not_go_together_are_refused_in_any_order[values5]": (
+        "….path (…) and the spool (…) must not hold one another",
+    ),
+    "unit/test_config.py::test_values_that_do_not_go_together_are_refused_in_any_order[values8]": (
+        "….after would move files to …, from where they would be taken again",
+    ),
+    "unit/test_config_every_key.py::test_load_refuses_it[destination.success_status-range-[200, 200]]": (
+        "… must not say the same twice; it is …",
+    ),
+    "unit/test_config_every_key.py::test_load_refuses_it[destination.success_status-range-[]]": (
+        "… must not be empty",
+    ),
+    "unit/test_config_every_key.py::test_oldest_first_is_refused_with_the_reason": (
+        "… must be one of …, not …",
+        "… must be …, not …",
+    ),
+    "unit/test_config_file.py::TestStart::test_a_broken_or_missing_file_is_replaced_by_the_last_good_copy[None]": (
+        "the configuration file … is gone",
+    ),
+    "unit/test_config_file.py::TestStart::test_a_file_that_may_not_be_read_is_one_more_reason_for_the_last_good_copy": (
+        "the configuration file … cannot be read: …",
+    ),
+    "unit/test_config_file.py::test_a_configuration_from_a_program_can_be_saved": (
+        "this configuration came from no file",
+    ),
+    "unit/test_config_file.py::test_a_folder_that_cannot_be_made_or_written_is_told_in_words": (
+        "… could not be written: …. The configuration is as it was before.",
+    ),
+    "unit/test_config_file.py::test_a_missing_file_is_an_error_for_load_and_empty_for_a_start": (
+        "there is no configuration file …",
+    ),
+    "unit/test_config_file.py::test_a_section_that_is_no_table_is_of_the_wrong_type": ("… must be a table, not …",),
+    "unit/test_docs_migrate.py::test_the_example_runs[1]": (
+        "queue_full_action cannot be …: it is one of …. Nothing was changed.",
+    ),
+    "unit/test_paths.py::test_names_that_cannot_be_an_instance[sent]": (
+        "an instance cannot be called …: the spool has a folder of that name",
+    ),
+    "unit/test_queue_async.py::test_an_api_without_a_method_that_sends_is_refused_at_once": (
+        "… cannot send operations: it is not callable and has none of …. Nothing was changed.",
+    ),
+    "unit/test_queue_async_loop.py::test_waiting_for_room_holds_up_nobody": (
+        "… entries wait and max_queue_size is …; … more were not accepted. Nothing was changed.",
+    ),
+    "unit/test_queue_delivery.py::test_an_entry_that_is_no_operation_is_left_to_the_service": (
+        "it is not an operation, so this program's callback cannot send it; the Dropsafe service can",
+    ),
+    "unit/test_queue_delivery.py::test_max_retries_warns_and_gives_nothing_up": (
+        "… returned …; it must return true once the server has it",
+    ),
+    "unit/test_queue_endurance.py::test_a_lock_file_that_is_removed_interrupts_and_loses_nothing": (
+        "The lock file … was removed or replaced while … was at work. Nothing is lost: what it held goes …",
+    ),
+    "unit/test_queue_endurance.py::test_get_operation_knows_only_what_is_there": (
+        "There is no operation … in this queue. Nothing was changed.",
+    ),
+    "unit/test_queue_endurance.py::test_where_the_service_runs_this_only_queues": (
+        "Another Dropsafe service works on the spool …. Nothing was changed.",
+    ),
+    "unit/test_queue_manager.py::test_a_nonsensical_argument_is_refused_before_anything_is_made[options10]": (
+        "send_callback must be a function or None; it was …. Nothing was changed.",
+    ),
+    "unit/test_queue_manager.py::test_a_nonsensical_argument_is_refused_before_anything_is_made[options4]": (
+        "… must be a number…; it was …. Nothing was changed.",
+    ),
+    "unit/test_queue_manager.py::test_a_nonsensical_argument_is_refused_before_anything_is_made[options8]": (
+        "… must be a whole number, … or more; it was …. Nothing was changed.",
+    ),
+    "unit/test_queue_manager.py::test_an_async_callback_is_refused_where_nothing_would_run_it": (
+        "… is an async function; here it must be a plain one. Nothing was changed.",
+    ),
+    "unit/test_receiver_options.py::test_a_flag_that_makes_no_sense_is_refused[arguments7---latency takes a share]": (
+        "… takes a share like 0.1, 1/10 for every tenth, or NAME=VALUE, not ….",
+    ),
+    "unit/test_receiver_options.py::test_an_address_that_cannot_be_is_refused[]": (
+        "--listen takes HOST:PORT, like 127.0.0.1:8080 or [::1]:8080, not ….",
+    ),
+    "unit/test_receiver_store.py::test_a_file_that_is_no_database_is_refused": (
+        "The database in … cannot be used: …. Nothing was changed.",
+    ),
+    "unit/test_receiver_store.py::test_a_second_receiver_on_the_same_folder_is_refused": (
+        "Another receiver is using …. Nothing was changed.",
+    ),
+    "unit/test_spool_accept.py::test_a_file_that_changes_while_it_is_read_is_not_accepted[grows]": (
+        "… changed while it was being read; nothing was accepted.",
+    ),
+    "unit/test_spool_accept.py::test_a_source_that_fails_leaves_nothing": (
+        "… was not accepted: … (…). Nothing else was disturbed.",
+    ),
+    "unit/test_spool_accept.py::test_what_cannot_be_submitted_is_refused_with_words[a fifo]": (
+        "… is not a regular file; nothing was accepted.",
+    ),
+    "unit/test_spool_accept.py::test_what_cannot_be_submitted_is_refused_with_words[a stream without a name]": (
+        "A file object without a name of its own is submitted with name=.",
+    ),
+    "unit/test_spool_accept.py::test_what_cannot_be_submitted_is_refused_with_words[a text file]": (
+        "What is submitted must be a binary file that blocks; nothing was accepted.",
+    ),
+    "unit/test_spool_accept.py::test_what_cannot_be_submitted_is_refused_with_words[bytes without a name]": (
+        "Bytes are submitted with name=, the file name that the server will be told.",
+    ),
+    "unit/test_spool_accept.py::test_what_cannot_be_submitted_is_refused_with_words[no id]": (
+        "… is not an entry id. Nothing was changed.",
+    ),
+    "unit/test_spool_admission.py::test_a_count_that_cannot_be_written_down_gives_no_place": (
+        "… (or a quota on it is reached); … was not accepted. Nothing else was disturbed.",
+    ),
+    "unit/test_spool_admission.py::test_bytes_are_limited_too": (
+        "… bytes wait and max_queue_bytes is …; … more were not accepted. Nothing was changed.",
+    ),
+    "unit/test_spool_admission.py::test_rule_3_8_every_acquisition_has_a_time_out": (
+        "The lock … is held by another process (waited … s). Nothing was changed.",
+    ),
+    "unit/test_spool_audit.py::test_entries_can_be_listed_by_state": ("There is no state …. The states are: ….",),
+    "unit/test_spool_audit.py::test_of_very_many_strangers_some_are_shown": (
+        "nothing of that name belongs in a spool",
+    ),
+    "unit/test_spool_audit.py::test_what_does_not_belong_is_left_alone_and_shown_with_the_reason[a file in meta]": (
+        "nothing of that name belongs in meta/",
+    ),
+    "unit/test_spool_audit.py::test_what_does_not_belong_is_left_alone_and_shown_with_the_reason[a folder in a bucket]": (
+        "a folder inside a bucket",
+    ),
+    "unit/test_spool_audit.py::test_what_does_not_belong_is_left_alone_and_shown_with_the_reason[a link]": (
+        "no regular file",
+    ),
+    "unit/test_spool_create.py::test_a_file_system_that_cannot_rename_without_overwriting_is_refused": (
+        "The file system of … cannot rename without overwriting (…): no spool was made.",
+    ),
+    "unit/test_spool_dropfolder.py::test_a_folder_that_is_called_like_a_report_is_told_where_sub_folders_are_not_watched": (
+        "a folder; what is in it is taken only with recursive = true",
+    ),
+    "unit/test_spool_foreign.py::test_a_folder_that_cannot_be_read_is_a_stranger_and_the_others_go_on": (
+        "this folder cannot be read (…)",
+    ),
+    "unit/test_spool_foreign.py::test_a_link_to_a_folder_is_not_followed": (
+        "no regular file; only regular files are taken",
+    ),
+    "unit/test_spool_foreign.py::test_dot_files_are_left_alone": (
+        "its name begins with a dot, as those of unfinished copies do; rename it to have it sent",
+    ),
+    "unit/test_spool_group.py::test_a_group_that_is_refused_leaves_no_meta_behind": (
+        "There is no file …; nothing was accepted.",
+    ),
+    "unit/test_spool_group.py::test_an_unknown_acceptance_names_all_that_are_in_doubt": (
+        "The system failed to confirm that … file(s), the first …, would survive a power cut (…). They …",
+    ),
+    "unit/test_spool_intake.py::test_a_file_that_another_service_has_renamed_meanwhile_is_left_to_it": (
+        "… is in the hands of another service that watches the same folder",
+    ),
+    "unit/test_spool_intake.py::test_a_file_that_changes_before_it_is_read_waits": (
+        "… changed while it was being taken",
+    ),
+    "unit/test_spool_intake.py::test_a_file_that_somebody_has_open_for_writing_waits": (
+        "… is still open for writing in another program",
+    ),
+    "unit/test_spool_intake.py::test_a_parking_that_is_a_link_is_not_followed": ("… cannot be taken (…); …",),
+    "unit/test_spool_intake.py::test_whatever_fails_the_file_is_taken_once_in_the_end[13]": (
+        "The spool at … is another user's own, shared with nobody. Nothing was changed.",
+    ),
+    "unit/test_spool_layout.py::test_a_folder_that_holds_anything_else_is_refused_and_unchanged[.git/]": (
+        "… holds files and is not a spool. Nothing was changed.",
+    ),
+    "unit/test_spool_layout.py::test_a_foreign_or_newer_mark_is_refused[5]": (
+        "… is not of a format that this version knows (…; known: …). Nothing was changed.",
+    ),
+    "unit/test_spool_layout.py::test_a_foreign_or_newer_mark_is_refused[]": (
+        "… cannot be read (…). Nothing was changed; the entries are untouched.",
+    ),
+    "unit/test_spool_layout.py::test_a_group_that_is_not_ours_is_refused_with_what_to_ask_for": (
+        "The spool cannot be shared with group …: there is no such group, or you are not in it.",
+    ),
+    "unit/test_spool_layout.py::test_rule_3_6_shares_and_fat_are_refused[9p]": (
+        "The spool at … would be on a … file system, which cannot promise that a renamed file survives a …",
+    ),
+    "unit/test_spool_moves.py::test_a_copy_that_was_discarded_before_does_not_stand_in_the_way": (
+        "Another file with this name and the same bytes was already there. Nothing is lost: that one …",
+    ),
+    "unit/test_spool_moves.py::test_an_entry_can_be_named_by_any_beginning_that_is_its_alone": (
+        "… entries have an id that begins with …: …, … Nothing was changed.",
+    ),
+    "unit/test_spool_moves.py::test_two_people_who_do_the_same_at_once_do_it_once": (
+        "Entry … is no longer in …/: another program or a person has moved it.",
+    ),
+    "unit/test_spool_receipts.py::test_the_receipt_of_an_entry_is_found_by_its_id": (
+        "There is no receipt for …: it has not been delivered from this spool.",
+    ),
+    "unit/test_spool_recovery.py::test_what_a_person_has_put_into_locks_is_left_alone": (
+        "nothing of that name belongs in locks/",
+        "nothing of that name belongs in …/",
+    ),
+    "unit/test_spool_refusal.py::test_a_large_payload_over_the_limit_is_not_even_read": (
+        "The payload is larger than max_entry_bytes (… bytes) and was not accepted. Nothing was changed.",
+    ),
+    "unit/test_spool_refusal.py::test_rule_3_4_a_low_disk_refuses_before_anything_is_written": (
+        "The disk of the spool has … bytes free; with … more it would have less than min_free_bytes (…). …",
+    ),
+    "unit/test_spool_refusal.py::test_rule_3_4_too_few_inodes_refuse_too": (
+        "The file system of the spool has … inodes free and min_free_inodes is …; the payload was not …",
+    ),
+    "unit/test_spool_states.py::test_every_pair_has_a_row_or_is_refused[tmp-held]": (
+        "An entry in …/ cannot be …; nothing was changed.",
+    ),
+    "unit/test_spool_strikes.py::test_three_deaths_alone_in_hand_lead_to_quarantine": (
+        "The uploader died … times while it held nothing but this entry. Nothing is lost; the file is …",
+    ),
+    "unit/test_spool_verify.py::test_an_entry_that_became_something_else_is_not_called_damaged": (
+        "It cannot be read (…). That is not damage: it stays where it is.",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[a reason alone]": (
+        "A reason without its entry, which somebody has moved. It concerns no data.",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[a reason that cannot be read]": (
+        "This reason file cannot be read, so why the entry is there is not known. The entry is untouched.",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[an id in two places]": (
+        "The same id is also at …. Nothing is lost; where they meet, both are kept.",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[meta alone]": (
+        "What was submitted with an entry that is not here (it was readmitted, or removed). It concerns …",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[receipts damaged]": (
+        "… line(s) in this file of receipts are damaged: those deliveries look unproven.",
+    ),
+    "unit/test_spool_verify.py::test_it_changes_nothing_at_all[receipts lost]": (
+        "It lies in sent/, and no receipt here says that the server has it. It is kept.",
+    ),
+    "unit/test_spool_verify.py::test_of_some_states_only_those_are_read": (
+        "Its bytes are not those that were accepted.",
+        "…, but …",
+    ),
+    "unit/test_supervisor_words.py::test_a_remedy_that_asks_for_a_reload_says_how": (
+        "Nothing can be delivered now…. Nothing is lost; entries wait and go out when the server is back.",
+        "The configuration file has an error. The service goes on with the configuration it had.",
+        "Nothing can be delivered…. Nothing is lost; entries wait until that is mended.",
+        "The … refuses its configuration and does not run. Nothing is lost; ….",
+    ),
+    "unit/test_supervisor_words.py::test_steps_owed_to_the_spool_are_a_reason": (
+        "What was delivered cannot be put away in the spool just now. Nothing is lost; it is tried again.",
+    ),
+    "unit/test_workers_classify.py::test_a_cut_connection_defers_the_entry[Trouble.NOT_HTTP]": (
+        "what came back is no HTTP answer",
+    ),
+    "unit/test_workers_classify.py::test_a_status_that_does_not_count_as_success_defers[102]": (
+        "that status is not one that counts as success here",
+    ),
+    "unit/test_workers_classify.py::test_a_web_page_is_an_alarm": (
+        "a web page came back, perhaps a log-in page of the network, not the server",
+    ),
+    "unit/test_workers_classify.py::test_credentials_or_address_alarm_and_blame_by_rejection[404]": (
+        "there is nothing at that address",
+    ),
+    "unit/test_workers_classify.py::test_credentials_or_address_alarm_and_blame_by_rejection[405]": (
+        "the address does not take that method",
+    ),
+    "unit/test_workers_classify.py::test_long_words_are_shortened_in_the_summary_and_kept_in_the_detail": (
+        "the credentials are not sufficient",
+    ),
+    "unit/test_workers_classify.py::test_no_connection_is_the_destination_s_fault[Trouble.TLS]": (
+        "no secure connection to the server",
+    ),
+    "unit/test_workers_classify.py::test_the_server_refuses_the_entry_in_its_own_words[415]": (
+        "the server does not take that content type",
+    ),
+    "unit/test_workers_classify.py::test_what_is_never_about_one_entry_alarms_and_blames_by_deferral[501]": (
+        "the server does not know that method",
+    ),
+    "unit/test_workers_classify.py::test_what_is_never_about_one_entry_alarms_and_blames_by_deferral[511]": (
+        "the network asks for a log-in",
+    ),
+    "unit/test_workers_janitor.py::test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other": (
+        "The janitor's … failed. It is tried again; nothing is lost.",
+    ),
+    "unit/test_workers_janitor.py::test_a_receipts_file_of_a_dead_worker_that_cannot_be_read_is_a_reason": (
+        "cannot be read: deliveries proven in it look unproven",
+        "… thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried …",
+    ),
+    "unit/test_workers_janitor.py::test_an_old_entry_is_told": ("The oldest report has waited for … hours.",),
+    "unit/test_workers_janitor.py::test_refused_and_quarantined_entries_need_a_person": (
+        "… in quarantine/: damaged, or the uploader died over it. Nothing was deleted.",
+    ),
+    "unit/test_workers_reply.py::test_an_answer_cut_short_is_no_delivery_but_a_refusal_cut_short_is_one": (
+        "the connection was cut",
+        "it is too large for the server",
+    ),
+    "unit/test_workers_reply.py::test_an_early_answer_is_never_a_success": (
+        "the server answered before it had everything",
+    ),
+    "unit/test_workers_reply.py::test_another_digest_is_a_mismatch[answer4]": (
+        "digest mismatch: the server has other bytes than were sent",
+    ),
+    "unit/test_workers_reply.py::test_secrets_are_taken_out_of_the_words": ("the server refuses it",),
+    "unit/test_workers_request.py::test_a_header_that_would_break_the_request_is_refused[X:-a]": (
+        "destination.headers: … is not a header that can be sent. Nothing is sent.",
+    ),
+    "unit/test_workers_request.py::test_an_address_that_cannot_be_used_is_a_configuration_error[http://]": (
+        "destination.url must be http:// or https://, a host, and no user name. Nothing is sent, all …",
+    ),
+    "unit/test_workers_request.py::test_an_address_that_cannot_be_used_is_a_configuration_error[http://host:99999/]": (
+        "destination.url is not an address: …. Nothing is sent; everything waits.",
+    ),
+    "unit/test_workers_secret.py::test_a_place_where_nothing_can_be_read_is_told": (
+        "the environment of this process has no variable …",
+        "systemd has handed this process no credentials; the unit needs LoadCredential=…:PATH",
+        "… is no file",
+        "… cannot be read: …",
+    ),
+    "unit/test_workers_secret.py::test_a_secret_is_read_again_when_its_file_changes_and_the_old_one_stays_hidden": (
+        "… holds something else than …",
+    ),
+    "unit/test_workers_watcher.py::test_a_drop_folder_that_is_a_link_into_the_spool_is_not_used[.]": (
+        "The drop folder … and the spool … hold one another.",
+    ),
+    "unit/test_workers_watcher.py::test_a_file_over_the_limit_is_shown_with_its_remedy_and_blocks_no_other": (
+        "larger than the limits allow; they stay where they are",
+    ),
+    "unit/test_workers_watcher.py::test_a_file_that_cannot_be_taken_is_logged_once_and_not_tried_at_every_hint": (
+        "not to be had; they stay where they are",
+    ),
+    "unit/test_workers_watcher.py::test_a_file_that_never_comes_to_rest_is_shown": (
+        "being written for more than 5 minutes; taken when at rest",
+        "… has been changing for more than 5 minutes",
+        "Files in a drop folder or in pending/ (…): ….",
+    ),
+    "unit/test_workers_watcher.py::test_a_folder_that_is_missing_is_shown_and_taken_from_once_it_is_there": (
+        "The drop folder … does not exist.",
+    ),
+    "unit/test_workers_watcher.py::test_a_folder_without_permission_says_what_to_grant": (
+        "A drop folder cannot be used; what is in it stays there.",
+        "The service may not read, write and rename in …, so nothing is taken.",
+    ),
+    "unit/test_workers_watcher.py::test_a_full_queue_pauses_and_the_files_stay_where_they_are": (
+        "waiting until there is room for them. Nothing is lost",
+    ),
+    "unit/test_workers_watcher.py::test_a_parking_that_is_no_folder_is_shown_until_it_is_removed[link]": (
+        "… is not a folder.",
+    ),
+    "unit/test_workers_watcher.py::test_what_is_no_regular_file_is_left_alone_and_shown[fifo]": (
+        "… thing(s) in a drop folder or in pending/ cannot be taken; they stay where they are.",
+    ),
+}
