@@ -85,7 +85,10 @@ def read_if_there(path: Path) -> Text:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         if last_good_path(path).exists():
-            raise ConfigError(f"the configuration file {path} is gone") from None
+            raise ConfigError(
+                f"the configuration file {path} is gone",
+                remedy=f"Put it back; as it was when it was last right, it is kept in {last_good_path(path)}.",
+            ) from None
         return Text(path, "", {})
     except OSError:  # read() says it in words
         pass

@@ -60,7 +60,8 @@ def _chosen_group(group: str | None) -> str:
         return DEFAULT_GROUP if system.is_our_group(DEFAULT_GROUP) else ""
     if group and not system.is_our_group(group):
         raise NoPermission(
-            f"The spool cannot be shared with group {group}: there is no such group, or you are not in it.",
+            f"The spool cannot be shared with group {group}: there is no such group, or you are not in it. "
+            "Nothing was changed.",
             remedy=f"Ask an administrator for: groupadd --system {group}; usermod -aG {group} USER",
         )
     return group

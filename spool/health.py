@@ -84,7 +84,7 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
         text = f"{entries} in quarantine/: damaged, or the uploader died over it. Nothing was deleted."
         yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
     if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
-        text = f"The oldest report has waited for {age / 3600:.0f} hours."
+        text = f"The oldest report has waited for {age / 3600:.0f} hours. Nothing is lost."
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"

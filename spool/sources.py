@@ -42,10 +42,13 @@ def open_source(path: str) -> BinaryIO:
     """Open a file to be submitted. Raises UsageError or NoPermission, which say what is wrong with it."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise UsageError(f"{path} is not a regular file; nothing was accepted.")
+            raise UsageError(
+                f"{path} is not a regular file; nothing was accepted.",
+                remedy="Name the files that are meant themselves.",
+            )
         return _SteadyFile(path)
     except FileNotFoundError:
-        raise UsageError(f"There is no file {path}; nothing was accepted.") from None
+        raise UsageError(f"There is no file {path}; nothing was accepted.", remedy="Check the path.") from None
     except PermissionError:
         raise NoPermission(
             f"You may not read {path}; nothing was accepted.", remedy="Ask its owner for permission to read it."

@@ -221,7 +221,10 @@ class Spool:
         """The proof of its delivery. Raises EntryNotFound if there is none."""
         receipt = find_receipt(self._layout, entry_id) if is_id(entry_id) else None
         if receipt is None:
-            raise EntryNotFound(f"There is no receipt for {entry_id}: it has not been delivered from this spool.")
+            raise EntryNotFound(
+                f"There is no receipt for {entry_id}: it has not been delivered from this spool.",
+                remedy=f"See what is known of it: dropsafe explain {entry_id}",
+            )
         return receipt
 
     def find_receipt(self, prefix: str) -> Receipt:

@@ -127,9 +127,8 @@ class Janitor:
             text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
             yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
         if self._core.journal.lost:
-            yield Problem(
-                "history", f"{self._core.journal.lost} lines of history could not be written.", "Look at the disk."
-            )
+            text = f"{self._core.journal.lost} lines of history could not be written. No report is touched by that."
+            yield Problem("history", text, "See that the spool's disk is writable and not full.")
 
     def _vitals(self) -> Vitals:
         figures, pauses = self._figures, self._core.pauses.current()

@@ -369,7 +369,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "… cannot be read (…). Nothing was changed; the entries are untouched.",
     ),
     "unit/test_spool_layout.py::test_a_group_that_is_not_ours_is_refused_with_what_to_ask_for": (
-        "The spool cannot be shared with group …: there is no such group, or you are not in it.",
+        "The spool cannot be shared with group …: there is no such group, or you are not in it. …",
     ),
     "unit/test_spool_layout.py::test_rule_3_6_shares_and_fat_are_refused[9p]": (
         "The spool at … would be on a … file system, which cannot promise that a renamed file survives a …",
@@ -476,7 +476,9 @@ RAISED: dict[str, tuple[str, ...]] = {
         "cannot be read: deliveries proven in it look unproven",
         "… thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried …",
     ),
-    "unit/test_workers_janitor.py::test_an_old_entry_is_told": ("The oldest report has waited for … hours.",),
+    "unit/test_workers_janitor.py::test_an_old_entry_is_told": (
+        "The oldest report has waited for … hours. Nothing is lost.",
+    ),
     "unit/test_workers_janitor.py::test_refused_and_quarantined_entries_need_a_person": (
         "… in quarantine/: damaged, or the uploader died over it. Nothing was deleted.",
     ),

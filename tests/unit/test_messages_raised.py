@@ -388,7 +388,7 @@ WAYS: dict[str, Callable[[Scene], object]] = {
     "spool_dir was changed, which a running service cannot follow. The configuration in force stays.": _other_spool,
     "The spool could not be put in order at the start (…). Nothing is lost; entries wait in it.": _recovery_failed,
     "… entries in sent/ have no receipt; they are kept.": lambda scene: _janitor(scene, _unproven=2),
-    "… lines of history could not be written.": _history_lost,
+    "… lines of history could not be written. No report is touched by that.": _history_lost,
     "… cannot be read (…). Nothing is lost.": (
         lambda scene: unreadable(scene.drop_folder(), OSError(errno.EIO, os.strerror(errno.EIO)))
     ),
