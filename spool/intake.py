@@ -137,6 +137,8 @@ class Intake:
                 # The accepted copy stands; what was written since makes another entry.
                 self._take_again(record)
                 return Attempt(Taken.ACCEPTED, record.id)
+            if system.REMOVES_OPEN_FILES:
+                return self._finish(record)  # while it is ours: another service would take it anew
         except QueueFullError as error:
             return full(record.source, error, record.id)
         except DropsafeError as error:

@@ -179,6 +179,26 @@ def test_two_services_on_one_drop_folder_take_each_file_once(
     other.close()
 
 
+@pytest.mark.skipif(not system.REMOVES_OPEN_FILES, reason="there the lock ends before the file can be removed")
+@pytest.mark.parametrize("after", ["delete", "move"])
+def test_what_one_service_has_accepted_no_other_takes_before_it_is_removed(
+    spool: Spool, drop: Path, tmp_path: Path, after: str
+) -> None:
+    """Else the same report goes out twice, under two keys."""
+    other = make_spool(tmp_path / "other")
+    (tmp_path / "done").mkdir()
+    folder = DropFolder(str(drop), move_to=str(tmp_path / "done") if after == "move" else "")
+    theirs: list[object] = []
+    found = a_report(drop)
+    operation = "intake.move" if after == "move" else "intake.unlink"
+    with interrupted(operation, lambda: theirs.extend(Intake(other.core).parked(folder)), moment="before"):
+        assert take(spool, folder, found).taken is Taken.ACCEPTED
+    assert theirs == []
+    assert files(other.core.layout.intake) == {}
+    assert nothing_is_left(spool, drop)
+    other.close()
+
+
 def test_a_file_that_another_service_has_renamed_meanwhile_is_left_to_it(
     spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
 ) -> None:
