@@ -691,3 +691,32 @@ def test_a_pause_ends_a_delivery_without_a_service(spool: Spool, monkeypatch: py
     assert 1 <= report.delivered < 200
     assert spool.stats().inflight == 0
     assert spool.stats().waiting == 200 - report.delivered
+
+
+def test_a_probe_that_a_pause_calls_back_before_it_began_is_followed_by_another(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would be sent any more, and the status would speak of a probe for ever."""
+    monkeypatch.setattr(delivery, "BEAT", 0.01)
+    transport = Scripted(lambda *_: DENIED)
+    waiting: list[Entry] = []
+    with running(spool, transport, connections=1) as work:
+        crew = work.engine._crew
+        put, recall = crew.put, crew.recall
+
+        def put_late(entry: Entry) -> None:  # as if no thread were free yet
+            if work.engine.breaker.state is BreakerState.PROBING and not spool.pauses():
+                waiting.append(entry)
+                spool.pause([Work.DELIVERY], "ana")
+            else:
+                put(entry)
+
+        monkeypatch.setattr(crew, "put", put_late)
+        monkeypatch.setattr(crew, "recall", lambda: [*recall(), *(waiting.pop() for _ in list(waiting))])
+        submit(spool, 3)
+        work.engine.wake()
+        eventually(lambda: spool.pauses() and work.engine.in_hand == 0)
+        monkeypatch.setattr(crew, "put", put)
+        transport.script = lambda parcel, _: delivered(parcel)
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 3, patience=8)
