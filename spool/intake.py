@@ -29,9 +29,10 @@ from dropsafe.spool.facts import Writers
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
-from dropsafe.spool.platform import regular, system
+from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import Event
+from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
@@ -295,8 +296,7 @@ class Intake:
     def _read(self, entry_id: str) -> Record | None:
         """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
         try:
-            with open(self._path(entry_id), encoding="ascii", opener=regular) as file:
-                content = json.load(file)
+            content = read_json(self._path(entry_id))
             return Record(**{**content, "seen": Fingerprint(**content["seen"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
