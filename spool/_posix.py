@@ -82,7 +82,12 @@ def set_mode(descriptor: int, mode: int) -> None:
 def make_directory(path: str, mode: int) -> None:
     """mkdir with exactly that mode, the set-group-id bit included, which mkdir(2) alone does not set."""
     os.mkdir(path, mode & 0o777)
-    os.chmod(path, mode)
+    # Of that folder: others may write in its parent too, and put a link in its place.
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 def give_to_group(path: str, group: str) -> None:
