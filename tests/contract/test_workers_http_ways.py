@@ -200,6 +200,7 @@ def test_a_server_that_quotes_a_secret_is_not_quoted(tmp_path: Path) -> None:
         answering(403, page, Content_Type="text/html"),
         answering(307, Location=f"http://elsewhere.example/{coded}"),
         answering(201, f'{{"id": "{coded}"}}'.encode()),
+        in_turn(answering(307, Location=f"/for/{coded}"), vouching),
         refusing_early(401, f'{{"detail": "{secret}"}}'.encode()),
     ]
     for behaviour in behaviours:
