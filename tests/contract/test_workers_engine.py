@@ -720,3 +720,18 @@ def test_a_probe_that_a_pause_calls_back_before_it_began_is_followed_by_another(
         transport.script = lambda parcel, _: delivered(parcel)
         spool.resume()
         eventually(lambda: len(names_in(spool, State.SENT)) == 3, patience=8)
+
+
+@pytest.mark.parametrize("content", [b"first", b"second"], ids=["the same bytes", "other bytes"])
+def test_two_entries_under_one_id_are_never_taken_for_one_another(spool: Spool, content: bytes) -> None:
+    """Two programs that submit under one id at once, or a copy by hand: each has an answer of its own, or is a duplicate."""
+    made = spool.submit(b"first", name="a")
+    spool.submit_under(made.id, content, name="b")
+    transport = Scripted(lambda parcel, _: REFUSED if parcel.path.read_bytes() == b"second" else delivered(parcel))
+    run_once(spool, transport, connections=2)
+    assert [entry.path.read_bytes() for entry in spool.entries(State.SENT)] == [b"first"]
+    other = State.DISCARDED if content == b"first" else State.FAILED
+    assert [(entry.state, entry.path.read_bytes()) for entry in spool.entries() if entry.state is not State.SENT] == [
+        (other, content)
+    ]
+    assert len({entry.id for entry in spool.entries()}) == (1 if other is State.DISCARDED else 2)
