@@ -74,6 +74,11 @@ def open_regular(path: str) -> int:
     raise OSError(errno.EINVAL, "not a regular file", path)
 
 
+def opened_path(descriptor: int) -> str:
+    """Where an open file lies, every link on the way resolved."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Whatever the umask: the group of the spool must be able to read what any member wrote."""
     os.fchmod(descriptor, mode)

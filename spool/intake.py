@@ -126,6 +126,7 @@ class Intake:
         except OSError as error:
             return refused(record.parked, error)
         try:
+            _check_place(descriptor, record.parked)
             if not _is_ours(descriptor, record):
                 return waits(f"{record.source} is in the hands of another service that watches the same folder")
             if not _is_quiet(descriptor, seen):
@@ -270,7 +271,9 @@ class Intake:
         record = Record(entry_id, path, f"{folder.parking}/{entry_id}", seen, folder.move_to, folder.adopts)
         with ExitStack() as stack:
             with suppress(PermissionError):  # which the taking will tell
-                if not system.hold(stack.enter_context(_opened(path))):
+                descriptor = stack.enter_context(_opened(path))
+                _check_place(descriptor, path)
+                if not system.hold(descriptor):
                     raise BlockingIOError(errno.EAGAIN, "another service is taking it", path)
             self._write(record)
             try:
@@ -353,6 +356,17 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _check_place(descriptor: int, parked: str) -> None:
+    """OSError if it was opened somewhere else: whoever may write in the drop folder may have put a link in our folder's
+    place, after it was looked at, to have files of the spool, or of the service, sent and removed."""
+    parking = os.path.dirname(parked)
+    folder, own = os.path.split(parking)
+    there = os.path.dirname(system.opened_path(descriptor))  # its name may have changed: another service has taken it
+    # By inode, for some shares know no case of names.
+    if there and not (os.path.basename(there) == own and os.path.samefile(os.path.dirname(there), folder)):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder, or not the one that it was", parking)
 
 
 def _is_ours(descriptor: int, record: Record) -> bool:

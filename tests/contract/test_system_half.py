@@ -376,6 +376,11 @@ class TestFolders:
 
 
 class TestFiles:
+    def test_an_open_file_tells_where_it_lies_or_nothing(self, tmp_path: Path) -> None:
+        descriptor = system.open_regular(a_file(tmp_path))
+        assert system.opened_path(descriptor) in ("", os.path.realpath(a_file(tmp_path)))
+        os.close(descriptor)
+
     def test_a_regular_file_is_opened_for_reading_and_not_inherited(self, tmp_path: Path) -> None:
         descriptor = system.open_regular(a_file(tmp_path))
         assert os.read(descriptor, 100) == b"content"

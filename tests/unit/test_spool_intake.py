@@ -17,9 +17,10 @@ from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.facts import Writers
-from dropsafe.spool.intake import Intake
+from dropsafe.spool.intake import Intake, Record
+from dropsafe.spool.names import new_id
 from dropsafe.spool.platform import system
-from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
+from tests.support.drops import a_report, append, candidate, nothing_is_left, payloads, start_again, take
 from tests.support.spools import (
     delivered,
     failing,
@@ -239,6 +240,27 @@ def test_a_parking_that_is_a_link_is_not_followed(
     assert ".dropsafe" in attempt.why or "report.xml" in attempt.why
     assert files(elsewhere) == {}
     assert (drop / "report.xml").read_bytes() == b"<report/>"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_that_takes_the_place_of_the_parking_after_the_look_gives_nothing_away(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    """Whoever may write in a drop folder could else have the receipts, or a token, sent as reports and removed."""
+    delivered(spool, b"payload")
+    proof = files(spool.core.layout.receipts)
+    (drop / ".dropsafe").symlink_to(spool.core.layout.receipts)
+    intake = Intake(spool.core)
+    with pytest.raises(NotADirectoryError):
+        list(intake.parked(watched))
+    (name,) = proof
+    entry_id = new_id(spool.core.clock.now())
+    os.rename(f"{spool.core.layout.receipts}/{name}", f"{spool.core.layout.receipts}/{entry_id}")
+    found = candidate(Path(spool.core.layout.receipts, entry_id))
+    record = Record(entry_id, str(drop / "x"), f"{watched.parking}/{entry_id}", found.seen, "", False)
+    assert intake.take_parked(record, found.seen).taken is Taken.REFUSED
+    assert list(files(spool.core.layout.receipts).values()) == list(proof.values())
+    assert [entry.state for entry in spool.entries()] == [State.SENT]
 
 
 @pytest.mark.parametrize(
