@@ -97,9 +97,10 @@ class Journal:
 
 
 def _parse(line: str) -> dict[str, Any] | None:
-    """A line's content; None for a torn one."""
+    """A line's content; None for a torn one, and for what is none of ours."""
     try:
         content = parse_json(line)
     except ValueError:
         return None
-    return content if isinstance(content, dict) else None
+    is_ours = isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("at", "event", "id"))
+    return content if is_ours else None
