@@ -22,7 +22,7 @@ from typing import BinaryIO
 from dropsafe.errors import DropsafeError, QueueFullError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import Submission
-from dropsafe.spool.attempt import Attempt, Taken, denied, full, refused, waits
+from dropsafe.spool.attempt import Attempt, Taken, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
 from dropsafe.spool.facts import Writers
@@ -193,7 +193,7 @@ class Intake:
                     self._drop(record)
                     settled += 1
             except OSError as error:
-                log.warning("%s; the next start tries again", denied(record.parked, error))
+                log.warning("%s; the next start tries again", refused(record.parked, error).why)
         return settled
 
     def _settle(self, record: Record, digest16: str) -> bool:
