@@ -33,6 +33,7 @@ def written(text: str, **options: str) -> str:
             "dropsafe retry 4k7q && dropsafe deliver",
             "dropsafe --instance line-3 retry 4k7q && dropsafe --instance line-3 deliver",
         ),
+        ("dropsafe init --spool /here", "dropsafe init --spool /here"),
         ("dropsafe: interrupted", "dropsafe: interrupted"),
         ("usage: dropsafe list: error", "usage: dropsafe list: error"),
         ("/opt/dropsafe list", "/opt/dropsafe list"),
