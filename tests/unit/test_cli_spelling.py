@@ -17,7 +17,8 @@ from tests.support.spools import rejected
 
 def written(text: str, **options: str) -> str:
     stream = io.StringIO()
-    print(text, file=spelled(stream, COMMANDS, {f"--{name}": value for name, value in options.items()}))
+    given = {f"--{name}": options.get(name) for name in ("config", "instance", "spool")}
+    print(text, file=spelled(stream, COMMANDS, given))
     return stream.getvalue().rstrip("\n")
 
 
