@@ -218,7 +218,7 @@ def accept(run: Run) -> None:
     """A report is answered with 200, 201, 202 or 204, by a server and not by a web page."""
     answer = run.server.send(run.first)
     if 300 <= answer.status < 400:
-        raise Broken(f"it redirects ({answer.status}); Dropsafe follows no redirect: give the final address")
+        raise Broken(f"it redirects ({answer.status}); Dropsafe follows none to another host: give the final address")
     if answer.status in SUCCESS and answer.kind == "text/html":
         raise Broken("it answered with a web page (text/html), which Dropsafe takes for the log-in page of a network")
     if not answer.accepts:

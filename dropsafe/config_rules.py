@@ -258,7 +258,7 @@ def _check_credentials(values: Mapping[str, Any]) -> Iterator[Problem]:
 def _check_watches(watches: list[dict[str, Any]], spool_dir: str) -> Iterator[Problem]:
     for index, watch in enumerate(watches):
         where = f"watch[{index}]"
-        if _within(watch["path"], spool_dir) or (watch["recursive"] and _within(spool_dir, watch["path"])):
+        if within(watch["path"], spool_dir) or (watch["recursive"] and within(spool_dir, watch["path"])):
             message = f"{where}.path ({watch['path']}) and the spool ({spool_dir}) must not hold one another"
             yield Problem("watch", BadValue, message, (index,))
         target = moved_to(watch)
@@ -290,11 +290,12 @@ def moved_to(watch: Mapping[str, Any]) -> str | None:
 
 def _takes_from(watch: Mapping[str, Any], folder: str) -> bool:
     if watch["recursive"]:
-        return _within(folder, watch["path"])
+        return within(folder, watch["path"])
     return _normal(folder) == _normal(watch["path"])
 
 
-def _within(path: str, folder: str) -> bool:
+def within(path: str, folder: str) -> bool:
+    """Whether `path` is that folder or lies in it, by the names alone."""
     try:
         return os.path.commonpath([_normal(path), _normal(folder)]) == _normal(folder)
     except ValueError:  # two drives of Windows

@@ -74,6 +74,11 @@ def open_regular(path: str) -> int:
     raise OSError(errno.EINVAL, "not a regular file", path)
 
 
+def opened_path(descriptor: int) -> str:
+    """Where an open file lies, every link on the way resolved."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Whatever the umask: the group of the spool must be able to read what any member wrote."""
     os.fchmod(descriptor, mode)
@@ -82,7 +87,12 @@ def set_mode(descriptor: int, mode: int) -> None:
 def make_directory(path: str, mode: int) -> None:
     """mkdir with exactly that mode, the set-group-id bit included, which mkdir(2) alone does not set."""
     os.mkdir(path, mode & 0o777)
-    os.chmod(path, mode)
+    # Of that folder: others may write in its parent too, and put a link in its place.
+    descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 def give_to_group(path: str, group: str) -> None:

@@ -171,6 +171,11 @@ def _open_handle(path: str, access: int, share: int, flags: int) -> int:
     return int(handle)
 
 
+def opened_path(descriptor: int) -> str:
+    """Empty: not known. To make a link needs a privilege."""
+    return ""
+
+
 def set_mode(descriptor: int, mode: int) -> None:
     """Rights come from the ACL that the spool's folders hand down."""
 

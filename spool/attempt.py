@@ -59,7 +59,3 @@ def refused(what: str, error: OSError, entry_id: str = "", stays: str = "it stay
     why = f"{what} cannot be taken ({error.strerror or error}); {stays}"
     taken = Taken.FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Taken.REFUSED
     return Attempt(taken, entry_id, why, _REMEDIES.get(error.errno or 0, _REMEDY))
-
-
-def denied(path: str, error: OSError) -> str:
-    return f"{path} cannot be taken ({error.strerror or error}); it stays where it is"

@@ -22,9 +22,9 @@ from dropsafe.spool.health import MAX_STRANGERS
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
 from dropsafe.spool.names import is_id, parse_entry_name
-from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import Producer, remove_scratch
 from dropsafe.spool.states import State
+from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +95,8 @@ def audit(
 
 def read_audit(layout: Layout) -> AuditFigures | None:
     """The figures of the last audit; None if there was none, or if the file is damaged (the next audit mends it)."""
-    with (
-        suppress(FileNotFoundError, ValueError, TypeError),
-        open(_path(layout), encoding="utf-8", opener=regular) as file,
-    ):
-        figures = AuditFigures(**json.load(file))
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        figures = AuditFigures(**read_json(_path(layout)))
         return figures if set(figures.counts) >= set(ENTRY_STATES) else None
     return None
 

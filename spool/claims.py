@@ -174,7 +174,12 @@ class Hand:
             found = os.lstat(source)
             if stat.S_ISREG(found.st_mode):
                 name = parse_entry_name(os.path.basename(source))
-                return self._core.mover.claim(Entry(name, State.PENDING, Path(source), found.st_size), self._folder)
+                waiting = Entry(name, State.PENDING, Path(source), found.st_size)
+                if (twin := self._held.get(name.id)) is None:
+                    return self._core.mover.claim(waiting, self._folder)
+                # Two in hand under one id would be taken for one another, and each other's answers with them.
+                self._core.mover.clash(waiting, str(twin.path))
+                return None
         except (FileNotFoundError, EntryNotFound):
             return None
         except (OSError, DropsafeError) as error:

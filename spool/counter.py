@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from dropsafe.spool import durable
 from dropsafe.spool.platform import regular
+from dropsafe.spool.written import parse_json
 
 RECORD_SIZE = 512
 
@@ -89,6 +90,6 @@ def _parse(data: bytes) -> Count | None:
     if not text or check != b"%08x" % zlib.crc32(text):
         return None
     try:
-        return Count(**json.loads(text))
+        return Count(**parse_json(text))
     except (ValueError, TypeError):
         return None

@@ -22,16 +22,17 @@ from typing import BinaryIO
 from dropsafe.errors import DropsafeError, QueueFullError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import Submission
-from dropsafe.spool.attempt import Attempt, Taken, denied, full, refused, waits
+from dropsafe.spool.attempt import Attempt, Taken, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
 from dropsafe.spool.facts import Writers
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
-from dropsafe.spool.platform import regular, system
+from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import Event
+from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class Intake:
         except OSError as error:
             return refused(record.parked, error)
         try:
+            _check_place(descriptor, record.parked)
             if not _is_ours(descriptor, record):
                 return waits(f"{record.source} is in the hands of another service that watches the same folder")
             if not _is_quiet(descriptor, seen):
@@ -137,6 +139,8 @@ class Intake:
                 # The accepted copy stands; what was written since makes another entry.
                 self._take_again(record)
                 return Attempt(Taken.ACCEPTED, record.id)
+            if system.REMOVES_OPEN_FILES:
+                return self._finish(record)  # while it is ours: another service would take it anew
         except QueueFullError as error:
             return full(record.source, error, record.id)
         except DropsafeError as error:
@@ -189,7 +193,7 @@ class Intake:
                     self._drop(record)
                     settled += 1
             except OSError as error:
-                log.warning("%s; the next start tries again", denied(record.parked, error))
+                log.warning("%s; the next start tries again", refused(record.parked, error).why)
         return settled
 
     def _settle(self, record: Record, digest16: str) -> bool:
@@ -267,7 +271,9 @@ class Intake:
         record = Record(entry_id, path, f"{folder.parking}/{entry_id}", seen, folder.move_to, folder.adopts)
         with ExitStack() as stack:
             with suppress(PermissionError):  # which the taking will tell
-                if not system.hold(stack.enter_context(_opened(path))):
+                descriptor = stack.enter_context(_opened(path))
+                _check_place(descriptor, path)
+                if not system.hold(descriptor):
                     raise BlockingIOError(errno.EAGAIN, "another service is taking it", path)
             self._write(record)
             try:
@@ -293,8 +299,7 @@ class Intake:
     def _read(self, entry_id: str) -> Record | None:
         """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
         try:
-            with open(self._path(entry_id), encoding="ascii", opener=regular) as file:
-                content = json.load(file)
+            content = read_json(self._path(entry_id))
             return Record(**{**content, "seen": Fingerprint(**content["seen"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
@@ -351,6 +356,17 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _check_place(descriptor: int, parked: str) -> None:
+    """OSError if it was opened somewhere else: whoever may write in the drop folder may have put a link in our folder's
+    place, after it was looked at, to have files of the spool, or of the service, sent and removed."""
+    parking = os.path.dirname(parked)
+    folder, own = os.path.split(parking)
+    there = os.path.dirname(system.opened_path(descriptor))  # its name may have changed: another service has taken it
+    # By inode, for some shares know no case of names.
+    if there and not (os.path.basename(there) == own and os.path.samefile(os.path.dirname(there), folder)):
+        raise NotADirectoryError(errno.ENOTDIR, "not a folder, or not the one that it was", parking)
 
 
 def _is_ours(descriptor: int, record: Record) -> bool:

@@ -19,6 +19,7 @@ from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import ID_LENGTH, day_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.states import Event
+from dropsafe.spool.written import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +97,10 @@ class Journal:
 
 
 def _parse(line: str) -> dict[str, Any] | None:
-    """A line's content; None for a torn one."""
+    """A line's content; None for a torn one, and for what is none of ours."""
     try:
-        content = json.loads(line)
+        content = parse_json(line)
     except ValueError:
         return None
-    return content if isinstance(content, dict) else None
+    is_ours = isinstance(content, dict) and all(isinstance(content.get(key), str) for key in ("at", "event", "id"))
+    return content if is_ours else None

@@ -5,14 +5,14 @@ Without `spool.json` nothing starts: an unmounted disk is not an empty spool.
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from dataclasses import dataclass
 
 from dropsafe.errors import NoPermission, SpoolError
-from dropsafe.spool.platform import regular, system
+from dropsafe.spool.platform import system
 from dropsafe.spool.states import State
+from dropsafe.spool.written import read_json
 
 FORMAT = 1
 MARK = "spool.json"
@@ -109,8 +109,7 @@ def open_layout(path: str) -> Layout:
     root = os.path.abspath(path)
     mark = os.path.join(root, MARK)
     try:
-        with open(mark, encoding="utf-8", opener=regular) as file:
-            content = json.load(file)
+        content = read_json(mark)
         shared = bool(os.stat(root).st_mode & stat.S_ISGID)
     except FileNotFoundError:
         raise SpoolError(

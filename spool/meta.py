@@ -13,6 +13,7 @@ from dropsafe.spool.entry import Meta, content_type_of
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import EntryName
 from dropsafe.spool.platform import regular
+from dropsafe.spool.written import read_json
 
 
 class MetaFolder:
@@ -29,13 +30,16 @@ class MetaFolder:
         """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged."""
         path = self.path(name.id)
         try:
-            with open(path, encoding="utf-8", opener=regular) as file:
-                content = json.load(file)
-            return Meta(
+            content = read_json(path)
+            meta = Meta(
                 content.get("content_type") or content_type_of(name.original),
                 content.get("original_name") or name.original,
                 dict(content.get("attributes") or {}),
             )
+            attributes = (*meta.attributes.keys(), *meta.attributes.values())
+            if not all(isinstance(text, str) for text in (meta.content_type, meta.original_name, *attributes)):
+                raise TypeError("its values are not text")
+            return meta
         except FileNotFoundError:
             return Meta(content_type_of(name.original), name.original)
         except (ValueError, AttributeError, TypeError) as error:

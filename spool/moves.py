@@ -114,15 +114,16 @@ class Mover:
                         raise  # it is there: somebody has removed the folder that it should go to
                     log.warning("entry %s was moved by somebody else before it could be %s", entry.id, event.value)
         finally:
+            # Also if one was refused: those before it have moved.
             self._count_departures(entries[0].state, row.target, moved, departure)
-        if row.durable:
-            self._sync(entries, moved)
-        if entries[0].state in WITH_REASON:
-            for entry in entries:
-                if not os.path.lexists(entry.path):
-                    self.absorb_reason(str(entry.path))
-        told = dict(facts) if reason is None else {"why": reason.summary, **facts}
-        self._journal.write(event, (entry.id for entry in moved), **told)
+            if row.durable and moved:
+                self._sync(entries, moved)
+            if entries[0].state in WITH_REASON:
+                for entry in entries:
+                    if not os.path.lexists(entry.path):
+                        self.absorb_reason(str(entry.path))
+            told = dict(facts) if reason is None else {"why": reason.summary, **facts}
+            self._journal.write(event, (entry.id for entry in moved), **told)
         return moved + settled
 
     def claim(self, waiting: Entry, folder: str) -> Entry | None:

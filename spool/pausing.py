@@ -18,9 +18,9 @@ from typing import Any
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, from_iso, iso
 from dropsafe.spool.layout import PAUSE_FILE, Layout
-from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.written import read_json
 
 
 class Work(StrEnum):
@@ -61,8 +61,7 @@ class Pauses:
     def current(self) -> dict[Work, Pause]:
         """What is paused now."""
         try:
-            with open(self._path, encoding="utf-8", opener=regular) as file:
-                found = {Work(name): _pause(content) for name, content in json.load(file).items()}
+            found = {Work(name): _pause(content) for name, content in read_json(self._path).items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:

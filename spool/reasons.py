@@ -7,11 +7,10 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from dropsafe.spool import durable
 from dropsafe.spool.names import REASON_SUFFIX, parse_entry_name
-from dropsafe.spool.platform import regular
+from dropsafe.spool.written import read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +47,7 @@ def write_reason(entry_path: str, reason: Reason, scratch_folder: str, mode: int
 def read_reason(path: str) -> Reason | None:
     """The reason in a file; None if there is none to be read, or if it is not one of ours for the entry it names."""
     try:
-        with open(path, encoding="utf-8", opener=regular) as file:
-            content: Any = json.load(file)
-        reason = Reason(**content)
+        reason = Reason(**read_json(path))
         named = parse_entry_name(os.path.basename(path).removesuffix(REASON_SUFFIX))
     except (OSError, ValueError, TypeError):
         return None

@@ -17,6 +17,7 @@ from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import TOKEN_START, day_name, hour_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.written import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def _parse(lines: Iterable[str]) -> Iterator[Receipt]:
 
 def _receipt_in(line: str) -> Receipt | None:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         receipt = Receipt(**{**content, "grade": Grade(content["grade"])})
         from_iso(receipt.at)
     except (ValueError, TypeError, KeyError):

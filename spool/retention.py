@@ -17,9 +17,10 @@ from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.listing import entries_in
 from dropsafe.spool.names import hour_name
-from dropsafe.spool.platform import regular, system
+from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import Receipt, find_receipts, read_receipts, receipt_files
 from dropsafe.spool.states import Event, State, transition
+from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ def load_guard(core: Core, retention_days: float) -> ExpiryGuard:
     """The guard as the last run left it."""
     saved: dict[str, float] = {}
     damaged = (FileNotFoundError, ValueError, TypeError, AttributeError)
-    with suppress(*damaged), open(_guard_path(core), encoding="ascii", opener=regular) as file:
-        saved = {name: float(value) for name, value in json.load(file).items()}
+    with suppress(*damaged):
+        saved = {name: float(value) for name, value in read_json(_guard_path(core)).items()}
     return ExpiryGuard(retention_days, saved)
 
 

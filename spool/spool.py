@@ -181,7 +181,7 @@ class Spool:
             states = listing.ENTRY_STATES if state is None else (State(state),)
         except ValueError:
             known = ", ".join(known.value for known in listing.ENTRY_STATES)
-            raise UsageError(f"There is no state {state!r}. The states are: {known}.") from None
+            raise UsageError(f"There is no state {state!r}. The states are: {known}. Nothing was changed.") from None
         for wanted in states:
             yield from listing.entries_of(self._layout, wanted)
 

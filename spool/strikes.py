@@ -14,10 +14,10 @@ from dropsafe.log import log_place
 from dropsafe.spool import durable
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import is_id
-from dropsafe.spool.platform import regular
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.written import read_json
 
 STRIKES_OUT = 3
 
@@ -40,8 +40,7 @@ class Strikes:
     def count(self, entry_id: str) -> int:
         """Deaths counted against the entry. A damaged file counts as none: the entry stays a suspect."""
         try:
-            with open(f"{self._folder}/{entry_id}", encoding="ascii", opener=regular) as file:
-                return int(json.load(file)["strikes"])
+            return int(read_json(f"{self._folder}/{entry_id}")["strikes"])
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 

@@ -5,7 +5,6 @@ What a service moves meanwhile is looked for again before it counts as a differe
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import read_receipts, receipt_files
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
+from dropsafe.spool.written import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _broken_lines(path: str) -> int:
         for line in file:
             if line.endswith(b"\n"):
                 try:
-                    json.loads(line)
+                    parse_json(line)
                 except ValueError:
                     broken += 1
     return broken

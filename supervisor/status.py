@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from dropsafe.spool.platform import system
+
 FILE_MODE: Final = 0o644
 # How old the file may get while the service runs; a reader takes one several times older for that of a dead service.
 WRITE_EVERY: Final = 2.0
@@ -118,7 +120,8 @@ class StatusFile:
         self._scratch.unlink(missing_ok=True)
         with open(self._scratch, "xb") as file:
             file.write(data)
-        self._scratch.chmod(self._mode)  # whatever the umask
+            # Of this file: others may write in the folder too, and put a link in its place.
+            system.set_mode(file.fileno(), self._mode)
         self._scratch.replace(self._path)
 
     def remove(self) -> None:

@@ -29,6 +29,8 @@ from dropsafe.workers.trouble import TALKING, of_connecting, of_talking
 SLICE = 64 * 1024
 """Sent at once: a time-out is for one slice, so a slow line is not taken for a dead one."""
 MOST_OF_AN_ANSWER = 64 * 1024
+_INTERIM = b"HTTP/1.1 1"
+"""So an answer begins after which the final one is still to come."""
 
 
 class LineError(Exception):
@@ -127,13 +129,10 @@ class Connection:
         to = f"{host}:{self._server.port}"
         self._socket.sendall(f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{proxy.credentials()}\r\n".encode("ascii"))
         deadline = time.monotonic() + self._server.connect_timeout
-        response = http.client.HTTPResponse(cast(Any, _DeadlineSocket(self._socket, deadline)), method="CONNECT")
         try:
-            response.begin()
+            response = _Incoming(self._socket, deadline).answer("CONNECT")
         except TALKING as error:
             raise LineError(Trouble.PROXY_FAILS, of_talking(error)[1]) from error
-        finally:
-            response.close()
         if not 200 <= response.status < 300:
             trouble = _TUNNEL_REFUSED.get(response.status, Trouble.PROXY_FAILS)
             raise LineError(trouble, f"it answers {response.status}")
@@ -150,32 +149,32 @@ class Connection:
         return True
 
     def answers_early(self) -> bool:
-        """Whether the server has said something before we were through.
+        """Whether the server has given its answer before we were through, or hung up.
 
         Never over TLS, where a session ticket looks the same; there an early answer is found when sending fails.
         """
-        return self.tls is None and wait_for_read(self._socket, timeout=0)
+        if self.tls is not None or not wait_for_read(self._socket, timeout=0):
+            return False
+        try:
+            said = self._socket.recv(len(_INTERIM), socket.MSG_PEEK)
+        except TALKING:
+            return True  # reading will tell
+        return not said or not _INTERIM.startswith(said)
 
     def receive(self, method: str, timeout: float | None = None) -> tuple[Reply, bool]:
         """The answer, and whether the connection can be used again. Raises LineError."""
-        deadline = time.monotonic() + (self._server.timeout if timeout is None else timeout)
-        reading = _DeadlineSocket(self._socket, deadline)
-        response = http.client.HTTPResponse(cast(Any, reading), method=method)
+        incoming = _Incoming(self._socket, time.monotonic() + (self._server.timeout if timeout is None else timeout))
         try:
-            response.begin()
-            if reading.ended:
-                raise ConnectionError("in the middle of the answer's head")
+            response = incoming.answer(method)
             body, cut = _read_body(response)
+            over = incoming.is_over(response)
         except TALKING as error:
             raise LineError(*of_talking(error)) from error
-        finally:
-            reusable = response.isclosed() and not response.will_close
-            response.close()
         self.answers += 1
         self._socket.settimeout(self._server.timeout)
         whole = len(body) <= MOST_OF_AN_ANSWER and not cut
         reply = Reply(response.status, response.reason, _headers_of(response), body[:MOST_OF_AN_ANSWER], whole, cut)
-        return reply, reusable and whole
+        return reply, over and whole
 
     def is_usable(self) -> bool:
         """Whether an idle connection is still open: anything to read on it is its end."""
@@ -272,22 +271,9 @@ class Connections:
         return self._server.tls.context() if self._server.tls is not None else None
 
 
-class _DeadlineSocket:
-    """What http.client reads an answer from: each read waits only for what is left until the deadline."""
-
-    def __init__(self, line_socket: socket.socket, deadline: float) -> None:
-        self._reader = _DeadlineReader(line_socket, deadline)
-
-    @property
-    def ended(self) -> bool:
-        return self._reader.ended
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader, 8192)
-
-
 class _DeadlineReader(io.RawIOBase):
     ended = False
+    """Nothing more can be read."""
 
     def __init__(self, line_socket: socket.socket, deadline: float) -> None:
         self._socket = line_socket
@@ -297,6 +283,8 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
+        if self.ended:
+            return 0
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
@@ -304,6 +292,44 @@ class _DeadlineReader(io.RawIOBase):
         size = self._socket.recv_into(buffer)
         self.ended = size == 0
         return size
+
+
+class _Incoming(io.BufferedReader):
+    """What http.client reads answers from. Each read waits only for what is left until the deadline.
+
+    http.client closes it with each answer. It stays open, and in one hand: what comes beyond an answer must be noticed.
+    """
+
+    def __init__(self, line_socket: socket.socket, deadline: float) -> None:
+        self._socket = line_socket
+        self._reader = _DeadlineReader(line_socket, deadline)
+        super().__init__(self._reader, 8192)
+
+    def makefile(self, _mode: str) -> _Incoming:
+        return self
+
+    def close(self) -> None:
+        """Not the socket's end, nor that of what was read already."""
+
+    def answer(self, method: str) -> http.client.HTTPResponse:
+        """The head of the final answer: the interim ones before it (RFC 9110, section 15.2) decide nothing."""
+        while True:
+            response = http.client.HTTPResponse(cast(Any, self), method=method)
+            response.begin()
+            if self._reader.ended:
+                raise ConnectionError("in the middle of the answer's head")
+            if response.status >= 200 or response.status == 101:
+                return response
+
+    def is_over(self, response: http.client.HTTPResponse) -> bool:
+        """Whether the answer has ended, and nothing came after it that the next request could take for its own."""
+        if not response.isclosed() or response.will_close or response.status < 200:
+            return False
+        if response.status in (204, 304) and response.headers.get("Content-Length", "0") != "0":
+            return False  # it has no body, and yet one may follow
+        self._reader.ended = True
+        pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        return not pending and not self.peek(1)
 
 
 def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:

@@ -392,6 +392,8 @@ class Engine:
         entries = self._crew.recall()
         for entry in entries:
             del self._out[entry.id]
+            # It may have been the probe: then another one is wanted.
+            self._breaker, _ = self._breaker.answered(entry.id, Abandoned(), self._clock.monotonic())
         return entries
 
     def _drain(self) -> None:

@@ -109,15 +109,19 @@ class HttpTransport:
 
     def _send(self, parcel: Parcel, payload: Payload, cancel: threading.Event) -> Answer:
         target = self._address.target_for(parcel)
+        shown = self._address.shown(target)
         for _ in range(_MOST_REDIRECTS + 1):
             answer, in_full = self._request(parcel, target, payload, cancel)
+            if answer.status not in _FOLLOWED:
+                break
             onward = self._address.onward(target, answer.headers.get("location", ""))
-            if answer.status not in _FOLLOWED or onward is None:
+            if onward is None:
                 break
             target = onward
+            shown = self._hide(self._address.shown(target))  # the server's words
         if not in_full:
             return reply.judge_early(answer, self._rules, self._hide)
-        return reply.judge(answer, payload.digest, self._address.shown(target), self._rules, self._hide)
+        return reply.judge(answer, payload.digest, shown, self._rules, self._hide)
 
     def _request(self, parcel: Parcel, target: str, payload: Payload, cancel: threading.Event) -> tuple[Reply, bool]:
         """One request: its answer, and whether the server had all of the body before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from dropsafe.config_rules import moved_to
+from dropsafe.config_rules import moved_to, within
 from dropsafe.spool.dropfolder import DropFolder
 from dropsafe.spool.health import Problem
 
@@ -74,11 +74,4 @@ def _of_folder(why: str, remedy: str) -> Problem:
 
 def _overlaps(folder: DropFolder, spool: str) -> bool:
     path, root = os.path.realpath(folder.path), os.path.realpath(spool)
-    return _is_within(path, root) or (folder.recursive and _is_within(root, path))
-
-
-def _is_within(path: str, folder: str) -> bool:
-    try:
-        return os.path.commonpath([path, folder]) == folder
-    except ValueError:  # two drives of Windows
-        return False
+    return within(path, root) or (folder.recursive and within(root, path))

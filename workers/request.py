@@ -47,6 +47,7 @@ class Address:
         try:
             parts = urlsplit(url)
             port = parts.port or (443 if parts.scheme == "https" else 80)
+            _origin(parts.scheme, parts.hostname or "", port)  # a UnicodeError is a ValueError
         except ValueError as error:
             raise ConfigError(
                 f"destination.url is not an address: {error}. Nothing is sent; everything waits."

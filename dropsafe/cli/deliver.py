@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
@@ -60,6 +60,7 @@ def run(args: Namespace, context: Context) -> int:
     signal.signal(signal.SIGTERM, lambda *_: link.stop())
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
+    report = replace(report, remedy=_for_one_delivery(report.remedy))
     if show:
         print("\r\x1b[K", end="", file=sys.stderr)
     later, first = waiting_for_their_time(spool.core.layout.pending, time.time(), spool.core.limits.longest_backoff)
@@ -72,6 +73,11 @@ def run(args: Namespace, context: Context) -> int:
         if Work.DELIVERY in spool.pauses():
             print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
     return int(report.exit_code)
+
+
+def _for_one_delivery(remedy: str) -> str:
+    """The remedy for this command, beside which a service may or may not run."""
+    return remedy.replace("then reload the service", "then deliver again. If a service runs, reload it")
 
 
 def _refuse_if_paused(spool: Spool) -> None:

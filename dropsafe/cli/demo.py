@@ -37,7 +37,10 @@ def run(args: Namespace, _context: Context) -> int:
             remedy="Install it: pip install 'dropsafe[receiver]'",
         ) from error
     if args.reports < 20:
-        raise UsageError("The demonstration needs at least 20 reports.")
+        raise UsageError(
+            "The demonstration needs at least 20 reports. Nothing was changed.",
+            remedy="For example: dropsafe demo --reports 20",
+        )
     folder = Path(tempfile.mkdtemp(prefix="dropsafe-demo-"))
     stage = Stage(folder)
     proved = False

@@ -43,4 +43,4 @@ def told(line: Mapping[str, Any]) -> str:
     from dropsafe.spool.printable import printable
 
     rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
-    return f"{line.get('at', '')}  {line.get('event', ''):<10} {printable(rest)}".rstrip()
+    return printable(f"{line['at']}  {line['event']:<10} {rest}".rstrip())

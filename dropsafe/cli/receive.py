@@ -35,7 +35,8 @@ def run(args: Namespace, context: Context) -> int:
         if error.name != "aiohttp":
             raise
         raise UsageError(
-            "The receiver needs aiohttp, which is not installed.", remedy="Install it: pip install 'dropsafe[receiver]'"
+            "The receiver needs aiohttp, which is not installed. Nothing was changed.",
+            remedy="Install it: pip install 'dropsafe[receiver]'",
         ) from error
 
     def tell(url: str) -> None:

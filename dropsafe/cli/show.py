@@ -100,26 +100,31 @@ def _print(fact: dict[str, Any]) -> None:
 
     from dropsafe.cli import history
     from dropsafe.cli.words import ago, size
-    from dropsafe.spool.printable import printable
 
     age = time.time() - datetime.fromisoformat(fact["accepted"]).timestamp()
-    print(f"{fact['id']}  {fact['state'].upper()}  {printable(fact['original_name'])}")
-    print(f"  accepted   {fact['accepted']}  ({ago(age)})")
-    print(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
-    print(f"  file       {fact['path'] or 'removed after retention_days; its receipt is kept'}")
+    _say(f"{fact['id']}  {fact['state'].upper()}  {fact['original_name']}")
+    _say(f"  accepted   {fact['accepted']}  ({ago(age)})")
+    _say(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
+    _say(f"  file       {fact['path'] or 'removed after retention_days; its receipt is kept'}")
     for name, value in fact.get("attributes", {}).items():
-        print(f"  attribute  {printable(name)}={printable(value)}")
+        _say(f"  attribute  {name}={value}")
     if reason := fact["reason"]:
-        print(f"  why        {printable(reason['summary'])}")
+        _say(f"  why        {reason['summary']}")
         if reason["detail"]:
-            print(f"             {printable(reason['detail'])}")
-        print(f"  what to do {reason['remedy']}")
+            _say(f"             {reason['detail']}")
+        _say(f"  what to do {reason['remedy']}")
     if waits := fact.get("waits"):
-        print(f"  waits      {waits['text']}")
-        print(f"  what to do {waits['remedy']}")
+        _say(f"  waits      {waits['text']}")
+        _say(f"  what to do {waits['remedy']}")
     if receipt := fact["receipt"]:
-        print(f"  delivered  {receipt['at']}  status {receipt['status']}  proof: {receipt['grade']}")
-        print(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
-        print(f"  sha256     {receipt['sha256']}")
+        _say(f"  delivered  {receipt['at']}  status {receipt['status']}  proof: {receipt['grade']}")
+        _say(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
+        _say(f"  sha256     {receipt['sha256']}")
     for line in fact["history"]:
-        print(f"  history    {history.told(line)}")
+        _say(f"  history    {history.told(line)}")
+
+
+def _say(line: str) -> None:
+    from dropsafe.spool.printable import printable
+
+    print(printable(line))  # whoever may write into the spool must not write to this terminal

@@ -16,14 +16,16 @@ from dropsafe.cli.words import quoted
 def spelled(stream: TextIO, commands: Iterable[str], options: dict[str, str | None]) -> TextIO:
     """`stream`, on which each `dropsafe COMMAND` is written with those of the options that are set."""
     words = " ".join(f"{option} {quoted(value)}" for option, value in options.items() if value)
-    return cast(TextIO, _Spelled(stream, commands, words)) if words else stream
+    return cast(TextIO, _Spelled(stream, commands, options, words)) if words else stream
 
 
 class _Spelled:
-    def __init__(self, stream: TextIO, commands: Iterable[str], words: str) -> None:
+    def __init__(self, stream: TextIO, commands: Iterable[str], options: Iterable[str], words: str) -> None:
         self._stream = stream
-        # Not after a letter, a slash or a dot (paths, module names); not `dropsafe list:`, with which errors begin.
-        self._named = re.compile(rf"(?<![\w/.-])dropsafe (?=(?:{'|'.join(commands)})\b(?!:))")
+        # Not after a letter, a slash or a dot (paths, module names); not `dropsafe list:`, with which errors begin; not
+        # where the text itself says which spool.
+        named, told = "|".join(commands), "|".join(options)
+        self._named = re.compile(rf"(?<![\w/.-])dropsafe (?=(?:{named})\b(?!:))(?!.*(?:{told}) )")
         self._words = f"dropsafe {words} ".replace("\\", r"\\")
 
     def write(self, text: str) -> int:

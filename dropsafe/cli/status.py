@@ -107,10 +107,11 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
 
 def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
     """The same status with the names of files, which only those who may use the spool can read."""
+    from dropsafe.spool.written import read_json
     from dropsafe.supervisor.status import details_path
 
     try:
-        content = json.loads(details_path(f"{spool.path}/locks").read_text(encoding="utf-8"))
+        content = read_json(str(details_path(f"{spool.path}/locks")))
         return content if content["pid"] == service["pid"] else service
     except (OSError, ValueError, KeyError, TypeError):
         return service

@@ -362,8 +362,25 @@ class TestFolders:
             os.umask(old)
         assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == mode
 
+    @needs_modes
+    def test_a_link_that_somebody_puts_in_its_place_keeps_the_mode_of_what_it_leads_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        theirs = tmp_path / "token"
+        theirs.write_text("secret")
+        theirs.chmod(0o600)
+        monkeypatch.setattr(os, "mkdir", lambda path, _mode: os.symlink(theirs, path))
+        with pytest.raises(NotADirectoryError):
+            system.make_directory(str(tmp_path / "folder"), 0o2770)
+        assert stat.S_IMODE(theirs.stat().st_mode) == 0o600
+
 
 class TestFiles:
+    def test_an_open_file_tells_where_it_lies_or_nothing(self, tmp_path: Path) -> None:
+        descriptor = system.open_regular(a_file(tmp_path))
+        assert system.opened_path(descriptor) in ("", os.path.realpath(a_file(tmp_path)))
+        os.close(descriptor)
+
     def test_a_regular_file_is_opened_for_reading_and_not_inherited(self, tmp_path: Path) -> None:
         descriptor = system.open_regular(a_file(tmp_path))
         assert os.read(descriptor, 100) == b"content"

@@ -691,3 +691,47 @@ def test_a_pause_ends_a_delivery_without_a_service(spool: Spool, monkeypatch: py
     assert 1 <= report.delivered < 200
     assert spool.stats().inflight == 0
     assert spool.stats().waiting == 200 - report.delivered
+
+
+def test_a_probe_that_a_pause_calls_back_before_it_began_is_followed_by_another(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would be sent any more, and the status would speak of a probe for ever."""
+    monkeypatch.setattr(delivery, "BEAT", 0.01)
+    transport = Scripted(lambda *_: DENIED)
+    waiting: list[Entry] = []
+    with running(spool, transport, connections=1) as work:
+        crew = work.engine._crew
+        put, recall = crew.put, crew.recall
+
+        def put_late(entry: Entry) -> None:  # as if no thread were free yet
+            if work.engine.breaker.state is BreakerState.PROBING and not spool.pauses():
+                waiting.append(entry)
+                spool.pause([Work.DELIVERY], "ana")
+            else:
+                put(entry)
+
+        monkeypatch.setattr(crew, "put", put_late)
+        monkeypatch.setattr(crew, "recall", lambda: [*recall(), *(waiting.pop() for _ in list(waiting))])
+        submit(spool, 3)
+        work.engine.wake()
+        eventually(lambda: spool.pauses() and work.engine.in_hand == 0)
+        monkeypatch.setattr(crew, "put", put)
+        transport.script = lambda parcel, _: delivered(parcel)
+        spool.resume()
+        eventually(lambda: len(names_in(spool, State.SENT)) == 3, patience=8)
+
+
+@pytest.mark.parametrize("content", [b"first", b"second"], ids=["the same bytes", "other bytes"])
+def test_two_entries_under_one_id_are_never_taken_for_one_another(spool: Spool, content: bytes) -> None:
+    """Two programs that submit under one id at once, or a copy by hand: each has an answer of its own, or is a duplicate."""
+    made = spool.submit(b"first", name="a")
+    spool.submit_under(made.id, content, name="b")
+    transport = Scripted(lambda parcel, _: REFUSED if parcel.path.read_bytes() == b"second" else delivered(parcel))
+    run_once(spool, transport, connections=2)
+    assert [entry.path.read_bytes() for entry in spool.entries(State.SENT)] == [b"first"]
+    other = State.DISCARDED if content == b"first" else State.FAILED
+    assert [(entry.state, entry.path.read_bytes()) for entry in spool.entries() if entry.state is not State.SENT] == [
+        (other, content)
+    ]
+    assert len({entry.id for entry in spool.entries()}) == (1 if other is State.DISCARDED else 2)

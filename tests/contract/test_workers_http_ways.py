@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import os
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from dropsafe.workers.outcome import Abandoned, Answer, Delivered, Unavailable
+from dropsafe.workers.outcome import Abandoned, Answer, Delivered, Rejected, Unavailable
 from tests.support.raw_server import Behaviour, Line, RawServer, answering, in_turn, refusing_early, silent, vouching
 from tests.support.transports import parcel_in, transport_to
 
 BIG = 5 * (1 << 20) + 11
+CERTIFICATE = Path(__file__).parent.parent / "support" / "localhost.pem"
 
 
 def redirecting(status: int, location: str) -> Behaviour:
@@ -198,6 +200,7 @@ def test_a_server_that_quotes_a_secret_is_not_quoted(tmp_path: Path) -> None:
         answering(403, page, Content_Type="text/html"),
         answering(307, Location=f"http://elsewhere.example/{coded}"),
         answering(201, f'{{"id": "{coded}"}}'.encode()),
+        in_turn(answering(307, Location=f"/for/{coded}"), vouching),
         refusing_early(401, f'{{"detail": "{secret}"}}'.encode()),
     ]
     for behaviour in behaviours:
@@ -208,3 +211,60 @@ def test_a_server_that_quotes_a_secret_is_not_quoted(tmp_path: Path) -> None:
         assert server.requests or behaviour is behaviours[-1]
         for part in (secret, coded[:8], "w&amp;rd", secret[:6]):
             assert part not in told
+
+
+def saying(answer: bytes) -> Behaviour:
+    """Take the whole request, then say exactly that."""
+
+    def behave(line: Line, method: str, target: str, headers: dict[str, str]) -> None:
+        line.read_body(int(headers["content-length"]))
+        line.sock.sendall(answer)
+
+    return behave
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_an_interim_answer_is_not_taken_for_the_answer(tmp_path: Path, interim: str) -> None:
+    """Else the final one, when it comes, is taken for the answer to the next report on that connection."""
+    final = b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n"
+    behaviour = saying(f"HTTP/1.1 {interim}\r\nX: y\r\n\r\n".encode() + final)
+    with RawServer(behaviour) as server, transport_to(server.url) as transport:
+        answers = [transport.send(parcel_in(tmp_path), threading.Event()) for _ in range(2)]
+    assert [type(answer) for answer in answers] == [Rejected, Rejected]
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing"])
+def test_an_interim_answer_does_not_stop_a_large_body(tmp_path: Path, interim: str) -> None:
+    def behave(line: Line, method: str, target: str, headers: dict[str, str]) -> None:
+        line.sock.sendall(f"HTTP/1.1 {interim}\r\n\r\n".encode())
+        vouching(line, method, target, headers)
+
+    with RawServer(behave) as server, transport_to(server.url, timeout=5) as transport:
+        answer = transport.send(parcel_in(tmp_path, os.urandom(BIG)), threading.Event())
+    assert isinstance(answer, Delivered)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 201 Yes\r\nContent-Length: 0\r\n\r\nHTTP/1.1 201 Yes\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 201 Yes\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nx",
+        b"HTTP/1.1 201 Yes\r\nX: " + b"x" * 8140 + b"\r\nContent-Length: 0\r\n\r\n" + b"x" * 8000,
+        b"HTTP/1.1 204 Yes\r\nContent-Length: 9\r\n\r\n",
+        b"HTTP/1.1 101 Now something else\r\n\r\n",
+    ],
+    ids=["a second answer", "more than the last chunk", "more than is read at once", "a body that may come", "101"],
+)
+def test_after_more_than_an_answer_the_connection_is_not_used_again(
+    tmp_path: Path, answer: bytes, secure: bool
+) -> None:
+    """What is left on it would be taken for the answer to the next report: delivered without proof."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    server = RawServer(saying(answer), tls=context if secure else None)
+    with server, transport_to(server.url, ca=str(CERTIFICATE)) as transport:
+        for _ in range(2):
+            transport.send(parcel_in(tmp_path), threading.Event())
+    assert server.connections == 2

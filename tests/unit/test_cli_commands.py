@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from dropsafe.cli.main import main
-from dropsafe.cli.words import quoted
 from dropsafe.spool import Reason, Spool
 from tests.support.spools import delivered, files, rejected, submit
 
@@ -262,7 +261,7 @@ def test_without_a_spool_each_command_says_how_to_get_one(tmp_path: Path, capsys
     for command in (["status"], ["list"], ["show", "x"], ["retry", "x"], ["submit", str(tmp_path / "report.xml")]):
         assert main([*command, "--spool", str(tmp_path / "nowhere")]) == 73
         error = capsys.readouterr().err
-        assert f"dropsafe --spool {quoted(str(tmp_path / 'nowhere'))} init" in error
+        assert f"dropsafe init --spool {tmp_path / 'nowhere'}" in error
         assert not (tmp_path / "nowhere").exists()
 
 
@@ -492,3 +491,28 @@ def test_the_last_words_of_a_killed_service_are_not_its_status(
     ended.wait()
     path.write_text(json.dumps({**content, "pid": ended.pid}))
     assert published(context) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_whoever_may_write_into_the_spool_does_not_write_to_the_terminal(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journal, what was submitted along, and folders may be of any member's making, and root may read of them."""
+    evil = "\x1b]0;mine\x07"
+    with Spool(station / "spool") as spool:
+        made = spool.submit(b"x", name="report.xml", attributes={"a": "b"}).id
+        (entry,) = spool.entries("pending")
+        content = {"content_type": f"a/{evil}", "original_name": evil, "attributes": {evil: evil}}
+        Path(spool.core.meta.path(made)).write_text(json.dumps(content))
+        folder = spool.path / "pending" / evil
+        folder.mkdir()
+        entry.path.rename(folder / entry.path.name)
+        (journal,) = (spool.path / "journal").iterdir()
+    with journal.open("a") as file:
+        for line in ({"at": evil, "event": evil, "id": made, "x": evil}, {"at": 5, "event": [evil], "id": made}):
+            file.write(json.dumps(line) + "\n")
+    for command in (["show", made], ["history", made], ["explain", made], ["list"]):
+        assert main(command) == 0
+        told = capsys.readouterr()
+        assert "\x1b" not in told.out + told.err
+        assert "report.xml" in told.out

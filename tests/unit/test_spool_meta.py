@@ -53,7 +53,9 @@ def test_the_content_type_is_that_of_the_name(name: str, content_type: str) -> N
     assert content_type_of(name) == content_type
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"attributes": 5}', "null"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"attributes": 5}', '{"attributes": {"a": 5}}', '{"content_type": 5}', "null"]
+)
 def test_a_damaged_file_is_told_and_the_payload_stays(spool: Spool, content: str) -> None:
     accepted = spool.submit(b"x", name="report.xml", attributes={"serial": "A1"})
     Path(spool.core.meta.path(accepted.id)).write_text(content)

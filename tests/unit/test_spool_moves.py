@@ -394,6 +394,16 @@ def test_a_whole_group_moves_with_one_sync_of_each_folder(spool: Spool) -> None:
     assert watched.operations.count("journal.write") == 1
 
 
+def test_if_one_of_a_group_is_refused_those_before_it_are_durable_and_in_the_history(spool: Spool) -> None:
+    entries = [put(spool, State.FAILED, payload) for payload in (b"1", b"2", b"3")]
+    with failing(errno.EIO, "retry.rename", after=1) as watched, pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        spool.move_all(entries, Event.RETRY)
+    assert [states(spool, entry.id) for entry in entries] == [["pending"], ["failed"], ["failed"]]
+    assert watched.operations.count("move.fsync_folder") == 2
+    assert [line["event"] for line in spool.history(entries[0].id)][-1] == "retried"
+    assert [os.path.lexists(reason_path(str(entry.path))) for entry in entries] == [False, True, True]
+
+
 def test_those_of_a_group_that_are_gone_are_passed_over(spool: Spool) -> None:
     made = submit(spool, b"1", b"2", b"3")
     entries = list(spool.entries("pending"))

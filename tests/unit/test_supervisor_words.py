@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from dropsafe.supervisor.machine import ROLES, Worker
 from dropsafe.supervisor.policy import Mode, Standing
 from dropsafe.supervisor.process import describe_exit
 from dropsafe.supervisor.reporter import _figures
-from dropsafe.supervisor.status import Condition, Reason, Status, Stop, WorkerStatus, status_path
+from dropsafe.supervisor.status import Condition, Reason, Status, StatusFile, Stop, WorkerStatus, status_path
 
 # Messages
 
@@ -120,6 +122,25 @@ def test_nonsense_in_a_heartbeat_is_no_reason_and_no_error(progress: dict[str, o
 
 
 # Status
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights come from the ACL there")
+def test_a_link_that_somebody_puts_in_place_of_the_status_keeps_the_mode_of_what_it_leads_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "token"
+    theirs.write_text("secret")
+    theirs.chmod(0o600)
+
+    def open_then_lose(path: Path, mode: str) -> IO[Any]:
+        file = open(path, mode)  # noqa: SIM115 - handed on
+        path.unlink()
+        path.symlink_to(theirs)
+        return file
+
+    monkeypatch.setattr("dropsafe.supervisor.status.open", open_then_lose, raising=False)
+    StatusFile(tmp_path / "status.json", 0o660).write({})
+    assert theirs.stat().st_mode & 0o777 == 0o600
 
 
 def test_only_numbers_and_moments_are_published() -> None:

@@ -90,7 +90,9 @@ def test_the_path_may_be_missing() -> None:
     assert address.origin == "[::1]:8080"
 
 
-@pytest.mark.parametrize("url", ["ftp://x/", "http://", "http://u:p@host/", "http://host:99999/", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x/", "http://", "http://u:p@host/", "http://host:99999/", "http://a..b/", "nonsense"]
+)
 def test_an_address_that_cannot_be_used_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigError):
         Address.parse(url)
