@@ -65,7 +65,7 @@ COMMANDS: dict[str, list[str]] = {
     "… is not a number of seconds, 0 or more": ["submit", "--wait", "soon", "FILE"],
     "… is not a whole number, 0 or more": ["list", "--limit", "some"],
     "… is not a length of time such as 30s, 15min, 2h or 3d": ["pause", "delivery", "--for", "long"],
-    "The demonstration needs at least 20 reports.": ["demo", "--reports", "3"],
+    "The demonstration needs at least 20 reports. Nothing was changed.": ["demo", "--reports", "3"],
     "Name the entries, or choose them with --all, --state, --matching or --older-than. Nothing was changed.": ["retry"],
     "--name and --id are for one file. Nothing was accepted.": ["submit", "--name", "a.xml", "FILE", "FILE"],
     "What comes from standard input needs a name: --name. Nothing was accepted.": ["submit", "-"],
@@ -340,7 +340,7 @@ WAYS: dict[str, Callable[[Scene], object]] = {
     "The demonstration needs the example server, and … is not installed. Nothing was changed.": (
         _without_the_example_server
     ),
-    "The receiver needs aiohttp, which is not installed.": _without_aiohttp,
+    "The receiver needs aiohttp, which is not installed. Nothing was changed.": _without_aiohttp,
     "… cannot be changed by a program: …. Nothing was written.": _the_editing_library_errs,
     "The attribute …=… is not text with a name. It was not accepted.": (
         lambda scene: scene.spool.submit(b"x", name="a.xml", attributes={"": "3"})
