@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 PRODUCERS = 8
 LIMIT = 1000
-EACH = 2000 if os.environ.get("DROPSAFE_TEST_FULL") else 200
+EACH = 2000 if os.environ.get("FULL_CAMPAIGN") else 200
 PATIENCE = 60.0 + EACH / 10
 
 

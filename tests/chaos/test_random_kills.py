@@ -13,13 +13,13 @@ from tests.support.campaign import Campaign, Plan
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by kill -9")
 
-SEED = int(os.environ.get("DROPSAFE_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
-FULL = bool(os.environ.get("DROPSAFE_TEST_FULL"))
+SEED = int(os.environ.get("CAMPAIGN_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
+FULL = bool(os.environ.get("FULL_CAMPAIGN"))
 
 
 def test_whatever_is_killed_at_random_the_server_has_everything_exactly_once(tmp_path: Path) -> None:
     plan = Plan(10_000, 50, 120.0, SEED) if FULL else Plan(400, 8, 6.0, SEED, patience=60.0, spares_the_end=True)
-    print(f"again with: DROPSAFE_TEST_SEED={SEED}")
+    print(f"again with: CAMPAIGN_SEED={SEED}")
     campaign = Campaign(tmp_path, plan)
     proof = campaign.run()
     print(proof, campaign.course)

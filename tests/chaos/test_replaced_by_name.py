@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="exchanging two names in one step is Linux's")
 
-VERSIONS = 3000 if os.environ.get("DROPSAFE_TEST_FULL") else 300
+VERSIONS = 3000 if os.environ.get("FULL_CAMPAIGN") else 300
 SECONDS = VERSIONS / 150
 PATIENCE = 60.0 + SECONDS
 
