@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from dropsafe.spool import durable
 from dropsafe.spool.admission import Admission
@@ -82,9 +83,7 @@ def audit(
         accepted=ended.accepted,
         expired=ended.expired,
         unexplained=_unexplained(begun, met, ended, counts, staged),
-        strangers=[
-            f"{found.path}: {found.why}" for found, _ in zip(strangers(layout), range(MAX_STRANGERS), strict=False)
-        ],
+        strangers=[str(found) for found in islice(strangers(layout), MAX_STRANGERS)],
     )
     try:
         _write(layout, figures, producer.folder)
@@ -94,8 +93,8 @@ def audit(
 
 
 def read_audit(layout: Layout) -> AuditFigures | None:
-    """The figures of the last audit; None if there was none, or if the file is damaged (the next audit mends it)."""
-    with suppress(FileNotFoundError, ValueError, TypeError):
+    """The figures of the last audit; None if there was none, or no file that can be read (the next audit writes it anew)."""
+    with suppress(OSError, ValueError, TypeError):
         figures = AuditFigures(**read_json(_path(layout)))
         return figures if set(figures.counts) >= set(ENTRY_STATES) else None
     return None

@@ -89,7 +89,7 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
         text = f"{things} not belong in the spool and were left alone."
-        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", in_lines(vitals.strangers))
+        yield Problem("stranger", text, "Do with each what is said of it.", in_lines(vitals.strangers))
 
 
 def told(pause: Pause) -> str:

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, PAUSE_FILE, Layout, is_spool
+from dropsafe.spool.layout import (
+    FOLDERS,
+    LOCK_FOLDERS,
+    MARK,
+    OF_THE_SYSTEM,
+    PAUSE_FILE,
+    Layout,
+    is_spool,
+)
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.states import WITH_REASON, State
@@ -32,13 +40,25 @@ ENTRY_STATES = (
 
 _LOOKS = 3
 
+_OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one folder up."
+_AWAY = "Move it out of the spool."
+_SEND_OR_AWAY = "If it should be sent, move it to pending/; else out of the spool."
+_META = "If it says what was submitted with an entry, give it back its name, meta/HOUR/ID.json; else move it out of the spool."
 _NAMES_IN = {
-    "tmp": HOLDER_NAME,
-    "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
-    "meta": re.compile(r"[0-9]{8}T[0-9]{2}"),
-    "journal": re.compile(r"[0-9]{8}\.jsonl"),
-    "intake": re.compile(r".{29}\.json"),
+    "tmp": (HOLDER_NAME, _SEND_OR_AWAY),
+    "receipts": (
+        re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
+        "If it holds receipts, give it back its name, HOUR.WORKER.jsonl: until then those deliveries look unproven. "
+        "Else move it out of the spool.",
+    ),
+    "meta": (re.compile(r"[0-9]{8}T[0-9]{2}"), _META),
+    "journal": (
+        re.compile(r"[0-9]{8}\.jsonl"),
+        "If it is history, give it back its name, DAY.jsonl; else move it out of the spool.",
+    ),
+    "intake": (re.compile(r".{29}\.json"), _AWAY),
 }
+"""What belongs there, and what a person does with anything else."""
 _IN_LOCKS = re.compile(
     rf"({HOLDER_NAME.pattern}|admission|service)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
     rf"|{re.escape(PAUSE_FILE)}|\.?status\.json(\.[0-9]+)?"
@@ -51,6 +71,10 @@ class Stranger:
 
     path: str
     why: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}" + (f". {self.remedy}" if self.remedy else "")
 
 
 def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
@@ -149,23 +173,27 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, _ in _scan(layout.root):
         if name not in known and not is_spool(path):
-            yield Stranger(path, "nothing of that name belongs in a spool")
+            yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state)
     for path, name, is_folder in _scan(layout.locks):
-        if name not in LOCK_FOLDERS if is_folder else not _IN_LOCKS.fullmatch(name):
-            yield Stranger(path, "nothing of that name belongs in locks/")
+        if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
+            yield Stranger(path, "nothing of that name belongs in locks/", _AWAY)
+        elif not is_folder if name in LOCK_FOLDERS else not _is_regular(path):
+            why = "not what Dropsafe keeps under that name: a link, say, which is not followed"
+            yield Stranger(path, why, "Remove it; Dropsafe makes its own anew.")
     for hour, _, is_folder in _scan(layout.meta):
         for path, name, _ in _scan(hour) if is_folder else ():
             if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
-                yield Stranger(path, "nothing of that name belongs in meta/")
-    for folder, belongs in _NAMES_IN.items():
+                yield Stranger(path, "nothing of that name belongs in meta/", _META)
+    for folder, (belongs, remedy) in _NAMES_IN.items():
         for path, name, is_folder in _scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
-                yield Stranger(path, f"nothing of that name belongs in {folder}/")
+                yield Stranger(path, f"nothing of that name belongs in {folder}/", remedy)
             elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
-                yield Stranger(path, "cannot be read: deliveries proven in it look unproven")
+                why = "cannot be read: deliveries proven in it look unproven"
+                yield Stranger(path, why, "Make it readable for the service's user.")
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:
@@ -174,7 +202,8 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        yield Stranger(folder, f"cannot be read ({error.strerror})")
+        remedy = "Grant the service's user the right to it, or look at the disk."
+        yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
 
 
 def _strangers_in_state(layout: Layout, state: State) -> Iterator[Stranger]:
@@ -183,10 +212,11 @@ def _strangers_in_state(layout: Layout, state: State) -> Iterator[Stranger]:
             yield from _unreadable(path)
             bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
             if not bucket_like:
-                yield Stranger(path, "not a bucket: entries in it are seen, but are not served or expired")
+                why = "not a bucket: entries in it are seen, but are not served or expired"
+                yield Stranger(path, why, _OUT_OF_IT)
             for inner, inner_name, inner_is_folder in _scan(path):
                 if inner_is_folder and state is not State.PENDING:
-                    yield Stranger(inner, "a folder inside a bucket")
+                    yield Stranger(inner, "a folder inside a bucket", _OUT_OF_IT)
                 elif not inner_is_folder:
                     yield from _stranger(state, inner, inner_name)
         else:
@@ -199,14 +229,21 @@ def _stranger(state: State, path: str, name: str) -> Iterator[Stranger]:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        yield Stranger(path, "no regular file")
+        remedy = "Replace it by a regular file, or move it out of the spool."
+        yield Stranger(path, "no regular file", remedy)
     elif state is State.PENDING:
         if name.startswith("."):
-            yield Stranger(
-                path, "its name begins with a dot, as those of unfinished copies do; rename it to have it sent"
-            )
+            why = "its name begins with a dot, as those of unfinished copies do"
+            yield Stranger(path, why, "If it is complete, rename it to have it sent; else move it out of the spool.")
     elif not (is_entry_name(name) or (state in WITH_REASON and name.endswith(REASON_SUFFIX))):
-        yield Stranger(path, "not an entry's name; move it to pending/ to have it sent")
+        yield Stranger(path, "not an entry's name", _SEND_OR_AWAY)
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True  # it has gone
 
 
 def is_entry_name(name: str) -> bool:

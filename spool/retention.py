@@ -129,9 +129,9 @@ def expire_journal(core: Core, days: float) -> int:
 
 
 def load_guard(core: Core, retention_days: float) -> ExpiryGuard:
-    """The guard as the last run left it."""
+    """The guard as the last run left it; as new if its file cannot be read, which is written anew soon."""
     saved: dict[str, float] = {}
-    damaged = (FileNotFoundError, ValueError, TypeError, AttributeError)
+    damaged = (OSError, ValueError, TypeError, AttributeError)
     with suppress(*damaged):
         saved = {name: float(value) for name, value in read_json(_guard_path(core)).items()}
     return ExpiryGuard(retention_days, saved)

@@ -78,7 +78,7 @@ def verify(
     yield from _reasons_alone(layout)
     yield from _meta(layout, done)
     for stranger in strangers(layout):
-        yield Difference("stranger", "", stranger.path, stranger.why, "Move it away; to pending/ if it should be sent.")
+        yield Difference("stranger", "", stranger.path, stranger.why, stranger.remedy)
 
 
 def _note(entry: Entry, done: Verified) -> None:

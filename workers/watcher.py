@@ -216,7 +216,7 @@ class Watcher:
         watched.trouble = trouble
         self._observe(watched)
         known = set(watched.strangers)
-        watched.strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)]
+        watched.strangers = [str(item) for item in found if isinstance(item, Stranger)]
         for stranger in [line for line in watched.strangers if line not in known][:MAX_SHOWN]:
             log.warning("It cannot be taken and is left alone: %s", stranger)
         candidates = [item for item in found if isinstance(item, Candidate) and item.path not in self._busy]
