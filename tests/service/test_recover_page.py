@@ -289,10 +289,14 @@ def test_on_a_full_disk_what_the_page_says_makes_room(
 ) -> None:
     with mounted(tmp_path / "dropsafe", "size=4m"):
         station = Station(tmp_path, server, monkeypatch, capsys)
+        station.submit("delivered before", name="delivered.xml")
+        station.delivers()
+        (hour,) = os.listdir(station.spool_dir / "sent")
         station.submit("accepted before")
         with station.opened() as spool, pytest.raises(QueueFullError):
             fill_with_discarded(spool)
-        station.follows(WAYS[FULL_DISK, way])
+        station.follows(WAYS[FULL_DISK, way].replace("20261123T140000-000", hour))
+        assert not any(station.spool_dir.glob("sent/**/*.xml"))
         station.submit("accepted afterwards")
         station.delivers()
         station.ends_well()
