@@ -15,6 +15,7 @@ import select
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from dropsafe.spool.facts import Room, Writers
@@ -160,6 +161,13 @@ def hold(descriptor: int) -> bool:
 def boot_id() -> str:
     """Changes with each boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def machine_id() -> str:
+    """Stays the same for as long as this installation of the system; empty where it has none, as in most containers."""
+    with suppress(OSError):
+        return Path("/etc/machine-id").read_text(encoding="utf-8", errors="replace").strip()
+    return ""
 
 
 def room(path: str) -> Room:

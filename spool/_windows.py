@@ -12,7 +12,9 @@ import os
 import sys
 import threading
 import time
+import winreg
 from collections.abc import Callable
+from contextlib import suppress
 from ctypes import wintypes
 from typing import TypeVar
 
@@ -240,6 +242,14 @@ def boot_id() -> str:
         raise OSError(errno.ENOSYS, f"Windows does not tell the time of its boot (status {status & 0xFFFFFFFF:#x})")
     number = ctypes.c_uint32.from_address(_SHARED_DATA_BOOT_ID).value
     return f"boot-{number}-{facts.boot_time - facts.boot_time_bias:x}"
+
+
+def machine_id() -> str:
+    with suppress(OSError):
+        access = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography", 0, access) as key:
+            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
+    return ""
 
 
 def room(path: str) -> Room:

@@ -22,6 +22,7 @@ STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIR
 FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
 LOCK_FOLDERS = ("strikes", "ballast")
 PAUSE_FILE = "paused.json"
+STATIONS_FILE = "stations.json"
 OF_THE_SYSTEM = "lost+found"
 """What a file system keeps at its root, which may be the spool's too."""
 

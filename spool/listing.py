@@ -18,6 +18,7 @@ from dropsafe.spool.layout import (
     MARK,
     OF_THE_SYSTEM,
     PAUSE_FILE,
+    STATIONS_FILE,
     Layout,
     is_spool,
 )
@@ -61,7 +62,7 @@ _NAMES_IN = {
 """What belongs there, and what a person does with anything else."""
 _IN_LOCKS = re.compile(
     rf"({HOLDER_NAME.pattern}|admission|service)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
-    rf"|{re.escape(PAUSE_FILE)}|\.?status\.json(\.[0-9]+)?"
+    rf"|{re.escape(PAUSE_FILE)}|{re.escape(STATIONS_FILE)}|\.?status\.json(\.[0-9]+)?"
 )
 
 

@@ -11,6 +11,7 @@ from dropsafe.config import Config
 from dropsafe.errors import ConfigError, ExitCode
 from dropsafe.spool import Spool
 from dropsafe.spool.recovery import recover, return_claims
+from dropsafe.spool.stations import place_of
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
 from dropsafe.supervisor.status import Status, StatusFile, details_path
@@ -35,10 +36,11 @@ def serve(
         _log.warning("%s", spool.caution)
     lock = ServiceLock(spool.core.layout)
     try:
+        _arrive(spool, config)
         ports = Ports(
             recover=lambda: _recover(spool),
             return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
-            reload=lambda: _reload(config, read_config),
+            reload=lambda: _reload(spool, config, read_config),
             check=lock.check,
         )
         layout = spool.core.layout
@@ -56,11 +58,17 @@ def _recover(spool: Spool) -> None:
         _log.info("Recovered at the start: %s", done)
 
 
-def _reload(running: Config, read_config: Callable[[], Config]) -> dict[str, Any]:
+def _reload(spool: Spool, running: Config, read_config: Callable[[], Config]) -> dict[str, Any]:
     config = read_config()
     if config["spool_dir"] != running["spool_dir"]:
         raise ConfigError(
             "spool_dir was changed, which a running service cannot follow. The configuration in force stays.",
             remedy="Restart the service for that.",
         )
+    _arrive(spool, config)
     return config.to_dict()
+
+
+def _arrive(spool: Spool, config: Config) -> None:
+    if carried := spool.core.stations.arrive(place_of(config.path), config["station_name"]):
+        _log.warning("%s", carried)

@@ -383,7 +383,7 @@ class Engine:
         self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())
 
     def _parcel_of(self, entry: Entry) -> Parcel:
-        return Parcel.of(entry, self._spool.meta(entry))
+        return Parcel.of(entry, self._spool.meta(entry), self._spool.core.stations.of(entry.id))
 
     # The end
 

@@ -27,6 +27,7 @@ from dropsafe.spool.entry import CONTENT_TYPE, DEFAULT_CONTENT_TYPE
 from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.transport import Parcel
 
+STATION = "Dropsafe-Station"
 _TARGET = re.compile(r"/[!-~]*")
 _PLACE = re.compile(r"\{(name|id|day)\}")
 _LINE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -121,23 +122,24 @@ class RequestHead:
             "User-Agent": f"dropsafe/{__version__}",
             "Accept": "application/json, application/problem+json, */*;q=0.5",
             "Accept-Encoding": "identity",
-            "Dropsafe-Station": encoded(station),
         }
         fixed = {
             "Host": address.origin,
             **{name: value for name, value in usual.items() if name.lower() not in given},
             **_checked(headers),
         }
+        self._station = "" if STATION.lower() in given else station
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def for_parcel(self, parcel: Parcel, target: str, size: int, digest: bytes) -> bytes:
         """The head up to and including the empty line. Raises SecretUnusable."""
         attributes = f"Dropsafe-Attributes: {attributes_value(parcel.attributes)}\r\n" if parcel.attributes else ""
+        station = f"{STATION}: {encoded(parcel.station or self._station)}\r\n" if self._station else ""
         secrets = self._credentials.for_server()
         if self._to_proxy:
             secrets += self._credentials.for_proxy()
         return (
-            f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}"
+            f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}{station}"
             f"Content-Type: {_content_type(parcel.content_type)}\r\n"
             f"Content-Length: {size}\r\n"
             f"Content-Digest: sha-256=:{base64.b64encode(digest).decode('ascii')}:\r\n"

@@ -40,6 +40,7 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.spool.foreign import adopt_settled
     from dropsafe.spool.pausing import Work
     from dropsafe.spool.recovery import recover_orphans
+    from dropsafe.spool.stations import place_of
     from dropsafe.workers.deliver import deliver_once
     from dropsafe.workers.http import HttpTransport
     from dropsafe.workers.link import LocalLink
@@ -51,6 +52,8 @@ def run(args: Namespace, context: Context) -> int:
         # From cron, standard error is the log; a person at a terminal is told in words.
         log.set_up("warning" if config.origin("log.level") == "default" else config["log.level"])
     _refuse_if_paused(spool)
+    if carried := spool.core.stations.visit(place_of(config.path), config["station_name"]):
+        print(f"dropsafe: note: {carried}", file=sys.stderr)
     recover_orphans(spool.core, {})
     if Work.INTAKE not in spool.pauses():
         adopt_settled(spool.core)

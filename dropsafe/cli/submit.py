@@ -34,11 +34,15 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.spool.stations import place_of
+
     attributes = _attributes(args.attribute)
     if len(args.files) > 1 and (args.name is not None or args.id):
         raise UsageError("--name and --id are for one file. Nothing was accepted.")
     if "-" in args.files and args.name is None:
         raise UsageError("What comes from standard input needs a name: --name. Nothing was accepted.")
+    # Its name may have been set since: a spool that nobody delivers from until it is carried away must have it.
+    context.spool.core.stations.visit(place_of(context.config.path), context.config["station_name"])
     plain = len(args.files) > 1 and not (attributes or args.type or args.wait is not None or "-" in args.files)
     if plain:
         return _submit_many(args.files, context)

@@ -6,6 +6,7 @@ import ast
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -646,3 +647,8 @@ class TestChangeSignal:
         signal.close()
         while signal.wait():
             pass
+
+
+def test_this_installation_of_the_system_has_a_number_or_none() -> None:
+    assert system.machine_id() == system.machine_id()
+    assert re.fullmatch("[0-9a-fA-F-]{32,36}|", system.machine_id())

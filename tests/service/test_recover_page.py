@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.main import main
 from dropsafe.errors import QueueFullError
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Reason, Spool, State
 from dropsafe.spool.attempt import Attempt
 from dropsafe.spool.pausing import Work
+from dropsafe.spool.platform import system
 from dropsafe.spool.states import Event
 from dropsafe.spool.strikes import struck_out
 from dropsafe.workers.waits import LONGEST_PAUSE, Wait, problems
@@ -259,6 +261,27 @@ def test_what_the_page_says_leaves_everything_delivered_once_or_where_it_says(
     assert SAID.get(title, "") in station.said
     station.delivers(*spools)
     station.ends_well(*spools)
+
+
+@pytest.mark.parametrize("way", ["command", "hand"])
+def test_reports_of_a_carried_spool_bear_the_name_of_the_station_that_accepted_them(
+    station: Station, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "machine_id", lambda: "the old machine")
+    monkeypatch.setenv("DROPSAFE_STATION_NAME", "line-3")
+    assert main(["init"]) == 0
+    spools = case_carry(station, way)
+    monkeypatch.setattr(system, "machine_id", lambda: "the new machine")
+    monkeypatch.setenv("DROPSAFE_STATION_NAME", "line-7")
+    station.follows(WAYS["Carry a spool to another machine", way])
+    station.delivers(spools[0])
+    assert main(["init", "--spool", str(spools[0])]) == 0
+    station.submit("accepted on the new one", spool=spools[0])
+    station.delivers(*spools)
+    station.ends_well(*spools)
+    ours = [station.server.report(key) for key, sha256, _ in station.server.set() if sha256 in station.delivered]
+    names = {report["attributes"]["what"]: report["station"] for report in ours}
+    assert names == {"on the way": "line-3", "in hand": "line-3", "accepted on the new one": "line-7"}
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -516,3 +516,10 @@ def test_whoever_may_write_into_the_spool_does_not_write_to_the_terminal(
         told = capsys.readouterr()
         assert "\x1b" not in told.out + told.err
         assert "report.xml" in told.out
+
+
+def test_a_name_that_was_set_after_init_goes_with_what_is_submitted(station: Path) -> None:
+    assert main(["config", "set", "station_name", "line-3"]) == 0
+    assert main(["submit", report(station)]) == 0
+    with Spool(station / "spool") as spool:
+        assert [stay.station for stay in spool.core.stations.read()] == ["line-3"]
