@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from dropsafe.spool.health import Problem
 from dropsafe.spool.platform import system
 
 FILE_MODE: Final = 0o644
@@ -36,16 +37,6 @@ class Condition(Enum):
     DEGRADED = "DEGRADED"
     STOPPING = "STOPPING"
     ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why all is not well, what that means, and what to do about it."""
-
-    code: str
-    text: str
-    remedy: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +70,7 @@ class Status:
     as_of: str
     pid: int
     version: str
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[Problem, ...] = ()
     workers: tuple[WorkerStatus, ...] = ()
     stop: Stop | None = None
 
