@@ -6,7 +6,7 @@ import json
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import ExitCode, NoPermission
@@ -59,6 +59,37 @@ def published(context: Context) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     return content if age < _STALE and not _is_gone(content.get("pid")) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Why nothing is delivered just now, and what to do. `next_probe`: seconds until the server is tried again."""
+
+    text: str
+    remedy: str
+    next_probe: float | None = None
+
+
+def standstill(context: Context) -> Standstill | None:
+    """By the pauses in the spool and what the running service says; None if it says nothing against delivery."""
+    from dropsafe.spool.health import told
+    from dropsafe.spool.pausing import Work
+
+    if pause := context.spool.pauses().get(Work.DELIVERY):
+        return Standstill(f"Delivery is paused {told(pause)}.".replace(" .", "."), "dropsafe resume delivery")
+    service = published(context)
+    if service is None or service.get("spool_id") != context.spool.spool_id:
+        return Standstill("No service runs here.", "Start it, or: dropsafe deliver")
+    for reason in service["reasons"]:
+        if reason["code"].startswith("destination-"):
+            return Standstill(reason["text"], reason["remedy"], _next_probe(service))
+    return None
+
+
+def _next_probe(service: dict[str, Any]) -> float | None:
+    figures = [worker["figures"].get("next_probe_seconds") for worker in service["workers"]]
+    told = next((seconds for seconds in figures if isinstance(seconds, (int, float))), None)
+    return None if told is None else max(0.0, told - _age(service["as_of"]))
 
 
 def _is_gone(pid: object) -> bool:
@@ -166,7 +197,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""
         print(
             f"waiting {number(counts['waiting'])}{oldest}    in hand {number(counts['inflight'])}    "
-            f"delivered and kept {number(counts['sent'])}    needs a person {number(fact['needs_a_person'])}"
+            f"on hold {number(counts['hold'])}    delivered and kept {number(counts['sent'])}    "
+            f"needs a person {number(fact['needs_a_person'])}"
         )
         if _age(counts["as_of"]) > _OLD_COUNT:
             print(f"(all but those waiting were counted {_when(counts['as_of'], utc)})")

@@ -135,7 +135,17 @@ def test_a_full_queue_is_told_with_figures_and_what_was_accepted_before(
 def test_status_of_an_empty_spool_is_well(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["status"]) == 0
-    assert "waiting 0" in capsys.readouterr().out
+    assert "waiting 0    in hand 0    on hold 0" in capsys.readouterr().out
+
+
+def test_what_a_person_holds_is_counted_too(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", report(station)])
+    main(["hold", "--all"])
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "waiting 0    in hand 0    on hold 1" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["hold"] == 1
 
 
 def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
