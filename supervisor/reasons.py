@@ -14,13 +14,14 @@ from dropsafe.log import log_place
 from dropsafe.spool.health import Problem
 from dropsafe.supervisor.lifecycle import State
 from dropsafe.supervisor.machine import Worker
-from dropsafe.supervisor.policy import DEATHS_TOLERATED, DEATHS_WINDOW, Mode
+from dropsafe.supervisor.policy import DEATHS_TOLERATED, DEATHS_WINDOW, HEALTH_AFTER, Mode
 
 _MEANS: Final = {
     "uploader": "nothing is delivered meanwhile",
     "watcher": "nothing is taken from the drop folders meanwhile",
     "janitor": "nothing is counted or tidied meanwhile",
 }
+_UNTIL = f"This is shown until it has run for {HEALTH_AFTER:.0f} s."
 
 
 def _see_log() -> str:
@@ -51,7 +52,7 @@ def of_worker(worker: Worker, last_death: str) -> list[Problem]:
             Problem(
                 f"{name}-failing",
                 f"The {name} died more than {DEATHS_TOLERATED} times in {DEATHS_WINDOW / 60:.0f} minutes "
-                f"and is only tried every few minutes. Nothing is lost; {means}.",
+                f"and is only tried every few minutes. Nothing is lost; {means}. {_UNTIL}",
                 _see_log(),
                 last_death,
             )
@@ -73,11 +74,13 @@ def of_worker(worker: Worker, last_death: str) -> list[Problem]:
             )
         ]
     if worker.standing.failures:
+        deaths = len(worker.standing.deaths)
+        times = "once" if deaths == 1 else f"{deaths} times in {DEATHS_WINDOW / 60:.0f} minutes"
         return [
             Problem(
                 f"{name}-died",
-                f"The {name} died and {'runs again' if worker.state is State.READY else 'is started again'}. "
-                "Nothing is lost.",
+                f"The {name} died {times} and {'runs again' if worker.state is State.READY else 'is started again'}. "
+                f"Nothing is lost. {_UNTIL}",
                 _see_log(),
                 last_death,
             )
@@ -144,11 +147,11 @@ def config_kept(error: str) -> Problem:
     )
 
 
-def claims_kept(hands: int, error: str) -> Problem:
-    """The claims of dead workers could not be returned."""
+def claims_kept(error: str) -> Problem:
+    """What dead workers held could not be returned."""
     return Problem(
         "claims-kept",
-        f"What {hands} dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried again.",
+        "What a worker had in hand when it died could not be moved back to pending/. Nothing is lost; it is tried again.",
         "See that the spool's disk is writable and not full.",
         error,
     )

@@ -118,8 +118,7 @@ class Janitor:
                 )
         yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
         if self._left_behind:
-            things = len(self._left_behind)
-            text = f"{things} thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried again."
+            text = "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again."
             yield Problem(
                 "left-behind", text, f"See what the system complains of in {log_place()}.", self._left_behind[0]
             )

@@ -106,6 +106,15 @@ def test_a_destination_s_reason_names_what_is_ours_to_say_and_keeps_the_rest_for
     assert reason.remedy == "Put a valid token there."
 
 
+def test_a_death_is_told_with_its_number_and_until_when_it_is_told() -> None:
+    (once,) = reasons.of_worker(worker(standing=Standing(failures=1, deaths=(1.0,))), "It was killed.")
+    assert (
+        once.text == "The uploader died once and runs again. Nothing is lost. This is shown until it has run for 60 s."
+    )
+    (often,) = reasons.of_worker(worker(standing=Standing(failures=1, deaths=(1.0, 2.0, 3.0))), "It was killed.")
+    assert (often.detail, "died 3 times in 10 minutes" in often.text) == ("It was killed.", True)
+
+
 def test_what_has_been_mended_already_comes_after_what_has_not() -> None:
     died = reasons.of_worker(worker(standing=Standing(failures=1)), "")
     down = reasons.of_progress({"breaker": "open"})
