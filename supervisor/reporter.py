@@ -20,7 +20,7 @@ from dropsafe.supervisor import reasons
 from dropsafe.supervisor.machine import Machine, Phase, Worker
 from dropsafe.supervisor.notify import READY, WATCHDOG, sd_notify, status_line
 from dropsafe.supervisor.process import Account, WorkerProcess
-from dropsafe.supervisor.status import WRITE_EVERY, Condition, Status, StatusFile, Stop, WorkerStatus
+from dropsafe.supervisor.status import WRITE_EVERY, Condition, InForce, Status, StatusFile, Stop, WorkerStatus
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
 
@@ -37,6 +37,8 @@ class Reporter:
         self._details = details
         self._spool_id = spool_id
         self._on_change = on_change
+        self.in_force = InForce()
+        """Set anew by whoever reads the configuration."""
         self._told: Status | None = None
         self._told_at = 0.0
         self._told_ready = False
@@ -102,7 +104,9 @@ class Reporter:
     ) -> Status:
         now = iso(time.time())
         since = self._told.since if self._told is not None and self._told.condition is condition else now
-        return Status(condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop)
+        return Status(
+            condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop, self.in_force
+        )
 
     def _worker(self, worker: Worker, process: WorkerProcess | None, account: Account) -> WorkerStatus:
         name, state = worker.name, worker.state.value
@@ -152,4 +156,5 @@ def _essence(status: Status) -> object:
         status.reasons,
         tuple((worker.name, worker.state, worker.pid) for worker in status.workers),
         status.stop and (status.stop.phase, status.stop.waiting_for),
+        status.in_force,
     )

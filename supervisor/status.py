@@ -1,8 +1,8 @@
 """The one status value, and the two files in which it may be read.
 
 `Status` is what every surface shows. A reason's `text` and `remedy` never name an entry, a file or an address: those
-stand in `detail`, which `public()` leaves out. So the `status.json` of the run folder, for any local user, has none;
-the one in the spool's `locks/`, for those who may use the spool, has all.
+stand in `detail` and `in_force`, which `public()` leaves out. So the `status.json` of the run folder, for any local
+user, has none; the one in the spool's `locks/`, for those who may use the spool, has all.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Condition(Enum):
     ERROR = "ERROR"
 
 
+def plain_address(config: Mapping[str, Any]) -> str:
+    """Of the destination, without its query, which may hold a secret; empty if there is none."""
+    return (config.get("destination.url") or "").partition("?")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat."""
@@ -61,6 +66,16 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """What the service goes by: names of station and destination, and the file it has read (`Config.file_digest`)."""
+
+    station: str = ""
+    destination: str = ""
+    file: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """All of it, at one moment (`as_of`, UTC). `spool_id` tells a reader whether it is about the spool that it means."""
 
@@ -73,6 +88,7 @@ class Status:
     reasons: tuple[Problem, ...] = ()
     workers: tuple[WorkerStatus, ...] = ()
     stop: Stop | None = None
+    in_force: InForce = InForce()
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, for those who may know everything."""
@@ -83,6 +99,7 @@ class Status:
         content = self.to_json()
         for reason in content["reasons"]:
             del reason["detail"]
+        content["in_force"] = {"station": self.in_force.station}
         return content
 
     def in_a_line(self) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Spool, Stats
     from dropsafe.spool.facts import Room
+    from dropsafe.spool.health import Problem
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 EXAMPLES = ("dropsafe status", "dropsafe status --json")
@@ -39,7 +42,8 @@ def run(args: Namespace, context: Context) -> int:
         # Not in the spool's group: then only what the service publishes for everybody.
         if service is None:
             raise
-        fact = {"condition": service["condition"], "reasons": service["reasons"], "workers": service["workers"]}
+        fact = {key: service[key] for key in ("condition", "reasons", "workers")}
+        fact["station"] = service.get("in_force", {}).get("station", "")
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
@@ -110,6 +114,7 @@ def _is_gone(pid: object) -> bool:
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     from dropsafe.spool.platform import system
+    from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
@@ -119,11 +124,14 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = _reasons(context, stats, room, _whole(spool, service)["reasons"] if service else [])
+    whole = _whole(spool, service) if service else {"reasons": []}
+    in_force = whole.get("in_force", {})
+    reasons = _reasons(context, stats, room, whole["reasons"])
+    reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
         "condition": _condition(service, reasons),
-        "station": config["station_name"],
-        "destination": (config.get("destination.url") or "").partition("?")[0],
+        "station": in_force.get("station") or config["station_name"],
+        "destination": in_force.get("destination", plain_address(config)),
         "spool": str(spool.path),
         "config": str(context.config_path),
         "counts": asdict(stats),
@@ -162,6 +170,28 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
     return [reason for reason in told if reason["code"] not in CODES] + own
 
 
+def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
+    """Whether the file says something else than the service has read of it."""
+    from dropsafe.spool.health import Problem
+    from dropsafe.supervisor.status import plain_address
+
+    config = context.config
+    if in_force.get("file") != str(config.path) or in_force["digest"] == config.file_digest:
+        return
+    text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."
+    remedy = (
+        f"Have it read the file: kill -HUP {service['pid']} (as a unit of systemd: systemctl reload dropsafe)"
+        if hasattr(signal, "SIGHUP")
+        else "Have it read the file: restart the service."
+    )
+    pairs = {
+        "station_name": (in_force["station"], config["station_name"]),
+        "destination.url": (in_force["destination"], plain_address(config)),
+    }
+    lines = [f"{key} is {old!r} in the service, {new!r} in the file" for key, (old, new) in pairs.items() if old != new]
+    yield Problem("configuration-unread", text, remedy, "\n".join(lines))
+
+
 def _why_there(spool: Spool, code: str) -> dict[str, str]:
     """For a state that needs a person: why its entries are there, the commonest first, from the first of them."""
     from collections import Counter
@@ -190,8 +220,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
-    where = f"   {fact['station']} → {fact['destination'] or '(no destination set)'}" if "station" in fact else ""
-    print(f"Dropsafe  {condition}{where}")
+    where = f" → {fact['destination'] or '(no destination set)'}" if "destination" in fact else ""
+    print(f"Dropsafe  {condition}   {fact['station']}{where}".rstrip())
     if "counts" in fact:
         counts = fact["counts"]
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dropsafe.cli.main import main
+from dropsafe.config import Config
 from dropsafe.spool import Reason, Spool
+from dropsafe.supervisor.service import _in_force
 from tests.support.spools import delivered, files, rejected, submit
 
 Run = Callable[..., int]
@@ -480,6 +483,27 @@ def test_config_set_says_how_a_running_service_comes_to_read_it(
         capsys.readouterr()
         assert main(["config", "set", "retention_days", "7"]) == 0
         assert ("until it reads the file" in capsys.readouterr().out) is told
+
+
+def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_else_now(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Config.in_force(station / "dropsafe.toml", settings=("station_name=line-3",))
+    with Spool(station / "spool") as spool:
+        service = {"spool_id": spool.spool_id, "condition": "RUNNING", "workers": [], "reasons": [], "pid": 4321}
+    service["in_force"] = asdict(_in_force(read))
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    capsys.readouterr()
+    assert main(["status"]) == 0, "what the command line of the service sets is no change of the file"
+    assert "RUNNING   line-3 → http://127.0.0.1:1/ingest\n" in capsys.readouterr().out
+    assert main(["config", "set", "station_name", "line-4"]) == 0
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "DEGRADED   line-3 → " in told
+    assert "! The configuration file was changed; the service goes on with what it read before." in told
+    assert "    station_name is 'line-3' in the service, 'line-4' in the file" in told
+    assert "kill -HUP 4321" in told or not hasattr(signal, "SIGHUP")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")
