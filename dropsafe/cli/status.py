@@ -151,15 +151,21 @@ def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
 
     try:
         content = read_json(str(details_path(f"{spool.path}/locks")))
-        return content if content["pid"] == service["pid"] else service
+        return content if _tells_of(content) == _tells_of(service) else service
     except (OSError, ValueError, KeyError, TypeError):
         return service
 
 
+def _tells_of(content: dict[str, Any]) -> object:
+    """Where the spool cannot be written, its status is of an earlier moment than the public one."""
+    return content["pid"], [reason["code"] for reason in content["reasons"]]
+
+
 def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.spool.health import CODES, Vitals, disk_is_low, problems
+    from dropsafe.spool.health import CODES, Vitals, access_problems, disk_is_low, problems
     from dropsafe.spool.limits import limits_from
+    from dropsafe.spool.listing import closed_folders, is_read_only
 
     limits = limits_from(context.config)
     waiting = stats.waiting + stats.inflight
@@ -167,7 +173,12 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
     vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
     own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
-    return [reason for reason in told if reason["code"] not in CODES] + own
+    # The service may be refused what this user is not, and the other way round.
+    codes = {reason["code"] for reason in told}
+    layout = context.spool.core.layout
+    access = access_problems(is_read_only(layout), closed_folders(layout))
+    refused = [asdict(problem) for problem in access if problem.code not in codes]
+    return refused + [reason for reason in told if reason["code"] not in CODES] + own
 
 
 def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:

@@ -481,6 +481,10 @@ RAISED: dict[str, tuple[str, ...]] = {
         "cannot be read: deliveries proven in it look unproven",
         "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again.",
     ),
+    "unit/test_workers_janitor.py::test_a_spool_that_cannot_be_changed_is_told_with_what_lacks": (
+        "The disk of the spool can only be read: nothing is accepted, delivered or moved. Nothing is lost.",
+        "Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost.",
+    ),
     "unit/test_workers_janitor.py::test_an_old_entry_is_told": (
         "The oldest report has waited for … hours. Nothing is lost.",
     ),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from dropsafe.cli.main import main
 from dropsafe.config import Config
 from dropsafe.spool import Reason, Spool
 from dropsafe.supervisor.service import _in_force
+from dropsafe.supervisor.status import details_path
 from tests.support.spools import delivered, files, rejected, submit
+from tests.support.users import as_root, as_user, reachable
 
 Run = Callable[..., int]
 
@@ -194,6 +197,44 @@ def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: p
     told = capsys.readouterr().out
     assert "not belong in the spool and were left alone." in told
     assert "by hand\\n.xml" in told
+
+
+@as_root
+def test_status_names_the_folders_that_may_not_be_written_to(station: Path) -> None:
+    main(["status"])
+    with Spool(station / "spool") as spool:
+        for path in (spool.path, *spool.path.rglob("*")):
+            os.chown(path, 12345, 12345)
+        (spool.path / "pending").chmod(0o500)
+
+    def look() -> None:
+        with (station / "told").open("w") as told, redirect_stdout(told):
+            assert main(["status"]) == 1
+
+    (station / "told").touch()
+    os.chown(station / "told", 12345, 12345)
+    reachable(station)
+    assert as_user(12345, [], look) == 0
+    told = (station / "told").read_text()
+    assert (
+        "! Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost.\n"
+        in told
+    )
+    assert f"\n    {station / 'spool' / 'pending'}\n    → Give the service's user" in told
+
+
+def test_status_tells_what_the_service_says_now_where_the_spool_cannot_be_written(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its other status, in the spool, is then of an earlier moment."""
+    read_only = {"code": "read-only", "text": "The disk can only be read.", "remedy": "Mount it for writing."}
+    with Spool(station / "spool") as spool:
+        service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [read_only]}
+        details_path(spool.core.layout.locks).write_text(json.dumps({**service, "reasons": []}))
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    assert "! The disk can only be read." in capsys.readouterr().out
 
 
 def test_show_says_why_an_entry_waits_where_no_service_runs(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
