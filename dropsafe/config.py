@@ -8,6 +8,8 @@ written by `save()`.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 import os
 import socket
@@ -92,6 +94,12 @@ class Config(Mapping[str, Any]):
                 raise unknown_key(key)
             return "not set"
         return given.origin
+
+    @property
+    def file_digest(self) -> str:
+        """Of what the file says, comments and order apart: whether two configurations were read from the same."""
+        text = json.dumps(self._file, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in force, defaults included, as nested plain tables; `from_dict` makes an equal one of it."""

@@ -178,6 +178,19 @@ def room(path: str) -> Room:
     return Room(facts.f_bavail * facts.f_frsize, inodes)
 
 
+def is_read_only(path: str) -> bool:
+    """Whether the disk of that file can only be read.
+
+    The file is opened for writing, and not written to, as nothing else tells: a disk with a fault that the kernel has
+    made read-only counts as writable by its mount and its rights since Linux 6.15.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
+
+
 def file_system(path: str) -> str:
     """The type of the file system that holds `path`, as the kernel names it."""
     real = os.path.realpath(path)

@@ -60,6 +60,24 @@ def disk_is_low(room: Room, limits: Limits) -> bool:
     return room.bytes < limits.min_free_bytes or (room.inodes is not None and room.inodes < limits.min_free_inodes)
 
 
+def access_problems(read_only: bool, closed: Sequence[str]) -> Iterator[Problem]:
+    """What keeps a process from changing the spool: its disk, or the rights of these folders."""
+    if read_only:
+        text = "The disk of the spool can only be read: nothing is accepted, delivered or moved. Nothing is lost."
+        remedy = (
+            "Mount it for writing. A system that finds a fault on a disk makes it read-only by itself: look at the "
+            "system's log, and copy the spool elsewhere while it can be read."
+        )
+        yield Problem("read-only", text, remedy)
+    elif closed:
+        text = "Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost."
+        remedy = (
+            "Give the service's user and the spool's group the right to write there again: "
+            "chmod ug+rwx for each folder, as its owner or an administrator."
+        )
+        yield Problem("not-writable", text, remedy, in_lines(closed))
+
+
 def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:
     """The most urgent first. `warn_age` in seconds, `now` in seconds since the epoch."""
     if low:

@@ -24,6 +24,7 @@ from dropsafe.spool.layout import (
 )
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
+from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
 
 PARKING = ".dropsafe"
@@ -195,6 +196,18 @@ def strangers(layout: Layout) -> Iterator[Stranger]:
             elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
                 why = "cannot be read: deliveries proven in it look unproven"
                 yield Stranger(path, why, "Make it readable for the service's user.")
+
+
+def is_read_only(layout: Layout) -> bool:
+    """Whether the disk of the spool can only be read."""
+    return system.is_read_only(f"{layout.root}/{MARK}")
+
+
+def closed_folders(layout: Layout) -> list[str]:
+    """Folders of the spool in which this process may not make, rename and remove files, by their rights."""
+    folders = (path for name in FOLDERS if os.path.isdir(path := f"{layout.root}/{name}"))
+    effective = os.access in os.supports_effective_ids
+    return [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -133,12 +134,24 @@ def _keyboard_signals_blocked() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    from multiprocessing import resource_tracker
-
-    # Started first: starting it would unblock the signals again (bpo-33613), just before the spawn.
-    resource_tracker.ensure_running()
+    _ensure_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ensure_tracker() -> None:
+    """Start Python's resource tracker, which a spawn would start: that would unblock the signals again (bpo-33613).
+
+    It is a child of ours like the workers, and as easily killed with them. What it tracks, named semaphores and shared
+    memory, we have none of: so its warning that some might leak is not true of us, and is told in our own words.
+    """
+    from multiprocessing import resource_tracker
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        resource_tracker.ensure_running()
+    if said:
+        _log.info("A helper process of Python's (resource_tracker) had been killed; it runs again. No data is touched")

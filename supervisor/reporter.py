@@ -15,11 +15,12 @@ from dropsafe import __version__
 from dropsafe.errors import DropsafeError
 from dropsafe.log import log_place
 from dropsafe.spool.clock import iso
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import reasons
 from dropsafe.supervisor.machine import Machine, Phase, Worker
 from dropsafe.supervisor.notify import READY, WATCHDOG, sd_notify, status_line
 from dropsafe.supervisor.process import Account, WorkerProcess
-from dropsafe.supervisor.status import WRITE_EVERY, Condition, Reason, Status, StatusFile, Stop, WorkerStatus
+from dropsafe.supervisor.status import WRITE_EVERY, Condition, InForce, Status, StatusFile, Stop, WorkerStatus
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
 
@@ -36,6 +37,8 @@ class Reporter:
         self._details = details
         self._spool_id = spool_id
         self._on_change = on_change
+        self.in_force = InForce()
+        """Set anew by whoever reads the configuration."""
         self._told: Status | None = None
         self._told_at = 0.0
         self._told_ready = False
@@ -47,7 +50,7 @@ class Reporter:
         machine: Machine,
         processes: Mapping[str, WorkerProcess],
         accounts: Mapping[str, Account],
-        others: Sequence[Reason],
+        others: Sequence[Problem],
     ) -> None:
         """To be called in every turn of the loop: it is what feeds the service manager's watchdog."""
         found = [*others]
@@ -97,11 +100,13 @@ class Reporter:
             self._file_works = False
 
     def _status(
-        self, condition: Condition, found: Sequence[Reason], workers: tuple[WorkerStatus, ...], stop: Stop | None
+        self, condition: Condition, found: Sequence[Problem], workers: tuple[WorkerStatus, ...], stop: Stop | None
     ) -> Status:
         now = iso(time.time())
         since = self._told.since if self._told is not None and self._told.condition is condition else now
-        return Status(condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop)
+        return Status(
+            condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop, self.in_force
+        )
 
     def _worker(self, worker: Worker, process: WorkerProcess | None, account: Account) -> WorkerStatus:
         name, state = worker.name, worker.state.value
@@ -111,7 +116,7 @@ class Reporter:
         return WorkerStatus(name, state, self._worker_states[name][1], pid, worker.deaths, _figures(account.progress))
 
 
-def _condition(machine: Machine, found: Sequence[Reason]) -> Condition:
+def _condition(machine: Machine, found: Sequence[Problem]) -> Condition:
     if machine.phase is not Phase.SERVING:
         return Condition.STOPPING
     if not machine.settled:
@@ -151,4 +156,5 @@ def _essence(status: Status) -> object:
         status.reasons,
         tuple((worker.name, worker.state, worker.pid) for worker in status.workers),
         status.stop and (status.stop.phase, status.stop.waiting_for),
+        status.in_force,
     )

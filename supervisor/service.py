@@ -14,7 +14,7 @@ from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.stations import place_of
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
-from dropsafe.supervisor.status import Status, StatusFile, details_path
+from dropsafe.supervisor.status import InForce, Status, StatusFile, details_path, plain_address
 from dropsafe.supervisor.supervisor import Ports, Supervisor
 
 _log = logging.getLogger(__name__)
@@ -35,17 +35,25 @@ def serve(
     if spool.caution:
         _log.warning("%s", spool.caution)
     lock = ServiceLock(spool.core.layout)
+    layout = spool.core.layout
+    details = StatusFile(details_path(layout.locks), layout.file_mode)
+    reporter = Reporter(status_path, spool.spool_id, on_change, details)
+    reporter.in_force = _in_force(config)
+
+    def reload() -> dict[str, Any]:
+        read = _reload(config, read_config)
+        _arrive(spool, read)
+        reporter.in_force = _in_force(read)
+        return read.to_dict()
+
     try:
         _arrive(spool, config)
         ports = Ports(
             recover=lambda: _recover(spool),
             return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
-            reload=lambda: _reload(spool, config, read_config),
+            reload=reload,
             check=lock.check,
         )
-        layout = spool.core.layout
-        details = StatusFile(details_path(layout.locks), layout.file_mode)
-        reporter = Reporter(status_path, spool.spool_id, on_change, details)
         supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
         supervisor.catch_signals()
         return supervisor.run()
@@ -58,15 +66,18 @@ def _recover(spool: Spool) -> None:
         _log.info("Recovered at the start: %s", done)
 
 
-def _reload(spool: Spool, running: Config, read_config: Callable[[], Config]) -> dict[str, Any]:
+def _in_force(config: Config) -> InForce:
+    return InForce(config["station_name"], plain_address(config), str(config.path or ""), config.file_digest)
+
+
+def _reload(running: Config, read_config: Callable[[], Config]) -> Config:
     config = read_config()
     if config["spool_dir"] != running["spool_dir"]:
         raise ConfigError(
             "spool_dir was changed, which a running service cannot follow. The configuration in force stays.",
             remedy="Restart the service for that.",
         )
-    _arrive(spool, config)
-    return config.to_dict()
+    return config
 
 
 def _arrive(spool: Spool, config: Config) -> None:

@@ -294,7 +294,7 @@ class Supervisor:
         if self._config_error:
             others.append(reasons.config_kept(self._config_error))
         if self._unreturned:
-            others.append(reasons.claims_kept(len(self._unreturned), self._return_error))
+            others.append(reasons.claims_kept(self._return_error))
         self._reporter.report(self._machine, self._processes, self._accounts, others)
 
     def _leave(self) -> None:

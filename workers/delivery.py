@@ -23,6 +23,7 @@ from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
 from dropsafe.workers.link import BEAT, Link
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
+from dropsafe.workers.refusals import Burst, refused
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.supply import MOST_IN_HAND, Supply
 from dropsafe.workers.tally import Tally
@@ -76,6 +77,7 @@ class Engine:
         self._out: dict[str, Entry] = {}
         self._kept: deque[Entry] = deque()
         self._suspect: Entry | None = None
+        self._refusals: Burst | None = None
         self._run_paths: dict[str, Path] = {}
         self._crashes: dict[str, int] = {}
         self._beat_at = 0.0
@@ -162,6 +164,8 @@ class Engine:
         if now >= self._beat_at:
             self._hand.check()
             self._heed_pause()
+            if self._refusals is not None and self._refusals.is_over(now):
+                self._tell_refusals()
             self._link.beat(self.progress())
             self._beat_at = now + BEAT
         if not self._draining and self._link.stopping():
@@ -330,6 +334,11 @@ class Engine:
             self._outage_told = False
             self._beat_at = 0.0
 
+    def _tell_refusals(self) -> None:
+        if self._refusals is not None:
+            log.warning("%s", self._refusals.told())
+            self._refusals = None
+
     def _finish(self, entry: Entry, answer: Answer) -> None:
         """Apply an answer that stands."""
         if isinstance(answer, Delivered):
@@ -338,6 +347,7 @@ class Engine:
             self._defer(entry, answer)
         elif isinstance(answer, Rejected):
             self.tally.rejected += 1
+            self._refusals = refused(self._refusals, entry.id, answer, self._clock.monotonic())
             self.tally.last_attempt(entry.id)
             self._finisher.reject(entry, answer)
         elif isinstance(answer, Damaged):
@@ -425,6 +435,7 @@ class Engine:
         return not self._out and not self._finisher.uncommitted
 
     def _end(self) -> None:
+        self._tell_refusals()
         if self._out:  # an error ended the loop: whoever owns the hand gives everything back
             self._crew.cancel.set()
             self._crew.recall()

@@ -14,7 +14,8 @@ from dropsafe.log import log_place
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
 from dropsafe.spool.foreign import absorb_left_reasons
-from dropsafe.spool.health import Problem, Vitals, disk_is_low, problems
+from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
+from dropsafe.spool.listing import closed_folders, is_read_only
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
@@ -71,7 +72,8 @@ class Janitor:
         self._unproven = 0
         self._missing_locks: dict[str, float] = {}
         self._left_behind: list[str] = []
-        self._low = False
+        self._low = self._read_only = False
+        self._closed: list[str] = []
         self._beaten = self._clock.monotonic()
         self._chores = [
             Chore("disk", self._watch_disk, lambda: DISK_EVERY),
@@ -110,6 +112,7 @@ class Janitor:
 
     def problems(self) -> Iterator[Problem]:
         """Everything in the spool that is not well, the most urgent first."""
+        yield from access_problems(self._read_only, self._closed)
         for chore in self._chores:
             if chore.trouble:
                 text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
@@ -118,8 +121,7 @@ class Janitor:
                 )
         yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
         if self._left_behind:
-            things = len(self._left_behind)
-            text = f"{things} thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried again."
+            text = "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again."
             yield Problem(
                 "left-behind", text, f"See what the system complains of in {log_place()}.", self._left_behind[0]
             )
@@ -154,8 +156,9 @@ class Janitor:
         self._link.beat(self.progress())
 
     def _watch_disk(self) -> None:
-        room = system.room(self._core.layout.root)
-        self._low = disk_is_low(room, self._limits)
+        layout = self._core.layout
+        self._read_only, self._closed = is_read_only(layout), closed_folders(layout)
+        self._low = disk_is_low(system.room(layout.root), self._limits)
         if self._low:
             self._expire()
         self._core.reserve.refill(self._policy.min_free_bytes)

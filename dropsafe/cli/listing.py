@@ -14,10 +14,12 @@ from dropsafe.cli.selection import add_filters, choice_from
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.cli.status import Standstill
     from dropsafe.spool import Entry, Spool
 
-HELP = """The entries of the spool, state by state, oldest first. Delivered ones are shown with --state sent.
-NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its turn."""
+HELP = """The entries that are not delivered, state by state, oldest first. Delivered ones are shown with --state sent,
+discarded ones with --state discarded. NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its
+turn, "waits" for what the line below the table says."""
 EXAMPLES = (
     "dropsafe list",
     "dropsafe list --state failed --matching 'unknown station'",
@@ -25,7 +27,9 @@ EXAMPLES = (
     "dropsafe list --json --sort size",
 )
 
-USUAL = ("inflight", "pending", "failed", "quarantine", "hold", "discarded")
+USUAL = ("inflight", "pending", "failed", "quarantine", "hold")
+"""What is still to be delivered, or to be decided upon."""
+ON_REQUEST = ("discarded", "sent")
 _ERROR_WIDTH = 60
 _SHORTEST = 4
 _PAGE = 1000
@@ -39,7 +43,7 @@ SORTS = {
 
 
 def arguments(parser: ArgumentParser) -> None:
-    add_filters(parser, [*USUAL, "sent"])
+    add_filters(parser, [*USUAL, *ON_REQUEST])
     parser.add_argument("--sort", choices=tuple(SORTS), help="oldest, largest or alphabetically first, across states")
     parser.add_argument(
         "--limit", type=count, default=100, metavar="N", help="show at most so many (default 100; 0: all)"
@@ -48,6 +52,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.status import standstill
     from dropsafe.spool.states import State
 
     spool = context.spool
@@ -60,9 +65,11 @@ def run(args: Namespace, context: Context) -> int:
             nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
         )
     shown = list(islice(entries, args.limit) if args.limit else entries)
-    # Of delivered ones the receipt tells more than the journal.
-    tries = spool.tries([entry.id for entry in shown if entry.state != State.SENT])
-    facts = (_facts(spool, entry, *tries.get(entry.id, (0, ""))) for entry in shown)
+    is_awaited = any(entry.state in (State.PENDING, State.INFLIGHT) for entry in shown)
+    stands = standstill(context) if is_awaited else None
+    tries = spool.tries([entry.id for entry in shown])
+    when_due = "waits" if stands else "now"
+    facts = (_facts(spool, entry, when_due, *tries.get(entry.id, (None, ""))) for entry in shown)
     if context.options.json:
         for fact in facts:
             print(json.dumps(fact))
@@ -77,12 +84,15 @@ def run(args: Namespace, context: Context) -> int:
         if more > 0:
             number = f"{more:,}" if more <= _MOST_COUNTED else f"over {_MOST_COUNTED:,}"
             print(f"… and {number} more: these are the first {args.limit}; --limit 0 shows all")
+    if stands:
+        _print_standstill(stands)
     return 0
 
 
 def _nothing(args: Namespace) -> str:
     if args.matching is not None or args.older_than is not None:
-        return "No entry was found for that."
+        others = "" if args.state else " Delivered and discarded ones are looked for with --state sent or discarded."
+        return f"No entry was found for that.{others}"
     if args.state:
         return f"No entry is in {' or '.join(f'{state}/' for state in args.state)}."
     return "Nothing waits, and nothing needs a person."
@@ -99,7 +109,8 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def _facts(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, Any]:
+def _facts(spool: Spool, entry: Entry, when_due: str, attempts: int | None, error: str) -> dict[str, Any]:
+    """`attempts` is None where the journal knows of none, which of a delivered one means that it does not know."""
     from dropsafe.spool.buckets import due_time
     from dropsafe.spool.clock import iso
     from dropsafe.spool.states import State
@@ -107,18 +118,28 @@ def _facts(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, A
     reason = spool.reason(entry)
     next_try = None
     if entry.state is State.PENDING:
-        next_try = "now" if spool.is_due(entry) else iso(due_time(entry.path))
+        next_try = when_due if spool.is_due(entry) else iso(due_time(entry.path))
     return {
         "id": entry.id,
         "state": str(entry.state),
         "name": entry.name.original,
         "size": entry.size,
         "accepted": iso(entry.name.accepted.timestamp()),
-        "attempts": attempts,
+        "attempts": 0 if attempts is None and entry.state is not State.SENT else attempts,
         "next_try": next_try,
         "error": reason.brief if reason else error,
         "path": str(entry.path),
     }
+
+
+def _print_standstill(stands: Standstill) -> None:
+    from dropsafe.cli.words import span
+    from dropsafe.spool.printable import printable
+
+    probe = ""
+    if stands.next_probe is not None:
+        probe = f" Next probe in {span(stands.next_probe)}." if stands.next_probe >= 1 else " It is being tried now."
+    print(f"\n! {printable(stands.text)}{probe}\n    → {stands.remedy}")
 
 
 def _print(facts: Iterator[dict[str, Any]], short: dict[str, str], utc: bool) -> None:
@@ -138,7 +159,8 @@ def _print_page(head: Sequence[str], facts: Sequence[dict[str, Any]], short: dic
     for fact in facts:
         accepted = datetime.fromisoformat(fact["accepted"])
         when = f"{accepted:%Y-%m-%d %H:%M:%S}Z" if utc else span(max(0.0, now - accepted.timestamp()))
-        cells = [short[fact["id"]], when, size(fact["size"]), str(fact["attempts"]), fact["state"]]
+        cells = [short[fact["id"]], when, size(fact["size"])]
+        cells += ["–" if fact["attempts"] is None else str(fact["attempts"]), fact["state"]]
         cells.append(_next_try(fact["next_try"], now, utc))
         rows.append([*cells, shorten(printable(fact["name"]), 32), _beginning(printable(fact["error"]))])
     print(table(rows, right=(1, 2, 3)))
@@ -148,7 +170,7 @@ def _next_try(moment: str | None, now: float, utc: bool) -> str:
     from dropsafe.cli.words import span
     from dropsafe.spool.clock import from_iso
 
-    if moment is None or moment == "now":
+    if moment is None or not moment[0].isdigit():
         return moment or "–"
     return moment.partition(".")[0].replace("T", " ") + "Z" if utc else f"in {span(max(1.0, from_iso(moment) - now))}"
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from dropsafe.config import Config
     from dropsafe.errors import ExitCode
     from dropsafe.spool import Spool
-    from dropsafe.supervisor.status import Reason, Status
+    from dropsafe.spool.health import Problem
+    from dropsafe.supervisor.status import Status
 
 HELP = "Run the service in the foreground: take files, deliver, keep house. Ctrl-C or SIGTERM stops it, SIGHUP reloads."
 EXAMPLES = ("dropsafe run", "dropsafe --instance line-3 run")
@@ -111,7 +112,7 @@ class Narrator:
         names = ", ".join(f"{name} ({figures[name]} in hand)" if figures[name] else name for name in stop.waiting_for)
         self._say(f"Stopping: waiting for {names}, at most {stop.seconds_left} s; Ctrl-C again hurries it")
 
-    def _tell_reasons(self, reasons: tuple[Reason, ...]) -> None:
+    def _tell_reasons(self, reasons: tuple[Problem, ...]) -> None:
         for reason in reasons:
             if reason.code not in self._told:
                 detail = f" ({reason.detail.splitlines()[0]})" if reason.detail else ""

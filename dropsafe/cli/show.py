@@ -33,27 +33,15 @@ def run(args: Namespace, context: Context) -> int:
         except EntryNotFound:
             raise nowhere from None
     if fact["state"] in ("pending", "inflight"):
-        fact["waits"] = _waits(context)
+        from dropsafe.cli.status import standstill
+
+        waits = standstill(context)
+        fact["waits"] = {"text": waits.text, "remedy": waits.remedy} if waits else None
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
         _print(fact)
     return 0
-
-
-def _waits(context: Context) -> dict[str, str] | None:
-    """Why it is not delivered yet, as far as the service says; None if it says nothing against it."""
-    from dropsafe.cli.status import published
-    from dropsafe.spool.health import told
-    from dropsafe.spool.pausing import Work
-
-    if pause := context.spool.pauses().get(Work.DELIVERY):
-        return {"text": f"Delivery is paused: {told(pause)}.", "remedy": "dropsafe resume delivery"}
-    service = published(context)
-    if service is None or service.get("spool_id") != context.spool.spool_id:
-        return {"text": "No service runs here.", "remedy": "Start it, or: dropsafe deliver"}
-    destination = (reason for reason in service["reasons"] if reason["code"].startswith("destination-"))
-    return next(({"text": reason["text"], "remedy": reason["remedy"]} for reason in destination), None)
 
 
 def _facts(spool: Spool, entry: Entry) -> dict[str, Any]:

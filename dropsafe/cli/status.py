@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import ExitCode, NoPermission
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Spool, Stats
     from dropsafe.spool.facts import Room
+    from dropsafe.spool.health import Problem
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 EXAMPLES = ("dropsafe status", "dropsafe status --json")
@@ -39,7 +42,8 @@ def run(args: Namespace, context: Context) -> int:
         # Not in the spool's group: then only what the service publishes for everybody.
         if service is None:
             raise
-        fact = {"condition": service["condition"], "reasons": service["reasons"], "workers": service["workers"]}
+        fact = {key: service[key] for key in ("condition", "reasons", "workers")}
+        fact["station"] = service.get("in_force", {}).get("station", "")
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
@@ -61,6 +65,37 @@ def published(context: Context) -> dict[str, Any] | None:
     return content if age < _STALE and not _is_gone(content.get("pid")) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Why nothing is delivered just now, and what to do. `next_probe`: seconds until the server is tried again."""
+
+    text: str
+    remedy: str
+    next_probe: float | None = None
+
+
+def standstill(context: Context) -> Standstill | None:
+    """By the pauses in the spool and what the running service says; None if it says nothing against delivery."""
+    from dropsafe.spool.health import told
+    from dropsafe.spool.pausing import Work
+
+    if pause := context.spool.pauses().get(Work.DELIVERY):
+        return Standstill(f"Delivery is paused {told(pause)}.".replace(" .", "."), "dropsafe resume delivery")
+    service = published(context)
+    if service is None or service.get("spool_id") != context.spool.spool_id:
+        return Standstill("No service runs here.", "Start it, or: dropsafe deliver")
+    for reason in service["reasons"]:
+        if reason["code"].startswith("destination-"):
+            return Standstill(reason["text"], reason["remedy"], _next_probe(service))
+    return None
+
+
+def _next_probe(service: dict[str, Any]) -> float | None:
+    figures = [worker["figures"].get("next_probe_seconds") for worker in service["workers"]]
+    told = next((seconds for seconds in figures if isinstance(seconds, (int, float))), None)
+    return None if told is None else max(0.0, told - _age(service["as_of"]))
+
+
 def _is_gone(pid: object) -> bool:
     """Whether the process that wrote it has ended without a word: else its last one would stand for 10 s.
 
@@ -79,6 +114,7 @@ def _is_gone(pid: object) -> bool:
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     from dropsafe.spool.platform import system
+    from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
@@ -88,11 +124,14 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = _reasons(context, stats, room, _whole(spool, service)["reasons"] if service else [])
+    whole = _whole(spool, service) if service else {"reasons": []}
+    in_force = whole.get("in_force", {})
+    reasons = _reasons(context, stats, room, whole["reasons"])
+    reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
         "condition": _condition(service, reasons),
-        "station": config["station_name"],
-        "destination": (config.get("destination.url") or "").partition("?")[0],
+        "station": in_force.get("station") or config["station_name"],
+        "destination": in_force.get("destination", plain_address(config)),
         "spool": str(spool.path),
         "config": str(context.config_path),
         "counts": asdict(stats),
@@ -112,15 +151,21 @@ def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
 
     try:
         content = read_json(str(details_path(f"{spool.path}/locks")))
-        return content if content["pid"] == service["pid"] else service
+        return content if _tells_of(content) == _tells_of(service) else service
     except (OSError, ValueError, KeyError, TypeError):
         return service
 
 
+def _tells_of(content: dict[str, Any]) -> object:
+    """Where the spool cannot be written, its status is of an earlier moment than the public one."""
+    return content["pid"], [reason["code"] for reason in content["reasons"]]
+
+
 def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.spool.health import CODES, Vitals, disk_is_low, problems
+    from dropsafe.spool.health import CODES, Vitals, access_problems, disk_is_low, problems
     from dropsafe.spool.limits import limits_from
+    from dropsafe.spool.listing import closed_folders, is_read_only
 
     limits = limits_from(context.config)
     waiting = stats.waiting + stats.inflight
@@ -128,7 +173,34 @@ def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, st
     vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
     found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
     own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
-    return [reason for reason in told if reason["code"] not in CODES] + own
+    # The service may be refused what this user is not, and the other way round.
+    codes = {reason["code"] for reason in told}
+    layout = context.spool.core.layout
+    access = access_problems(is_read_only(layout), closed_folders(layout))
+    refused = [asdict(problem) for problem in access if problem.code not in codes]
+    return refused + [reason for reason in told if reason["code"] not in CODES] + own
+
+
+def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
+    """Whether the file says something else than the service has read of it."""
+    from dropsafe.spool.health import Problem
+    from dropsafe.supervisor.status import plain_address
+
+    config = context.config
+    if in_force.get("file") != str(config.path) or in_force["digest"] == config.file_digest:
+        return
+    text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."
+    remedy = (
+        f"Have it read the file: kill -HUP {service['pid']} (as a unit of systemd: systemctl reload dropsafe)"
+        if hasattr(signal, "SIGHUP")
+        else "Have it read the file: restart the service."
+    )
+    pairs = {
+        "station_name": (in_force["station"], config["station_name"]),
+        "destination.url": (in_force["destination"], plain_address(config)),
+    }
+    lines = [f"{key} is {old!r} in the service, {new!r} in the file" for key, (old, new) in pairs.items() if old != new]
+    yield Problem("configuration-unread", text, remedy, "\n".join(lines))
 
 
 def _why_there(spool: Spool, code: str) -> dict[str, str]:
@@ -159,14 +231,15 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
-    where = f"   {fact['station']} → {fact['destination'] or '(no destination set)'}" if "station" in fact else ""
-    print(f"Dropsafe  {condition}{where}")
+    where = f" → {fact['destination'] or '(no destination set)'}" if "destination" in fact else ""
+    print(f"Dropsafe  {condition}   {fact['station']}{where}".rstrip())
     if "counts" in fact:
         counts = fact["counts"]
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""
         print(
             f"waiting {number(counts['waiting'])}{oldest}    in hand {number(counts['inflight'])}    "
-            f"delivered and kept {number(counts['sent'])}    needs a person {number(fact['needs_a_person'])}"
+            f"on hold {number(counts['hold'])}    delivered and kept {number(counts['sent'])}    "
+            f"needs a person {number(fact['needs_a_person'])}"
         )
         if _age(counts["as_of"]) > _OLD_COUNT:
             print(f"(all but those waiting were counted {_when(counts['as_of'], utc)})")

@@ -17,7 +17,7 @@ from dropsafe.spool import Entry, Grade, Limits, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.pausing import Work
-from dropsafe.workers import delivery, supply
+from dropsafe.workers import delivery, refusals, supply
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
 from dropsafe.workers.deliver import deliver_once
@@ -179,6 +179,26 @@ def test_a_refused_entry_goes_to_failed_with_the_server_s_words(spool: Spool) ->
     assert (reason.kind, reason.detail, reason.status) == ("rejected", "no serial", 422)
     assert entry.id in reason.remedy
     assert len(names_in(spool, State.SENT)) == 4
+
+
+def test_refusals_that_follow_one_another_are_one_line_in_the_log(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(spool, 200)
+    run_once(spool, Scripted(lambda parcel, _: REFUSED))
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert line.startswith("The server refused 200 reports, the first (2")
+    assert " with status 422. " in line
+
+
+def test_a_refused_burst_is_told_while_the_work_goes_on(
+    spool: Spool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "QUIET", 0.0)
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    submit(spool, 1)
+    with running(spool, Scripted(lambda parcel, _: REFUSED)):
+        eventually(lambda: "The server refused 2" in caplog.text, "the line")
 
 
 def test_a_damaged_entry_goes_to_quarantine(spool: Spool) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any
 
+import psutil
 import pytest
 
 from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError
@@ -308,3 +309,20 @@ def test_the_published_status_is_for_everybody_and_names_no_entry_and_no_address
         "text": "12 MB are free.",
         "remedy": "Make room.",
     }
+
+
+def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(
+    service: Service, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Whoever kills all children of the service meets it too; its warning speaks of leaks, and we have none."""
+    caplog.set_level("INFO", "dropsafe")
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    for child in psutil.Process().children():
+        if "resource_tracker" in " ".join(child.cmdline()):
+            child.kill()
+    os.kill(service.worker("works")["pid"], signal.SIGKILL)
+    eventually(lambda: service.worker("works")["deaths"] and service.worker("works")["state"] == "ready", "a restart")
+    assert "it runs again. No data is touched" in caplog.text
+    assert recwarn.list == []
+    assert service.stop() is ExitCode.OK

@@ -79,13 +79,13 @@ RAISED: dict[str, tuple[str, ...]] = {
     ),
     "service/test_supervisor.py::test_a_stopped_process_is_replaced_too": (
         "The … hangs and is being replaced. Nothing is lost; ….",
-        "The … died and …. Nothing is lost.",
+        "The … died … and …. Nothing is lost. This is shown until it has run for … s.",
     ),
     "service/test_supervisor.py::test_a_worker_that_always_crashes_is_tried_ever_more_slowly_while_the_others_work": (
         "The … died more than … times in … minutes and is only tried every few minutes. Nothing is lost; …",
     ),
     "service/test_supervisor.py::test_claims_that_cannot_be_returned_are_shown_and_tried_again": (
-        "What … dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried …",
+        "What a worker had in hand when it died could not be moved back to pending/. Nothing is lost; it is tried …",
     ),
     "unit/test_cli_commands.py::test_a_damaged_pause_file_is_shown_and_resume_mends_it": (
         "Delivery is paused …. Nothing was sent or changed; what is accepted waits in the spool.",
@@ -117,6 +117,9 @@ RAISED: dict[str, tuple[str, ...]] = {
     "unit/test_cli_commands.py::test_status_says_when_nothing_more_is_accepted": (
         "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost.",
         "The queue is full (waiting: …): nothing more is accepted until some are delivered.",
+    ),
+    "unit/test_cli_commands.py::test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_else_now": (
+        "The configuration file was changed; the service goes on with what it read before. Nothing is lost.",
     ),
     "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options1-a name of 1 to]": (
         "A report needs a name of 1 to … characters, not …. It was not accepted.",
@@ -479,7 +482,11 @@ RAISED: dict[str, tuple[str, ...]] = {
     ),
     "unit/test_workers_janitor.py::test_a_receipts_file_of_a_dead_worker_that_cannot_be_read_is_a_reason": (
         "cannot be read: deliveries proven in it look unproven",
-        "… thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried …",
+        "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again.",
+    ),
+    "unit/test_workers_janitor.py::test_a_spool_that_cannot_be_changed_is_told_with_what_lacks": (
+        "The disk of the spool can only be read: nothing is accepted, delivered or moved. Nothing is lost.",
+        "Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost.",
     ),
     "unit/test_workers_janitor.py::test_an_old_entry_is_told": (
         "The oldest report has waited for … hours. Nothing is lost.",
