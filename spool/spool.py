@@ -28,7 +28,7 @@ from dropsafe.spool.limits import Limits
 from dropsafe.spool.names import is_id
 from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
-from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt, receipts_beginning
+from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import Event, State
 
@@ -198,8 +198,8 @@ class Spool:
         return read_reason(reason_path(str(entry.path)))
 
     def history(self, entry_id: str) -> list[dict[str, Any]]:
-        """The journal's lines for that entry, oldest first."""
-        return list(self.core.journal.read({entry_id}))
+        """The journal's lines for that entry, oldest first; with that of the new id, if it was given one."""
+        return list(self.core.journal.of(entry_id))
 
     def histories(self, entry_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """The same for many entries in one pass; each id has a list, if an empty one."""
@@ -226,13 +226,6 @@ class Spool:
                 remedy=f"See what is known of it: dropsafe explain {entry_id}",
             )
         return receipt
-
-    def find_receipt(self, prefix: str) -> Receipt:
-        """The receipt of the one delivery whose id, or its random part, begins so. Raises EntryNotFound."""
-        found = receipts_beginning(self._layout, prefix.strip()) if prefix.strip() else {}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        raise listing.not_one(sorted(found), prefix)
 
     def last_receipt(self) -> Receipt | None:
         """The newest proof of delivery; None if nothing was ever delivered."""

@@ -174,7 +174,7 @@ RAISED: dict[str, tuple[str, ...]] = {
     ),
     "unit/test_cli_moving.py::test_without_a_terminal_what_is_hard_to_undo_needs_yes[discard]": (
         "… of … entries was not confirmed. Nothing was changed.",
-        "The file is not what was accepted: … Nothing was deleted.",
+        "The file is not what its name says (edited, damaged, or made by hand): … Nothing was deleted.",
         "A person discarded it.",
     ),
     "unit/test_config.py::TestLayers::test_a_conflict_between_layers_names_where_it_came_from": (
@@ -380,7 +380,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "Another file with this name and the same bytes was already there. Nothing is lost: that one …",
     ),
     "unit/test_spool_moves.py::test_an_entry_can_be_named_by_any_beginning_that_is_its_alone": (
-        "… entries have an id that begins with …: …, … Nothing was changed.",
+        "… entries have an id that begins with …: …. Nothing was changed.",
     ),
     "unit/test_spool_moves.py::test_two_people_who_do_the_same_at_once_do_it_once": (
         "Entry … is no longer in …/: another program or a person has moved it.",
