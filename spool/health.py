@@ -43,6 +43,12 @@ _PAUSED = {
 }
 
 
+_QUARANTINED = (
+    "See why: dropsafe list --state quarantine, and of each: dropsafe explain ID. Edited or damaged, but right as it is: "
+    "dropsafe readmit ID. Unchanged: dropsafe retry ID"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """The counts that matter. `waiting` includes what is in hand; `oldest` is as in `Stats`."""
@@ -77,12 +83,15 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
             if vitals.failed == 1
             else f"{vitals.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
         )
-        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        remedy = (
+            "See why: dropsafe list --state failed, and of each: dropsafe explain ID. A report that was edited itself: "
+            "dropsafe readmit ID. After mending: dropsafe retry --state failed --all"
+        )
         yield Problem("failed", text, remedy)
     if vitals.quarantine:
         entries = "1 entry is" if vitals.quarantine == 1 else f"{vitals.quarantine:,} entries are"
         text = f"{entries} in quarantine/: damaged, or the uploader died over it. Nothing was deleted."
-        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
+        yield Problem("quarantine", text, _QUARANTINED)
     if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
         text = f"The oldest report has waited for {age / 3600:.0f} hours. Nothing is lost."
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")

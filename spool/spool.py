@@ -25,6 +25,7 @@ from dropsafe.spool.layout import (
     open_layout,
 )
 from dropsafe.spool.limits import Limits
+from dropsafe.spool.moves import refuse_changed
 from dropsafe.spool.names import is_id
 from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
@@ -234,7 +235,8 @@ class Spool:
     def retry(self, prefix: str) -> Entry:
         """From `failed/` or `quarantine/` to `pending/`; one that waits there for its time becomes due now.
 
-        These six raise EntryNotFound, WrongState.
+        These six raise EntryNotFound, WrongState; this one UsageError too, where the bytes are not those accepted:
+        such an entry is readmitted.
         """
         return self._by_hand(prefix, Event.RETRY)
 
@@ -260,10 +262,13 @@ class Spool:
 
     def move_all(self, entries: Sequence[Entry], event: Event) -> list[Entry]:
         """What a person asks for several entries of one state. Those that others have moved meanwhile are missing
-        from the answer, and so are, for a retry, those that are due already. Raises WrongState, OSError."""
+        from the answer, and so are, for a retry, those that are due already. Raises WrongState, OSError; for a retry of
+        what was edited or damaged UsageError, before anything is moved."""
         mover = self.core.mover
         if event is Event.RETRY:
             entries = [entry for entry in entries if not self.is_due(entry)]
+            for entry in entries:
+                refuse_changed(entry)
         if event is Event.READMIT:
             return [mover.readmit(entry) for entry in entries if os.path.lexists(entry.path)]
         return mover.move_all(entries, event, reason=_REASONS.get(event)) if entries else []
@@ -308,6 +313,8 @@ class Spool:
             return entry
         if event is Event.READMIT:
             return self.core.mover.readmit(entry)
+        if event is Event.RETRY:
+            refuse_changed(entry)
         return self.core.mover.move(entry, event, reason=_REASONS.get(event))
 
     def _digests_of(self, entry_id: str) -> set[str]:

@@ -128,7 +128,8 @@ class Finisher:
         reason = Reason(
             kind="rejected",
             summary=f"The server refused it ({answer.why}). Nothing is lost; the file is here.",
-            remedy=f"Mend what the server complains of; then: dropsafe retry {entry.id}, or discard it.",
+            remedy="Mend what the server complains of; then: dropsafe retry ID. If the report itself was edited for that: "
+            "dropsafe readmit ID. If it is not wanted: dropsafe discard ID",
             detail=answer.detail,
             status=answer.status,
         )

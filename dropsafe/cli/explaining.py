@@ -192,12 +192,12 @@ def _expired(facts: Facts) -> Words:
 
 def _failed(facts: Facts) -> Words:
     first = f"{_subject(facts)}, was refused by the server and lies in failed/."
-    then = "It is not sent again by itself. Mend the server or the report, then retry; or discard it."
+    then = "It is not sent again by itself. Mend the cause, then retry; or mend the report itself, then readmit."
     return (
         [first, *_why(facts), then],
         [
-            ("after mending", f"dropsafe retry {facts.word}"),
-            ("if the file itself was edited", f"dropsafe readmit {facts.word}"),
+            ("if the report is as it was", f"dropsafe retry {facts.word}"),
+            ("if the report was edited", f"dropsafe readmit {facts.word}"),
             ("if it is not wanted", f"dropsafe discard {facts.word}"),
         ],
     )

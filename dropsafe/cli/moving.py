@@ -181,7 +181,7 @@ class Command:
             if len(group) == 1:
                 result.moved += not os.path.lexists(group[0].path)
                 result.refused.append(error)
-                result.in_a_row += 1
+                result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
                 return
             result.moved += sum(not os.path.lexists(entry.path) for entry in group)
             for entry in group:  # one that is refused must not keep the others from it

@@ -114,7 +114,7 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
             '422 "unknown station"',
             "station: lin-3",
             "Nothing is lost",
-            "Mend the server or the report",
+            "mend the report itself, then readmit",
         ],
         ["retry", "readmit", "discard"],
     ),

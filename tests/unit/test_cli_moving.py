@@ -253,6 +253,53 @@ def test_one_that_is_refused_keeps_none_of_the_others(spool_dir: Path, capsys: p
     assert sorted(states(spool_dir).values()) == ["failed"] + ["pending"] * 4
 
 
+def edit(folder: Path, ids: list[str]) -> None:
+    with Spool(folder) as spool:
+        for entry_id in ids:
+            spool.find(entry_id).path.write_bytes(b"edited")
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.QUARANTINE])
+def test_a_retry_of_what_was_edited_is_refused_and_keeps_none_of_the_others(
+    spool_dir: Path, state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More of them in a row than a failing disk is given before it is given up."""
+    edited, (intact,) = put(spool_dir, state, 12), put(spool_dir, state)
+    edit(spool_dir, edited)
+    capsys.readouterr()
+    assert main(["retry", edited[0]]) == 2
+    assert f"dropsafe readmit {edited[0]}" in capsys.readouterr().out
+    assert main(["retry", "--state", state, "--all"]) == 1
+    told = capsys.readouterr().out
+    assert "1 entry will be sent again" in told
+    assert "Given up" not in told
+    there = states(spool_dir)
+    assert there.pop(intact) == "pending"
+    assert there == dict.fromkeys(edited, state.value)
+    assert main(["readmit", *edited]) == 0
+    assert set(states(spool_dir).values()) == {"pending"}
+
+
+def test_a_refused_report_that_nobody_wrote_to_is_not_read_for_a_retry(
+    spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(spool_dir, State.FAILED)
+    with Spool(spool_dir) as spool:
+        path = spool.find(made[0]).path
+        os.utime(path, (1, 1))
+        monkeypatch.setattr("dropsafe.spool.moves.is_intact", lambda *_: pytest.fail("it was read"))
+        assert spool.retry(made[0]).state is State.PENDING
+
+
+def test_what_lies_beside_an_entry_names_it_in_the_remedy(spool_dir: Path) -> None:
+    with Spool(spool_dir) as spool:
+        for state, command in ((State.QUARANTINE, "readmit"), (State.DISCARDED, "restore")):
+            (made,) = put(spool_dir, state)
+            reason = spool.reason(spool.find(made))
+            assert reason is not None
+            assert f"dropsafe {command} {made}" in reason.remedy
+
+
 def test_when_the_disk_refuses_one_after_the_other_it_gives_up(
     spool_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
