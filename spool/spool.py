@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -124,13 +124,13 @@ class Spool:
 
         `entry_id` repeats an earlier try under the same key; other bytes than those of that try are refused. `timeout`
         (seconds) is how long to wait for room; None: as `queue_full_action` says. Raises QueueFullError, AcceptError,
-        AcceptanceUnknown, LockTimeout, UsageError.
+        AcceptanceUnknown, LockTimeout, UsageError; TemporaryError for a file that changed while it was read.
         """
         submission = _submission(source, name, content_type, attributes, entry_id)
         with _explained(self._layout.root):
-            if entry_id is not None:
-                submission = replace(submission, known_as=self._digests_of(entry_id))
-            return self.core.acceptor.accept_patiently(submission, timeout)
+            if entry_id is None:
+                return self.core.acceptor.accept_patiently(submission, timeout)
+            return self.core.acceptor.accept_again(submission, lambda: self._digests_of(entry_id), timeout)
 
     def submit_under(self, new_id: str, payload: bytes, *, name: str, timeout: float | None = None) -> Acceptance:
         """The same for bytes under an id that the caller has just made, so that nobody need look whether it is known."""

@@ -21,7 +21,10 @@ EXAMPLES = (
     "dropsafe submit --attribute serial=A1 --type text/xml report.xml",
     "make-report | dropsafe submit --name report.xml -",
 )
-EXITS = {75: "the queue or the disk is full, or it is unknown whether it was accepted: what to repeat is told"}
+EXITS = {
+    75: "the queue or the disk is full, the file changed while it was read, or it is unknown whether it was accepted: "
+    "what to repeat is told"
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
