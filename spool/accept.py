@@ -20,6 +20,7 @@ from functools import partial
 from typing import BinaryIO, TypeVar
 
 from dropsafe.errors import AcceptanceUnknown, AcceptError, DropsafeError, QueueFullError, UsageError
+from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
 from dropsafe.spool.clock import Clock
@@ -334,8 +335,8 @@ class Acceptor:
         except OSError as error:
             raise AcceptanceUnknown(
                 [item.name.id for item in done],
-                f"The system failed to confirm that {len(done)} file(s), the first {done[0].name.original!r}, "
-                f"would survive a power cut ({error.strerror}). They are in pending/ now.",
+                f"The system failed to confirm that {several(len(done), 'file', 'files')}, the first "
+                f"{done[0].name.original!r}, would survive a power cut ({error.strerror}). All are in pending/ now.",
             ) from error
 
     def _refused(self, error: OSError, name: str) -> DropsafeError:

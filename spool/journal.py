@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.layout import Layout
@@ -53,8 +54,8 @@ class Journal:
             except OSError as error:
                 self.lost += 1
                 log.warning(
-                    "history: %d line(s) could not be written to journal/ (%s); no entry is affected",
-                    lines.count("\n"),
+                    "history: %s could not be written to journal/ (%s); no entry is affected",
+                    several(lines.count("\n"), "line", "lines"),
                     error,
                 )
 

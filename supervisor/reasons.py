@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dropsafe.log import log_place
+from dropsafe.plural import several
 from dropsafe.supervisor.lifecycle import State
 from dropsafe.supervisor.machine import Worker
 from dropsafe.supervisor.policy import DEATHS_TOLERATED, DEATHS_WINDOW, Mode
@@ -148,7 +149,8 @@ def claims_kept(hands: int, error: str) -> Reason:
     """The claims of dead workers could not be returned."""
     return Reason(
         "claims-kept",
-        f"What {hands} dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried again.",
+        f"What {several(hands, 'dead worker', 'dead workers')} held could not be moved back to pending/. "
+        "Nothing is lost; it is tried again.",
         "See that the spool's disk is writable and not full.",
         error,
     )

@@ -94,7 +94,7 @@ def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
 def _tell_progress(done: int, total: int) -> None:
     sys.stdout.flush()
     if total > 1:
-        print(f"dropsafe: {done} of {total} files were accepted before the error; they are safe", file=sys.stderr)
+        print(f"dropsafe: accepted before the error, and safe: {done} of {total} files", file=sys.stderr)
 
 
 def _attributes(texts: list[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound, UsageError, WrongState
+from dropsafe.plural import several
 from dropsafe.queues.operations import QueuedOperation, name_of, read
 from dropsafe.spool import SYSTEM_CLOCK, Clock, Limits, Spool, durable
 from dropsafe.spool.counter import Count, CounterFile
@@ -183,7 +184,10 @@ class OperationSpool:
         """Whether one more would be accepted now, and if not, why. Waits for nobody."""
         limits, count = self.limits, self.quick_count()
         if limits.max_queue_size and count >= limits.max_queue_size:
-            return False, f"{count:,} operations wait and max_queue_size is {limits.max_queue_size:,}."
+            return (
+                False,
+                f"{several(count, 'operation waits', 'operations wait')} and max_queue_size is {limits.max_queue_size:,}.",
+            )
         room = system.room(str(self.path))
         if room.bytes < limits.min_free_bytes:
             return False, f"The disk has {room.bytes:,} bytes free and min_free_bytes is {limits.min_free_bytes:,}."

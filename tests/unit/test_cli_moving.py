@@ -233,6 +233,23 @@ def test_what_another_moves_meanwhile_is_counted_and_aborts_nothing(
     assert [states(spool_dir)[entry_id] for entry_id in made] == ["pending"] * 3 + ["hold"]
 
 
+def test_one_and_several_are_told_apart_and_the_way_back_names_the_ids(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, *others = put(spool_dir, State.PENDING, 13)
+    capsys.readouterr()
+    assert main(["hold", one]) == 0
+    assert f"1 entry is on hold. To have that sent after all: dropsafe unhold {one[21:]}\n" in capsys.readouterr().out
+    assert main(["discard", one, others[0]]) == 0
+    told = capsys.readouterr().out
+    assert "2 entries are in discarded/ now. Nothing was deleted. To undo it: dropsafe restore " in told
+    assert sorted(told.split("dropsafe restore ")[1].split()) == sorted([one[21:], others[0][21:]])
+    assert main(["hold", *others[1:]]) == 0
+    assert "dropsafe unhold ID; see them: dropsafe list --state hold" in capsys.readouterr().out
+    assert main(["restore", one]) == 0
+    assert "1 entry is restored, and due now." in capsys.readouterr().out
+
+
 def test_what_arrives_after_the_count_is_left_for_the_next_time(
     spool_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
