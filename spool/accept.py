@@ -14,21 +14,23 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
 from dropsafe.errors import AcceptanceUnknown, AcceptError, DropsafeError, QueueFullError, UsageError
+from dropsafe.plural import several
 from dropsafe.spool import durable
-from dropsafe.spool.admission import Admission, Departure
+from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Acceptance, Meta
 from dropsafe.spool.journal import Journal
 from dropsafe.spool.layout import Layout, no_permission
 from dropsafe.spool.limits import Limits, WhenFull
+from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.meta import MetaFolder
-from dropsafe.spool.names import EntryName, entry_name, new_id
+from dropsafe.spool.names import TOKEN_START, EntryName, entry_name, new_id
 from dropsafe.spool.platform import system
 from dropsafe.spool.producer import Producer, remove_scratch
 from dropsafe.spool.sources import Opener
@@ -121,6 +123,26 @@ class Acceptor:
     def accept_patiently(self, submission: Submission, timeout: float | None) -> Acceptance:
         """Accept, and try again while the queue is full, as `queue_full_action` says."""
         return self._patiently(partial(self.accept, submission), [submission], timeout)
+
+    def accept_again(
+        self, submission: Submission, known_as: Callable[[], Collection[str]], timeout: float | None
+    ) -> Acceptance:
+        """Under the id of an earlier try; `known_as` looks which digests this spool has under it.
+
+        One at a time for each id: a twin with other bytes that comes in between looking and accepting would be delivered
+        under the same key, and the server would take one of the two for the other. Nobody else meets that lock.
+        """
+        name = f"submit-{str(submission.entry_id)[TOKEN_START:]}"
+        with closing(Lock(lock_path(self._layout, name), self._layout.file_mode)) as lock:
+            try:
+                lock.acquire(LOCK_TIMEOUT)
+            except OSError as error:
+                raise self._refused(error, submission.original) from error
+            try:
+                return self.accept_patiently(replace(submission, known_as=known_as()), timeout)
+            finally:
+                with suppress(OSError):  # recovery removes it; what was accepted stands
+                    lock.remove()
 
     def _groups(self, submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
         """Where a full queue is waited for, none is larger than the whole queue: it would wait for ever."""
@@ -313,8 +335,8 @@ class Acceptor:
         except OSError as error:
             raise AcceptanceUnknown(
                 [item.name.id for item in done],
-                f"The system failed to confirm that {len(done)} file(s), the first {done[0].name.original!r}, "
-                f"would survive a power cut ({error.strerror}). They are in pending/ now.",
+                f"The system failed to confirm that {several(len(done), 'file', 'files')}, the first "
+                f"{done[0].name.original!r}, would survive a power cut ({error.strerror}). All are in pending/ now.",
             ) from error
 
     def _refused(self, error: OSError, name: str) -> DropsafeError:

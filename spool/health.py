@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dropsafe.plural import several
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.facts import Room
 from dropsafe.spool.limits import Limits
@@ -41,6 +42,12 @@ _PAUSED = {
         "To go on taking them",
     ),
 }
+
+
+_QUARANTINED = (
+    "See why: dropsafe list --state quarantine, and of each: dropsafe explain ID. Edited or damaged, but right as it is: "
+    "dropsafe readmit ID. Unchanged: dropsafe retry ID"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +102,17 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
             if vitals.failed == 1
             else f"{vitals.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
         )
-        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        remedy = (
+            "See why: dropsafe list --state failed, and of each: dropsafe explain ID. A report that was edited itself: "
+            "dropsafe readmit ID. After mending: dropsafe retry --state failed --all"
+        )
         yield Problem("failed", text, remedy)
     if vitals.quarantine:
-        entries = "1 entry is" if vitals.quarantine == 1 else f"{vitals.quarantine:,} entries are"
+        entries = several(vitals.quarantine, "entry is", "entries are")
         text = f"{entries} in quarantine/: damaged, or the uploader died over it. Nothing was deleted."
-        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
+        yield Problem("quarantine", text, _QUARANTINED)
     if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
-        text = f"The oldest report has waited for {age / 3600:.0f} hours. Nothing is lost."
+        text = f"The oldest report has waited for {several(round(age / 3600), 'hour', 'hours')}. Nothing is lost."
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"

@@ -23,7 +23,7 @@ from dropsafe.spool.layout import (
     is_spool,
 )
 from dropsafe.spool.locks import HOLDER_NAME
-from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, NotAName, begins, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
 
@@ -41,6 +41,8 @@ ENTRY_STATES = (
 )
 
 _LOOKS = 3
+_NAMED = 10
+"""Candidates that are told for a beginning that several ids have."""
 
 _OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one folder up."
 _AWAY = "Move it out of the spool."
@@ -142,26 +144,29 @@ def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
 
 def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> Entry:
     """The one entry whose id, or whose random part of the id, begins with `prefix`. Raises EntryNotFound."""
-    prefix = prefix.strip()
-    matches: dict[str, Entry] = {}
-    for state in states:
-        named = (
-            (path, name)
-            for path, name in files_of(layout, state)
-            if prefix and (name.startswith(prefix) or name[TOKEN_START:ID_LENGTH].startswith(prefix))
-        )
-        for entry in _entries(named, state):
-            matches.setdefault(entry.id, entry)
+    matches = find_beginning(layout, prefix, states)
     if len(matches) == 1:
         return next(iter(matches.values()))
     raise not_one(sorted(matches), prefix)
 
 
+def find_beginning(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
+    """All entries whose id, or whose random part of the id, begins with `prefix`; none for an empty one."""
+    prefix = prefix.strip()
+    matches: dict[str, Entry] = {}
+    for state in states if prefix else ():
+        named = ((path, name) for path, name in files_of(layout, state) if begins(name, prefix))
+        for entry in _entries(named, state):
+            matches.setdefault(entry.id, entry)
+    return matches
+
+
 def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
     """The error for a beginning that none of the ids has, or more than one."""
     if ids:
+        named = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
         return EntryNotFound(
-            f"{len(ids):,} entries have an id that begins with {prefix!r}: {', '.join(ids[:3])}, … Nothing was changed.",
+            f"{len(ids):,} entries have an id that begins with {prefix!r}: {named}. Nothing was changed.",
             remedy="Give more of the id.",
         )
     return EntryNotFound(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dropsafe.errors import SpoolError
+from dropsafe.plural import several
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
@@ -156,7 +157,8 @@ def _unproven(layout: Layout, done: Verified) -> Iterator[Difference]:
             yield Difference("receipts", "", path, meaning, "Look at the disk and at the permissions.")
             continue
         if broken:
-            meaning = f"{broken} line(s) in this file of receipts are damaged: those deliveries look unproven."
+            lines = several(broken, "damaged line", "damaged lines")
+            meaning = f"This file of receipts has {lines}: what stood there looks unproven."
             yield Difference("receipts", "", path, meaning, "Restore the file from a backup, if there is one.")
     found = find_all(layout, left.keys()) if left else {}
     for entry_id, entry in found.items():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dropsafe.errors import DropsafeError, EntryNotFound, LockLost, SpoolError
+from dropsafe.plural import several
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.reasons import Reason
@@ -128,7 +129,8 @@ class Finisher:
         reason = Reason(
             kind="rejected",
             summary=f"The server refused it ({answer.why}). Nothing is lost; the file is here.",
-            remedy=f"Mend what the server complains of; then: dropsafe retry {entry.id}, or discard it.",
+            remedy="Mend what the server complains of; then: dropsafe retry ID. If the report itself was edited for that: "
+            "dropsafe readmit ID. If it is not wanted: dropsafe discard ID",
             detail=answer.detail,
             status=answer.status,
         )
@@ -166,10 +168,10 @@ class Finisher:
             raise
         except (OSError, DropsafeError) as error:
             self._owe(step, str(error))
-            log.warning("%d entries could not be %s now (%s); they stay in hand", len(step.entries), step.name, error)
+            log.warning("not %s now, but still in hand: %s (%s)", step.name, _number_of(step), error)
         except Exception as error:
             self._owe(step, repr(error))
-            log.exception("%d entries could not be %s now; they stay in hand", len(step.entries), step.name)
+            log.exception("not %s now, but still in hand: %s", step.name, _number_of(step))
 
     def _missing(self, step: _Step, error: EntryNotFound) -> None:
         """Somebody took an entry out of our folder. Where several are concerned, the others still need their step."""
@@ -208,3 +210,7 @@ def receipt_for(entry: Entry, answer: Delivered, worker: str, attempt: int, at: 
         server_id=answer.server_id,
         address=answer.address,
     )
+
+
+def _number_of(step: _Step) -> str:
+    return several(len(step.entries), "entry", "entries")

@@ -11,6 +11,7 @@ from typing import Any
 from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
 from dropsafe.log import log_place
+from dropsafe.plural import several
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
 from dropsafe.spool.foreign import absorb_left_reasons
@@ -126,10 +127,13 @@ class Janitor:
                 "left-behind", text, f"See what the system complains of in {log_place()}.", self._left_behind[0]
             )
         if self._unproven:
-            text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
-            yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
+            entries = several(self._unproven, "entry in sent/ has", "entries in sent/ have")
+            yield Problem(
+                "unproven", f"{entries} no receipt. Nothing is deleted.", "To have it sent again: move it to pending/."
+            )
         if self._core.journal.lost:
-            text = f"{self._core.journal.lost} lines of history could not be written. No report is touched by that."
+            lines = several(self._core.journal.lost, "line", "lines")
+            text = f"{lines} of history could not be written. No report is touched by that."
             yield Problem("history", text, "See that the spool's disk is writable and not full.")
 
     def _vitals(self) -> Vitals:
@@ -187,6 +191,7 @@ class Janitor:
         done = expire(self._core, self._policy, self._tick)
         self._unproven = done.unproven
         if done.entries:
-            log.info("%d delivered entries (%d bytes) were past retention and were removed", done.entries, done.bytes)
+            entries = several(done.entries, "delivered entry", "delivered entries")
+            log.info("past retention, and removed: %s (%d bytes)", entries, done.bytes)
         expire_receipts(self._core, self._policy)
         expire_journal(self._core, self._config["journal_days"])

@@ -31,6 +31,7 @@ from watchdog.observers.api import ObservedWatch
 
 from dropsafe.config import Config
 from dropsafe.log import log_place
+from dropsafe.plural import several
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
@@ -170,7 +171,8 @@ class Watcher:
             if watched.trouble:
                 yield watched.trouble
         if strangers := [line for watched in self._watched for line in watched.strangers]:
-            text = f"{len(strangers):,} thing(s) in a drop folder or in pending/ cannot be taken; they stay where they are."
+            things = several(len(strangers), "thing", "things")
+            text = f"{things} in a drop folder or in pending/ cannot be taken. Nothing there is touched."
             remedy = f"Replace each by a regular file, or move it away; {log_place()} names them."
             yield Problem("cannot-be-taken", text, remedy, in_lines(strangers))
         yield from waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now)

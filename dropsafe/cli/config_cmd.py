@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
+from dropsafe.plural import several
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -43,7 +44,7 @@ def run(args: Namespace, context: Context) -> int:
     given = [part for part in (args.key, args.value) if part is not None]
     if len(given) not in wanted:
         raise UsageError(
-            f"`dropsafe config {args.action}` does not take {len(given)} arguments",
+            f"`dropsafe config {args.action}` does not take {several(len(given), 'argument', 'arguments')}",
             remedy="See: dropsafe config --help",
         )
     return action(given, context)

@@ -122,7 +122,7 @@ def _tell(report: dict[str, object]) -> None:
     if report["damaged"]:
         print(f"! {number(int(str(report['damaged'])))} damaged; nothing was deleted: dropsafe list --state quarantine")
     if report["waiting_again"]:
-        print(f"{number(int(str(report['waiting_again'])))} did not go through now and wait for their next try")
+        print(f"{number(int(str(report['waiting_again'])))} did not go through now; each waits for its next try")
     if report["unavailable"]:
         print(f"! The server is unavailable: {printable(str(report['why']))}. The entries wait in pending/.")
         if report["remedy"]:

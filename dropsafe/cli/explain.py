@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import replace
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def gathered(context: Context, word: str) -> Facts:
     found = look_up(context.spool, word)
     if isinstance(found, str):
         return _of_history(context.spool, found)
-    return _of_receipt(found) if isinstance(found, Receipt) else _of_entry(context, found)
+    return _of_receipt(context.spool, found) if isinstance(found, Receipt) else _of_entry(context, found)
 
 
 def _of_entry(context: Context, entry: Entry) -> Facts:
@@ -64,6 +64,8 @@ def _of_entry(context: Context, entry: Entry) -> Facts:
     from dropsafe.spool.buckets import due_time
     from dropsafe.spool.clock import from_iso
     from dropsafe.spool.health import told
+    from dropsafe.spool.journal import ARRIVALS, earlier_id
+    from dropsafe.spool.locks import lock_path
     from dropsafe.spool.pausing import Work
     from dropsafe.spool.receipts import find_receipt
     from dropsafe.spool.states import State
@@ -77,6 +79,8 @@ def _of_entry(context: Context, entry: Entry) -> Facts:
     receipt = find_receipt(spool.core.layout, entry.id)
     pause = spool.pauses().get(Work.DELIVERY)
     waits = entry.state is State.PENDING and not spool.is_due(entry)
+    holder = entry.path.parent.name if entry.state is State.INFLIGHT else ""
+    history = spool.history(entry.id)
     return Facts(
         id=entry.id,
         word=entry.id.partition("_")[2],
@@ -95,14 +99,18 @@ def _of_entry(context: Context, entry: Entry) -> Facts:
         destination_remedy=str(against.get("remedy", "")),
         pause=pause,
         paused_words=told(pause) if pause else "",
-        holder=entry.path.parent.name if entry.state is State.INFLIGHT else "",
+        holder=holder,
+        has_lock=bool(holder) and os.path.lexists(lock_path(spool.core.layout, holder)),
         strikes=spool.core.strikes.count(entry.id),
+        predecessor=earlier_id(history, entry.id),
+        was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
 
 
-def _of_receipt(receipt: Receipt) -> Facts:
+def _of_receipt(spool: Spool, receipt: Receipt) -> Facts:
     from dropsafe.cli.explaining import Facts
     from dropsafe.spool.clock import from_iso
+    from dropsafe.spool.journal import later_id
     from dropsafe.spool.states import State
 
     return Facts(
@@ -113,11 +121,14 @@ def _of_receipt(receipt: Receipt) -> Facts:
         size=receipt.size,
         receipt=receipt,
         delivered_ago=time.time() - from_iso(receipt.at),
+        successor=later_id(spool.history(receipt.id), receipt.id),
     )
 
 
 def _of_history(spool: Spool, entry_id: str) -> Facts:
     from dropsafe.cli.explaining import Facts
+    from dropsafe.spool.journal import later_id
 
-    facts = Facts(id=entry_id, word=entry_id, name="", state=None, last=spool.history(entry_id)[-1])
-    return replace(facts, successor=spool.core.journal.successor(entry_id))
+    history = spool.history(entry_id)
+    successor = later_id(history, entry_id)
+    return Facts(id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor)

@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             main_parser().print_help(sys.stderr)
             return 2
         if name not in COMMANDS:
-            main_parser().error(f"there is no command {name!r}{_meant(name)}")
+            main_parser().error(f"there is no command {name!r}{_meant(name)} All of them: dropsafe --help")
     except SystemExit as end:  # argparse has told it
         return cast(int, end.code)
 
@@ -168,4 +168,4 @@ def _meant(name: str) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}?" if close else "."

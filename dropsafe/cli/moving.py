@@ -49,6 +49,15 @@ class Result:
     interrupted: bool = False
     in_a_row: int = 0
     """Refusals one after the other."""
+    words: list[str] = field(default_factory=list)
+    """The first of the moved, as a command names them."""
+
+    def count(self, moved: Iterable[Entry]) -> None:
+        """These as moved."""
+        for entry in moved:
+            self.moved += 1
+            if len(self.words) <= _TOLD:
+                self.words.append(entry.name.token)
 
     @property
     def gave_up(self) -> bool:
@@ -62,9 +71,12 @@ class Command:
     event: Event
     usual: State | None
     HELP: str
-    done: str
+    done: tuple[str, str]
+    """After the number, of one and of several."""
     EXAMPLES: Sequence[str]
     must_say: bool = False
+    undo: str = ""
+    """What for, and which command, to which the ids are added."""
 
     EXITS = {  # noqa: RUF012 - a constant of the class, not a field
         1: "some were done, others not (moved by another program, or refused by the system), or the answer was no",
@@ -179,16 +191,16 @@ class Command:
             moved = spool.move_all(group, self.event)
         except (OSError, DropsafeError) as error:
             if len(group) == 1:
-                result.moved += not os.path.lexists(group[0].path)
+                result.count(entry for entry in group if not os.path.lexists(entry.path))
                 result.refused.append(error)
-                result.in_a_row += 1
+                result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
                 return
-            result.moved += sum(not os.path.lexists(entry.path) for entry in group)
+            result.count(entry for entry in group if not os.path.lexists(entry.path))
             for entry in group:  # one that is refused must not keep the others from it
                 if os.path.lexists(entry.path) and not result.gave_up:
                     self._move_group(spool, [entry], result, teller)
             return
-        result.moved += len(moved)
+        result.count(moved)
         result.in_a_row = 0
         teller.moved(group, moved)
 
@@ -250,20 +262,18 @@ class _Teller:
         print(json.dumps({"summary": told}))
 
     def _tell_end(self, result: Result, chosen: int, gone: int) -> None:
-        from dropsafe.cli.words import number, several
+        from dropsafe.plural import number, several
 
         print(
-            f"{several(result.moved, 'entry', 'entries')} {self._command.done}"
-            if result.moved
-            else "Nothing was changed."
+            several(result.moved, *self._command.done) + self._undo(result) if result.moved else "Nothing was changed."
         )
         if result.due:
             print(
-                f"{several(result.due, 'was', 'were')} due already: nothing keeps them from being sent but their turn."
+                f"{several(result.due, 'was', 'were')} due already: only its turn keeps an entry like that from being sent."
             )
         if gone > 0:
             print(
-                f"{number(gone)} had been moved meanwhile by the service, another program or a person; they are not lost."
+                f"{number(gone)} had been moved meanwhile by the service, another program or a person. Nothing is lost."
             )
         self._tell_refused(result.refused)
         if result.gave_up:
@@ -272,7 +282,16 @@ class _Teller:
             )
         if result.interrupted:
             left = chosen - result.moved - result.due - len(result.refused)
-            print(f"Interrupted: the other {number(left)} are where they were. The same command goes on with them.")
+            rest = several(left, "is where it was", "are where they were")
+            print(f"Interrupted: the other {rest}. The same command goes on from there.")
+
+    def _undo(self, result: Result) -> str:
+        if not self._command.undo:
+            return ""
+        if len(result.words) > _TOLD:
+            target = transition(sources_of(self._command.event)[0], self._command.event).target
+            return f" {self._command.undo} ID; see them: dropsafe list --state {target}"
+        return f" {self._command.undo} {' '.join(result.words)}"
 
     @staticmethod
     def _tell_refused(errors: Sequence[DropsafeError | OSError]) -> None:
@@ -308,28 +327,32 @@ RETRY = Command(
     State.FAILED,
     "Send entries again: refused ones from failed/, those in quarantine/, and, with --state pending or by id, those that "
     "wait for their next try: they become due now.",
-    "will be sent again, first among those that wait.",
+    (
+        "entry will be sent again, first among those that wait.",
+        "entries will be sent again, first among those that wait.",
+    ),
     ("dropsafe retry 4k7q", "dropsafe retry --state failed --all", "dropsafe retry --matching 'unknown station'"),
 )
 HOLD = Command(
     Event.HOLD,
     State.PENDING,
     "Park entries: they are not sent until they are taken off hold.",
-    "on hold. To have them sent after all: dropsafe unhold",
+    ("entry is on hold.", "entries are on hold."),
     ("dropsafe hold 4k7q", "dropsafe hold --matching '*.csv' --state pending"),
+    undo="To have that sent after all: dropsafe unhold",
 )
 UNHOLD = Command(
     Event.UNHOLD,
     State.HOLD,
     "Take entries off hold: they are sent, first among those that wait.",
-    "off hold and due now.",
+    ("entry is off hold and due now.", "entries are off hold and due now."),
     ("dropsafe unhold 4k7q", "dropsafe unhold --all"),
 )
 READMIT = Command(
     Event.READMIT,
     State.QUARANTINE,
     "Vouch for the bytes of entries as they are now, after an edit or damage: each gets a new id, and is sent.",
-    "will be sent as they are now, under new ids.",
+    ("entry will be sent as it is now, under a new id.", "entries will be sent as they are now, under new ids."),
     ("dropsafe readmit 4k7q",),
     must_say=True,
 )
@@ -337,14 +360,15 @@ DISCARD = Command(
     Event.DISCARD,
     None,
     "Say that entries are not wanted: they go to discarded/, and are never sent and never deleted by Dropsafe.",
-    "in discarded/ now. Nothing was deleted; to undo it: dropsafe restore",
+    ("entry is in discarded/ now. Nothing was deleted.", "entries are in discarded/ now. Nothing was deleted."),
     ("dropsafe discard 4k7q", "dropsafe discard --state failed --older-than 30d"),
     must_say=True,
+    undo="To undo it: dropsafe restore",
 )
 RESTORE = Command(
     Event.RESTORE,
     State.DISCARDED,
     "Take discarded entries back: they are sent, first among those that wait.",
-    "restored, and due now.",
+    ("entry is restored, and due now.", "entries are restored, and due now."),
     ("dropsafe restore 4k7q", "dropsafe restore --all --matching line-3"),
 )

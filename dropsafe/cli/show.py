@@ -18,20 +18,27 @@ if TYPE_CHECKING:
 HELP = "Everything about one entry: where it is and why, what is known of it, its receipt and its history."
 EXAMPLES = ("dropsafe show 4k7q", "dropsafe show --json 4k7q")
 
+_FILES = {
+    "expired": "removed after retention_days; its receipt is kept",
+    "gone": "not here under this id, and there is no receipt for it",
+}
+"""What is said where there is none."""
+
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help=ID_HELP)
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.found import look_up
+    from dropsafe.spool import Receipt
+
     spool = context.spool
-    try:
-        fact = _facts(spool, spool.find(args.id))
-    except EntryNotFound as nowhere:
-        try:
-            fact = _expired(spool, spool.find_receipt(args.id))
-        except EntryNotFound:
-            raise nowhere from None
+    found = look_up(spool, args.id)
+    if isinstance(found, str):
+        fact = _gone(spool, found)
+    else:
+        fact = _expired(spool, found) if isinstance(found, Receipt) else _facts(spool, found)
     if fact["state"] in ("pending", "inflight"):
         from dropsafe.cli.status import standstill
 
@@ -76,6 +83,26 @@ def _expired(spool: Spool, receipt: Receipt) -> dict[str, Any]:
     }
 
 
+def _gone(spool: Spool, entry_id: str) -> dict[str, Any]:
+    """Its history is all that is kept: it has another id since, or somebody has removed its file."""
+    from dropsafe.spool.clock import iso
+    from dropsafe.spool.names import stamp_time
+
+    history = spool.history(entry_id)
+    told = {key: line[key] for line in history if line["id"] == entry_id for key in ("name", "size") if key in line}
+    return {
+        "id": entry_id,
+        "state": "gone",
+        "path": None,
+        "size": told.get("size"),
+        "accepted": iso(stamp_time(entry_id)),
+        "original_name": str(told.get("name", "")),
+        "reason": None,
+        "receipt": None,
+        "history": history,
+    }
+
+
 def _receipt(spool: Spool, entry_id: str) -> dict[str, Any] | None:
     try:
         return asdict(spool.receipt_of(entry_id))
@@ -92,8 +119,9 @@ def _print(fact: dict[str, Any]) -> None:
     age = time.time() - datetime.fromisoformat(fact["accepted"]).timestamp()
     _say(f"{fact['id']}  {fact['state'].upper()}  {fact['original_name']}")
     _say(f"  accepted   {fact['accepted']}  ({ago(age)})")
-    _say(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
-    _say(f"  file       {fact['path'] or 'removed after retention_days; its receipt is kept'}")
+    if fact["size"] is not None:
+        _say(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
+    _say(f"  file       {fact['path'] or _FILES[fact['state']]}")
     for name, value in fact.get("attributes", {}).items():
         _say(f"  attribute  {name}={value}")
     if reason := fact["reason"]:
@@ -109,7 +137,9 @@ def _print(fact: dict[str, Any]) -> None:
         _say(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
         _say(f"  sha256     {receipt['sha256']}")
     for line in fact["history"]:
-        _say(f"  history    {history.told(line)}")
+        _say(f"  history    {history.told(line, fact['id'])}")
+    if fact["state"] == "gone":
+        _say(f"  what to do dropsafe explain {fact['id']}")
 
 
 def _say(line: str) -> None:

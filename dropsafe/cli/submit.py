@@ -21,7 +21,10 @@ EXAMPLES = (
     "dropsafe submit --attribute serial=A1 --type text/xml report.xml",
     "make-report | dropsafe submit --name report.xml -",
 )
-EXITS = {75: "the queue or the disk is full, or it is unknown whether it was accepted: what to repeat is told"}
+EXITS = {
+    75: "the queue or the disk is full, the file changed while it was read, or it is unknown whether it was accepted: "
+    "what to repeat is told"
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -95,7 +98,7 @@ def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
 def _tell_progress(done: int, total: int) -> None:
     sys.stdout.flush()
     if total > 1:
-        print(f"dropsafe: {done} of {total} files were accepted before the error; they are safe", file=sys.stderr)
+        print(f"dropsafe: accepted before the error, and safe: {done} of {total} files", file=sys.stderr)
 
 
 def _attributes(texts: list[str]) -> dict[str, str]:

@@ -103,6 +103,15 @@ def case_damaged(station: Station, way: str) -> list[Path]:
     return []
 
 
+def case_edited(station: Station, way: str) -> list[Path]:
+    refused(station, station.spool_dir)
+    station.delivered.clear()
+    with station.opened() as spool:
+        (entry,) = spool.entries(State.FAILED)
+        entry.path.write_bytes(station.expect(station.new_content("corrected")))
+    return []
+
+
 def case_struck(station: Station, way: str) -> list[Path]:
     entry_id = station.submit("the uploader died")
     with station.opened() as spool:
@@ -213,6 +222,7 @@ CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Before you begin": case_begin,
     "The server refused a report": case_refused,
     "Hundreds were refused, because a setting was wrong": case_hundreds,
+    "You edited a refused report": case_edited,
     "A report is damaged, or was edited": case_damaged,
     "The uploader died over a report": case_struck,
     "A report is on hold": case_hold,

@@ -112,9 +112,11 @@ def test_what_cannot_be_understood_exits_2(argv: list[str], capsys: pytest.Captu
     assert "usage:" in capsys.readouterr().err
 
 
-def test_a_mistyped_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stauts"]) == 2
-    assert "did you mean status?" in capsys.readouterr().err
+def test_a_mistyped_command_names_the_nearest_and_where_all_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sumbit"]) == 2
+    assert "there is no command 'sumbit'; did you mean submit? All of them: dropsafe --help" in capsys.readouterr().err
+    assert main(["xyzzy"]) == 2
+    assert "there is no command 'xyzzy'. All of them: dropsafe --help" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
