@@ -96,14 +96,9 @@ class Engine:
         return len(self._ready) + len(self._out) + self._finisher.held + kept
 
     @property
-    def owed(self) -> int:
-        """Entries whose last step the spool has refused so far."""
-        return self._finisher.owed
-
-    @property
-    def unproven(self) -> list[Entry]:
-        """Of those, what the server has."""
-        return self._finisher.unproven
+    def finisher(self) -> Finisher:
+        """It knows what the spool has refused so far."""
+        return self._finisher
 
     def wake(self) -> None:
         """Something may have arrived, or a stop is asked for. From any thread; costs nothing when said twice."""

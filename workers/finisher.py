@@ -28,6 +28,12 @@ GROUP_SECONDS = 0.05
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
+_OWED = {
+    "delivered": "The server has %(count)d entries, but that could not be recorded here (%(why)s): they stay in hand. What "
+    "gets no receipt is sent again with the same key, by which the server knows it",
+    "": "%(count)d entries could not be %(step)s now (%(why)s); they stay in hand",
+}
+
 
 class Hand(Protocol):
     """What the engine needs of `dropsafe.spool.claims.Hand`, which says what each guarantees."""
@@ -165,8 +171,9 @@ class Finisher:
         except (LockLost, SpoolError):
             raise
         except (OSError, DropsafeError) as error:
-            self._owe(step, str(error))
-            log.warning("%d entries could not be %s now (%s); they stay in hand", len(step.entries), step.name, error)
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            self._owe(step, why)
+            log.warning(_OWED.get(step.name, _OWED[""]), {"count": len(step.entries), "step": step.name, "why": why})
         except Exception as error:
             self._owe(step, repr(error))
             log.exception("%d entries could not be %s now; they stay in hand", len(step.entries), step.name)

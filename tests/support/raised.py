@@ -304,7 +304,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "… is not an entry id. Nothing was changed.",
     ),
     "unit/test_spool_admission.py::test_a_count_that_cannot_be_written_down_gives_no_place": (
-        "… (or a quota on it is reached); … was not accepted. Nothing else was disturbed.",
+        "The disk of the spool has …, or a quota is reached; … was not accepted. Its source is untouched, …",
     ),
     "unit/test_spool_admission.py::test_bytes_are_limited_too": (
         "… bytes wait and max_queue_bytes is …; … more were not accepted. Nothing was changed.",
@@ -399,7 +399,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "The disk of the spool has … bytes free; with … more it would have less than min_free_bytes (…). …",
     ),
     "unit/test_spool_refusal.py::test_rule_3_4_too_few_inodes_refuse_too": (
-        "The file system of the spool has … inodes free and min_free_inodes is …; the payload was not …",
+        "The file system of the spool has … inodes free and min_free_inodes is …: too many small files. The …",
     ),
     "unit/test_spool_states.py::test_every_pair_has_a_row_or_is_refused[tmp-held]": (
         "An entry in …/ cannot be …; nothing was changed.",
