@@ -54,6 +54,7 @@ def _check(_: list[str], context: Context) -> int:
     from dropsafe.errors import ConfigError
 
     problems: list[str] = []
+    remedy = ""
     try:
         if context.config_file_exists():
             config = Config.inspect(context.config_path)
@@ -63,12 +64,15 @@ def _check(_: list[str], context: Context) -> int:
             problems += config.warnings
     except ConfigError as error:
         problems.append(error.message)
+        remedy = error.remedy
     notes = [] if problems else list(_notes(config))
     if context.options.json:
-        _print_json({"file": str(context.config_path), "problems": problems, "notes": notes})
+        _print_json({"file": str(context.config_path), "problems": problems, "remedy": remedy, "notes": notes})
     else:
         for line in problems:
             print(f"! {line}")
+        if remedy:
+            print(f"    {remedy}")
         if not problems:
             print(
                 f"{context.config_path} is right"

@@ -21,6 +21,7 @@ from dropsafe import errors, log
 from dropsafe.cli import main as main_module
 from dropsafe.cli.context import Context, Options
 from dropsafe.cli.main import COMMANDS, load, main, split
+from dropsafe.config_file import put_back
 
 HEAVY = {
     "jsonschema",
@@ -304,8 +305,10 @@ class TestContext:
         context = Context(Options(config=str(file)), environ)
         assert context.config is context.config
         told = capsys.readouterr().err
-        assert told.count("dropsafe: note:") == 3
-        assert "The last good copy is used instead" in told
+        assert told.count("dropsafe: ! The configuration file is not in force") == 1
+        assert f"{file}, line 1: " in told
+        assert "In force instead: the last good copy, of 20" in told
+        assert f"cp -p {file}.last-good {file}" in told or os.name == "nt"
 
     def test_the_spool_is_opened_with_the_limits_of_the_configuration(self, tmp_path: Path) -> None:
         dropsafe.Spool.create(tmp_path / "spool").close()
@@ -377,6 +380,20 @@ class TestConfigCommand:
         assert all(word in told for word in words)
         assert self.run(file, "check", "--json") == 78
         assert json.loads(capsys.readouterr().out)["problems"]
+
+    def test_where_the_file_is_gone_its_last_good_copy_is_named_and_not_replaced(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        copy = file.with_name(file.name + ".last-good")
+        file.rename(copy)
+        before = copy.read_bytes()
+        for command in (("check",), ("set", "max_queue_size", "7")):
+            assert self.run(file, *command) == 78
+            told = "".join(capsys.readouterr())
+            assert "is gone" in told
+            assert put_back(file) in told
+        assert main(["init", "--config", str(file), "--private", "--spool", str(file.parent / "new")]) == 78
+        assert (copy.read_bytes(), file.exists()) == (before, False)
 
     def test_check_looks_at_environment_and_command_line_too(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
