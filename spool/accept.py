@@ -328,10 +328,11 @@ class Acceptor:
                 "untouched, and nothing else was disturbed.",
                 {"free_inodes" if no_inodes else "free_bytes": 0},
             )
+        where = error.filename if error.filename and error.errno != errno.EROFS else f"the spool {self._layout.root}"
         what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
         return AcceptError(
-            f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
-            "Nothing else was disturbed.",
+            f"{name!r} was not accepted: {error.strerror or error} ({where}). Its source is untouched, and nothing else "
+            "was disturbed.",
             remedy=f"{what}, and submit it again.",
         )
 

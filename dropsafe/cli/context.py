@@ -130,13 +130,15 @@ class Context:
         return load(self.config_path, environ=self.environ, settings=self.settings, instance=self.instance)
 
     def _told(self, config: Config) -> Config:
+        from dropsafe.printable import printable
+
         if config.fallback_reason:
             print(
                 "dropsafe: ! The configuration file is not in force, for it cannot be used. No report is touched by that.\n"
-                f"    {config.fallback_reason} What was changed since then does not count.\n"
-                f"    {config.fallback_remedy}",
+                f"    {printable(config.fallback_reason)} What was changed since then does not count.\n"
+                f"    {printable(config.fallback_remedy)}",
                 file=sys.stderr,
             )
         for note in config.warnings:
-            print(f"dropsafe: note: {note}", file=sys.stderr)
+            print(f"dropsafe: note: {printable(note)}", file=sys.stderr)
         return config

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
+from dropsafe.cli.escaping import ERASE
 from dropsafe.errors import DiskFullError, DropsafeError, TemporaryError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(args: Namespace, context: Context) -> int:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
     report = replace(report, remedy=_for_one_delivery(report.remedy))
     if show:
-        print("\r\x1b[K", end="", file=sys.stderr)
+        print(ERASE, end="", file=sys.stderr)
     here = _still_here(spool)
     later, first = waiting_for_their_time(spool.core.layout.pending, time.time(), spool.core.limits.longest_backoff)
     if context.options.json:
@@ -131,12 +132,12 @@ def _lower(sentence: str) -> str:
 
 def _show(progress: dict[str, object]) -> None:
     words = f"delivered {progress['delivered']}   in hand {progress['in_hand']}   server {progress['breaker']}"
-    print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+    print(f"{ERASE}{words}", end="", file=sys.stderr, flush=True)
 
 
 def _tell(report: dict[str, object]) -> None:
     from dropsafe.cli.words import number, several, size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     delivered, amount = int(str(report["delivered"])), int(str(report["bytes"]))
     print(f"{several(delivered, 'entry', 'entries')} delivered ({size(amount)})")

@@ -40,7 +40,7 @@ def run(args: Namespace, context: Context) -> int:
 
 def told(line: Mapping[str, Any]) -> str:
     """A line of the journal for people."""
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
     return printable(f"{line['at']}  {line['event']:<10} {rest}".rstrip())
