@@ -78,5 +78,5 @@ def deliver_once(
             breaker.state is not BreakerState.CLOSED,
             breaker.alarm,
             breaker.why,
-            breaker.remedy,
+            engine.remedy,
         )

@@ -8,7 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
@@ -61,7 +61,6 @@ def run(args: Namespace, context: Context) -> int:
     signal.signal(signal.SIGTERM, lambda *_: link.stop())
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
-    report = replace(report, remedy=_for_one_delivery(report.remedy))
     if show:
         print(ERASE, end="", file=sys.stderr)
     here = _still_here(spool)
@@ -77,11 +76,6 @@ def run(args: Namespace, context: Context) -> int:
         if Work.DELIVERY in spool.pauses():
             print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
     return int(report.exit_code)
-
-
-def _for_one_delivery(remedy: str) -> str:
-    """The remedy for this command, beside which a service may or may not run."""
-    return remedy.replace("then reload the service", "then deliver again. If a service runs, reload it")
 
 
 def _refuse_if_paused(spool: Spool) -> None:

@@ -42,7 +42,10 @@ def test_on_a_full_disk_deliver_says_that_the_server_has_them_and_what_becomes_o
 
 
 def test_deliver_tells_of_a_wrong_address_what_to_do_with_and_without_a_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("DROPSAFE_CONFIG", str(tmp_path / "dropsafe.toml"))
     monkeypatch.setenv("DROPSAFE_MIN_FREE_BYTES", "0")
@@ -63,5 +66,6 @@ def test_deliver_tells_of_a_wrong_address_what_to_do_with_and_without_a_service(
         capsys.readouterr()
         assert main(["deliver", "--patience", "0", "--json"]) == 69
         assert json.loads(capsys.readouterr().out)["remedy"] == remedy
+        assert remedy in caplog.text
         with Spool(tmp_path / "spool") as spool:
             assert len(list(spool.entries("pending"))) == 1
