@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
+from dropsafe.paths import RUN_VARIABLE
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -151,10 +153,13 @@ def _running(context: Context) -> int | None:
 
 def _path(_: list[str], context: Context) -> int:
     config, places = context.config, context.places
+    run_origin = (
+        f"environment variable {RUN_VARIABLE}" if os.environ.get(RUN_VARIABLE) else f"default ({places.reason})"
+    )
     rows = {
         "configuration": (str(context.config_path), context.config_path_origin),
         "spool": (config["spool_dir"], config.origin("spool_dir")),
-        "run folder": (str(places.run_dir), f"default ({places.reason})"),
+        "run folder": (str(places.run_dir), run_origin),
         "log folder": (str(places.log_dir), f"default ({places.reason})"),
     }
     if context.options.json:
