@@ -17,8 +17,9 @@ from typing import Any
 
 from dropsafe import config_file, config_rules
 from dropsafe.config_file import REMOVED, Text, kept_since, last_good_path, put_back
+from dropsafe.config_keys import filled, keys, sections, unknown_key
 from dropsafe.config_layers import Given, blamed, from_environment, from_settings
-from dropsafe.config_rules import Problem, filled, flatten, keys, sections, unknown_key
+from dropsafe.config_rules import Problem, flatten
 from dropsafe.errors import ConfigError, DropsafeError, NoPermission, UnknownKey
 from dropsafe.paths import default_places
 

@@ -19,8 +19,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dropsafe.config_keys import plain, watch_fields
 from dropsafe.config_line import shown
-from dropsafe.config_rules import plain, watch_fields
 from dropsafe.errors import ConfigError, NoPermission
 
 if TYPE_CHECKING:

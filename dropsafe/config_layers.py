@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dropsafe.config_rules import keys, nearest, sections, unknown_key
+from dropsafe.config_keys import keys, nearest, sections, unknown_key
 from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.paths import RUN_VARIABLE
 

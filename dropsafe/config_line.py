@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dropsafe.config_rules import keys, nearest, sections, watch_fields
+from dropsafe.config_keys import keys, nearest, sections, watch_fields
 
 _SECTION = re.compile(r"\[{1,2}\s*([\w.-]+)\s*\]{0,2}")
 _KEY = re.compile(r"([A-Za-z0-9_.-]{1,60})\s*(=?)(.*)")

@@ -98,7 +98,7 @@ def _notes(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _get(given: list[str], context: Context) -> int:
-    from dropsafe.config_rules import keys
+    from dropsafe.config_keys import keys
 
     config = context.config
     if given:

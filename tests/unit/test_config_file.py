@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dropsafe import config_file
 from dropsafe.config import Config
-from dropsafe.config_rules import keys
+from dropsafe.config_keys import keys
 from dropsafe.errors import BadValue, ConfigError, NoPermission, WrongType
 
 FOLDER = os.path.abspath(os.path.join(os.sep, "data"))
