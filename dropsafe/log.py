@@ -64,14 +64,14 @@ def set_up_file(path: Path) -> None:
     _install(handler, logging.WARNING)
 
 
-def log_place(environ: Mapping[str, str] = os.environ) -> str:
+def log_place(environ: Mapping[str, str] = os.environ, *, whose: str = "the service") -> str:
     """Where this process logs to, in words, or as the command that shows it."""
     handler = _ours()
     if isinstance(handler, logging.FileHandler):
         return f"the log {handler.baseFilename}"
     if _goes_to_journal(sys.stderr, environ):
         return f"the log (journalctl -u {_unit()})"
-    return "the log (the service's standard error)"
+    return f"the log ({whose}'s standard error)"
 
 
 def _unit() -> str:

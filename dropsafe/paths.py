@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropsafe.errors import UsageError
@@ -20,6 +20,8 @@ TAKEN = frozenset(
     | {"hold", "discarded", "meta", "intake", "journal", "locks"}
 )
 CONFIG_NAME = "dropsafe.toml"
+RUN_VARIABLE = "DROPSAFE_RUN_DIR"
+"""Names the run folder instead of the default one: for a container, say, or to keep a trial apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,12 @@ def default_places(instance: str | None = None) -> Places:
     An administrator means the service. Anyone else means their own instance if they have configured one, else the
     service if one is configured here, else their own.
     """
-    name = checked_instance(instance)
+    places = _default_places(checked_instance(instance))
+    run_dir = os.environ.get(RUN_VARIABLE)
+    return replace(places, run_dir=Path(os.path.abspath(run_dir))) if run_dir else places
+
+
+def _default_places(name: str | None) -> Places:
     if is_administrator():
         return system_places(name, reason="the service's, because an administrator asks")
     own = user_places(name, reason="this user's own")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from dropsafe.errors import AcceptanceUnknown, AcceptError, DropsafeError, QueueFullError, UsageError
+from dropsafe.errors import AcceptanceUnknown, AcceptError, DiskFullError, DropsafeError, QueueFullError, UsageError
 from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
@@ -250,18 +250,17 @@ class Acceptor:
     def _refuse_if_low(self, size: int) -> None:
         room = system.room(self._layout.root)
         if room.bytes - size < self._limits.min_free_bytes:
-            raise QueueFullError(
+            raise DiskFullError(
                 f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "
-                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted. Nothing was changed.",
+                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted; its source is untouched.",
                 {"free_bytes": room.bytes, "min_free_bytes": self._limits.min_free_bytes, "bytes": size},
-                remedy="Make room on that disk.",
             )
         if room.inodes is not None and room.inodes < self._limits.min_free_inodes:
-            raise QueueFullError(
+            raise DiskFullError(
                 f"The file system of the spool has {room.inodes:,} inodes free and min_free_inodes is "
-                f"{self._limits.min_free_inodes:,}; the payload was not accepted. Nothing was changed.",
+                f"{self._limits.min_free_inodes:,}: too many small files. The payload was not accepted; its source is "
+                "untouched.",
                 {"free_inodes": room.inodes, "min_free_inodes": self._limits.min_free_inodes},
-                remedy="Remove small files from that disk.",
             )
 
     def _commit(self, staged: list[_Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
@@ -345,16 +344,17 @@ class Acceptor:
             return no_permission(self._layout.root)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             no_inodes = system.room(self._layout.root).inodes == 0
-            what = "The file system of the spool has no inodes left" if no_inodes else "The disk of the spool is full"
-            return QueueFullError(
-                f"{what} (or a quota on it is reached); {name!r} was not accepted. Nothing else was disturbed.",
+            what = "no inodes left (too many small files)" if no_inodes else "no room left"
+            return DiskFullError(
+                f"The disk of the spool has {what}, or a quota is reached; {name!r} was not accepted. Its source is "
+                "untouched, and nothing else was disturbed.",
                 {"free_inodes" if no_inodes else "free_bytes": 0},
-                remedy="Remove small files from that disk." if no_inodes else "Make room on that disk.",
             )
+        where = error.filename if error.filename and error.errno != errno.EROFS else f"the spool {self._layout.root}"
         what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
         return AcceptError(
-            f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
-            "Nothing else was disturbed.",
+            f"{name!r} was not accepted: {error.strerror or error} ({where}). Its source is untouched, and nothing else "
+            "was disturbed.",
             remedy=f"{what}, and submit it again.",
         )
 

@@ -88,7 +88,9 @@ def audit(
     try:
         _write(layout, figures, producer.folder)
     except OSError as error:
-        log.warning("the figures of the audit could not be kept (%s); they are right all the same", error)
+        log.warning(
+            "the figures of the audit could not be kept (%s); they are right all the same", error.strerror or error
+        )
     return figures
 
 

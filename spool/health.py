@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dropsafe.plural import several
+from dropsafe.printable import in_lines, printable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.facts import Room
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.pausing import Pause, Work
-from dropsafe.spool.printable import in_lines, printable
 
 
 @dataclass(frozen=True, slots=True)

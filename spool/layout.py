@@ -102,7 +102,7 @@ def _without_mark(root: str) -> str:
             f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
             f"spool (dropsafe init --spool {root}-new). See docs/recover.md."
         )
-    return f"{mount} To make a new spool: dropsafe init --spool {root}"
+    return f"{mount} To make a new spool: dropsafe init --spool {root} --url https://… (the address of your server)"
 
 
 def open_layout(path: str) -> Layout:

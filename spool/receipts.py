@@ -79,7 +79,7 @@ class ReceiptWriter:
         try:
             self._append(hour, data)
         except OSError as error:
-            log.warning("receipts could not be written (%s); the batch goes to a new file", error)
+            log.warning("receipts could not be written (%s); the batch goes to a new file", error.strerror or error)
             self._reserve.lend(lambda: self._append(hour, data))
 
     def close(self) -> None:

@@ -8,10 +8,13 @@ import logging
 import os
 import sys
 from collections.abc import Generator, Iterator
+from itertools import count
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from dropsafe.paths import RUN_VARIABLE
 from tests.support.raised import RAISED
 
 
@@ -25,6 +28,18 @@ def logging_as_it_was() -> Iterator[None]:
         handler.close()
     root.setLevel(levels[0])
     product.setLevel(levels[1])
+
+
+@pytest.fixture(scope="session")
+def run_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folders = tmp_path_factory.mktemp("run")
+    return (folders / str(number) for number in count())
+
+
+@pytest.fixture(autouse=True)
+def run_folder_of_its_own(run_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test publishes a status where the machine's own, or another test's, may be; nor do the processes that it starts."""
+    monkeypatch.setenv(RUN_VARIABLE, str(next(run_folders)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,6 +18,7 @@ from dropsafe.spool.entry import Entry
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.spool import Spool
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
+from dropsafe.workers.classify import for_one_delivery
 from dropsafe.workers.concurrency import Concurrency
 from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
@@ -84,6 +85,7 @@ class Engine:
         self._outage_told = False
         self._draining = False
         self._paused = False
+        self._is_once = False
         self._abandon_at = _NEVER
 
     @property
@@ -98,14 +100,14 @@ class Engine:
         return len(self._ready) + len(self._out) + self._finisher.held + kept
 
     @property
-    def owed(self) -> int:
-        """Entries whose last step the spool has refused so far."""
-        return self._finisher.owed
+    def remedy(self) -> str:
+        """What a person can do about the destination, as far as it is known."""
+        return for_one_delivery(self._breaker.remedy) if self._is_once else self._breaker.remedy
 
     @property
-    def unproven(self) -> list[Entry]:
-        """Of those, what the server has."""
-        return self._finisher.unproven
+    def finisher(self) -> Finisher:
+        """It knows what the spool has refused so far."""
+        return self._finisher
 
     def wake(self) -> None:
         """Something may have arrived, or a stop is asked for. From any thread; costs nothing when said twice."""
@@ -119,6 +121,7 @@ class Engine:
 
     def run_once(self, patience: float) -> None:
         """Until nothing is due, or the destination has been unavailable for `patience` seconds."""
+        self._is_once = True
         self._loop(lambda now: self._is_done(now, patience))
 
     def progress(self) -> dict[str, object]:
@@ -325,7 +328,7 @@ class Engine:
         """Log an outage once a probe has confirmed it, and its end: single suspects come and go by the hundred."""
         breaker = self._breaker
         if breaker.failed_probes and not self._outage_told:
-            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {breaker.remedy}"
+            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {self.remedy}"
             log.warning("%s", words.strip())
             self._outage_told = True
             self._beat_at = 0.0

@@ -29,6 +29,12 @@ GROUP_SECONDS = 0.05
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
+_OWED = {
+    "delivered": "The server has %(entries)s, but that could not be recorded here (%(why)s): still in hand. What "
+    "gets no receipt is sent again with the same key, by which the server knows it",
+    "": "not %(step)s now, but still in hand: %(entries)s (%(why)s)",
+}
+
 
 class Hand(Protocol):
     """What the engine needs of `dropsafe.spool.claims.Hand`, which says what each guarantees."""
@@ -167,8 +173,10 @@ class Finisher:
         except (LockLost, SpoolError):
             raise
         except (OSError, DropsafeError) as error:
-            self._owe(step, str(error))
-            log.warning("not %s now, but still in hand: %s (%s)", step.name, _number_of(step), error)
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            self._owe(step, why)
+            words = {"entries": _number_of(step), "step": step.name, "why": why}
+            log.warning(_OWED.get(step.name, _OWED[""]), words)
         except Exception as error:
             self._owe(step, repr(error))
             log.exception("not %s now, but still in hand: %s", step.name, _number_of(step))

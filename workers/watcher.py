@@ -32,6 +32,7 @@ from watchdog.observers.api import ObservedWatch
 from dropsafe.config import Config
 from dropsafe.log import log_place
 from dropsafe.plural import several
+from dropsafe.printable import MAX_SHOWN, in_lines
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
@@ -40,7 +41,6 @@ from dropsafe.spool.health import Problem
 from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
 from dropsafe.spool.pausing import Work
-from dropsafe.spool.printable import MAX_SHOWN, in_lines
 from dropsafe.workers import waits
 from dropsafe.workers.link import BEAT, Link
 from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable

@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, context: Context) -> int:
     from dropsafe.cli.explaining import explain
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     facts = gathered(context, args.id)
     told = explain(facts)

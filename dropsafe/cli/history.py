@@ -40,7 +40,7 @@ def run(args: Namespace, context: Context) -> int:
 
 def told(line: Mapping[str, Any], entry_id: str) -> str:
     """A line of that entry's history for people."""
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     if line["id"] == entry_id:
         rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))

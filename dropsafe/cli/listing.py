@@ -152,7 +152,7 @@ def _print_page(head: Sequence[str], facts: Sequence[dict[str, Any]], short: dic
     from datetime import datetime
 
     from dropsafe.cli.words import shorten, size, span, table
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     now = time.time()
     rows = [head]

@@ -76,8 +76,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be printable
+    from dropsafe.cli.escaping import escaped
+
+    streams = sys.stdout, sys.stderr
+    sys.stderr = escaped(sys.stderr)
     try:
-        before, name, after = split(sys.argv[1:] if argv is None else argv)
+        return _main(sys.argv[1:] if argv is None else argv)
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
+        before, name, after = split(argv)
         shared = main_parser().parse_args(before)
         if name is None:
             main_parser().print_help(sys.stderr)
@@ -89,11 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from dropsafe.cli.trouble import guarded
 
-    streams = sys.stdout, sys.stderr
-    try:
-        return guarded(lambda: _run(name, shared, after))
-    finally:
-        sys.stdout, sys.stderr = streams
+    return guarded(lambda: _run(name, shared, after), name)
 
 
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:

@@ -143,6 +143,6 @@ def _print(fact: dict[str, Any]) -> None:
 
 
 def _say(line: str) -> None:
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     print(printable(line))  # whoever may write into the spool must not write to this terminal

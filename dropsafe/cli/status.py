@@ -227,7 +227,7 @@ def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) ->
 
 def _print(fact: dict[str, Any], utc: bool) -> None:
     from dropsafe.cli.words import coloured, number, several, size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))

@@ -76,9 +76,13 @@ def _submit_many(paths: list[str], context: Context) -> int:
         _tell_progress(len(error.accepted), len(paths))
         if isinstance(error, AcceptanceUnknown):
             from dropsafe.cli.words import quoted
+            from dropsafe.printable import printable
 
             for path, entry_id in zip(paths[len(error.accepted) :], error.ids, strict=False):
-                print(f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {quoted(path)}", file=sys.stderr)
+                print(
+                    f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {printable(quoted(path))}",
+                    file=sys.stderr,
+                )
         raise
     for path, acceptance in zip(paths, accepted, strict=True):
         _tell(path, acceptance, context)
@@ -90,15 +94,17 @@ def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
         print(json.dumps({"file": path, **asdict(acceptance)}))
         return
     from dropsafe.cli.words import size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(path)}")
 
 
 def _tell_progress(done: int, total: int) -> None:
     sys.stdout.flush()
-    if total > 1:
+    if total > 1 and done:
         print(f"dropsafe: accepted before the error, and safe: {done} of {total} files", file=sys.stderr)
+    elif total > 1:
+        print(f"dropsafe: none of the {total} files was accepted; they are where they were", file=sys.stderr)
 
 
 def _attributes(texts: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dropsafe.errors import LockLost, SpoolError
+from dropsafe.errors import ExitCode, LockLost, SpoolError
 from dropsafe.spool import Entry, Grade, Limits, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
@@ -419,7 +419,8 @@ def test_what_has_no_receipt_yet_is_not_reported_as_delivered(spool: Spool) -> N
     submit(spool, 4)
     with durable.observed(failing("receipt.write", 10_000, errno.ENOSPC)):
         report = deliver_once(spool, Scripted(), patience=0.5)
-    assert (report.delivered, report.bytes, report.waiting_again) == (0, 0, 4)
+    assert (report.delivered, report.bytes, report.waiting_again, report.unproven) == (0, 0, 0, 4)
+    assert (report.unproven_why, report.exit_code) == ("injected", ExitCode.TEMPORARY)
     assert len(names_in(spool, State.PENDING)) == 4
 
 

@@ -218,6 +218,14 @@ def case_lost(station: Station, way: str) -> list[Path]:
     return []
 
 
+def case_configuration(station: Station, way: str) -> list[Path]:
+    good = station.config.read_text()
+    station.config.with_name("dropsafe.toml.last-good").write_text(good)
+    station.config.write_text(good.replace('"', "", 1))
+    station.submit("accepted all the same")
+    return []
+
+
 CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Before you begin": case_begin,
     "The server refused a report": case_refused,
@@ -230,6 +238,7 @@ CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Reports wait although the server is well": case_waits,
     "Nothing can be delivered": case_destination,
     "Somebody paused it": case_paused,
+    "The configuration cannot be used": case_configuration,
     "A file in the spool that is no entry": case_stranger,
     "The disk is dying, or can only be read": case_dying,
     "Carry a spool to another machine": case_carry,
@@ -247,6 +256,7 @@ SAID = {
     "The uploader died over a report": "died 3 times",
     "Nothing can be delivered": "url",
     "Somebody paused it": "the server moves house",
+    "The configuration cannot be used": "spool_dir",
     "A file was deleted": "delivered",
 }
 """What either way shows to whoever follows it."""

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsafe.config import Config
-from dropsafe.config_rules import check, keys, nearest
+from dropsafe.config_keys import keys, nearest
+from dropsafe.config_rules import check
 from dropsafe.errors import BadValue, ConfigError, UnknownKey, UsageError, WrongType
 
 ROOT = os.path.abspath(os.sep)

@@ -358,7 +358,7 @@ WAYS: dict[str, Callable[[Scene], object]] = {
         _destination(headers={"X-Line": "3"}, secret_headers={"X-Line": "/b"})
     ),
     "The … of the demonstration's service does not run.": lambda scene: _stage(scene).worker_pid("uploader"),
-    "The demonstration could not go on: ….…": lambda scene: _stage(scene).wait(lambda: False, -1, "nothing"),
+    "The demonstration could not go on: ….": lambda scene: _stage(scene).wait(lambda: False, -1, "nothing"),
     "The receiver is not running.": lambda scene: ReceiverProcess(scene.folder / "data").stop(),
     "… cannot be written by this user. Nothing was changed.": _storing,
     "… cannot be used to store reports: …. Nothing was changed.": (

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from dropsafe.config import Config
+from dropsafe.printable import MAX_SHOWN
 from dropsafe.spool import Entry, Limits, Spool
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
-from dropsafe.spool.printable import MAX_SHOWN
 from dropsafe.workers import obstacles, waits, watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.obstacles import obstacle
