@@ -16,12 +16,12 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from dropsafe.printable import printable
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.layout import STATIONS_FILE, Layout
 from dropsafe.spool.names import stamp_time
 from dropsafe.spool.platform import system
-from dropsafe.spool.printable import printable
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
 from dropsafe.spool.written import read_json

@@ -134,7 +134,7 @@ def _facts(spool: Spool, entry: Entry, when_due: str, attempts: int | None, erro
 
 def _print_standstill(stands: Standstill) -> None:
     from dropsafe.cli.words import span
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     probe = ""
     if stands.next_probe is not None:
