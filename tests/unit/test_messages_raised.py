@@ -262,7 +262,7 @@ def _receipts_unreadable(scene: Scene) -> None:
 
 
 def _other_spool(scene: Scene) -> None:
-    service._reload(scene.spool, scene.config(), lambda: Config.from_dict({"spool_dir": str(scene.folder / "other")}))
+    service._reload(scene.config(), lambda: Config.from_dict({"spool_dir": str(scene.folder / "other")}))
 
 
 def _lock_file_removed(scene: Scene) -> None:
