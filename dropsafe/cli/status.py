@@ -151,14 +151,17 @@ def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
 
     try:
         content = read_json(str(details_path(f"{spool.path}/locks")))
-        return content if _tells_of(content) == _tells_of(service) else service
-    except (OSError, ValueError, KeyError, TypeError):
+        texts = [*content["in_force"].values(), *(reason["detail"] for reason in content["reasons"])]
+        is_whole = _public(content) == _public(service) and all(isinstance(text, str) for text in texts)
+        return content if is_whole else service
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return service
 
 
-def _tells_of(content: dict[str, Any]) -> object:
-    """Where the spool cannot be written, its status is of an earlier moment than the public one."""
-    return content["pid"], [reason["code"] for reason in content["reasons"]]
+def _public(content: dict[str, Any]) -> object:
+    """What both have to say alike. Others may write in the spool; and where nobody can, its status is an earlier one."""
+    reasons = [(reason["code"], reason["text"], reason["remedy"]) for reason in content["reasons"]]
+    return content["pid"], content["in_force"]["station"], reasons
 
 
 def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -187,7 +190,7 @@ def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any])
     from dropsafe.supervisor.status import plain_address
 
     config = context.config
-    if in_force.get("file") != str(config.path) or in_force["digest"] == config.file_digest:
+    if in_force.get("file") != str(config.path) or in_force.get("digest") == config.file_digest:
         return
     text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."
     remedy = (
@@ -197,7 +200,7 @@ def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any])
     )
     pairs = {
         "station_name": (in_force["station"], config["station_name"]),
-        "destination.url": (in_force["destination"], plain_address(config)),
+        "destination.url": (in_force.get("destination", ""), plain_address(config)),
     }
     lines = [f"{key} is {old!r} in the service, {new!r} in the file" for key, (old, new) in pairs.items() if old != new]
     yield Problem("configuration-unread", text, remedy, "\n".join(lines))
@@ -231,8 +234,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
-    where = f" → {fact['destination'] or '(no destination set)'}" if "destination" in fact else ""
-    print(f"Dropsafe  {condition}   {fact['station']}{where}".rstrip())
+    where = f" → {printable(fact['destination']) or '(no destination set)'}" if "destination" in fact else ""
+    print(f"Dropsafe  {condition}   {printable(fact['station'])}{where}".rstrip())
     if "counts" in fact:
         counts = fact["counts"]
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""

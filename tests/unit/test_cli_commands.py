@@ -230,11 +230,25 @@ def test_status_tells_what_the_service_says_now_where_the_spool_cannot_be_writte
     read_only = {"code": "read-only", "text": "The disk can only be read.", "remedy": "Mount it for writing."}
     with Spool(station / "spool") as spool:
         service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [read_only]}
-        details_path(spool.core.layout.locks).write_text(json.dumps({**service, "reasons": []}))
+        service["in_force"] = {"station": "line-3"}
+        details = details_path(spool.core.layout.locks)
+        details.write_text(json.dumps({**service, "reasons": []}))
     monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 1
     assert "! The disk can only be read." in capsys.readouterr().out
+    for nonsense in ([], {"reasons": [{**read_only, "detail": 5}]}, {"in_force": ["x"]}, {"in_force": {"station": 5}}):
+        details.write_text(json.dumps({**service, **nonsense} if isinstance(nonsense, dict) else nonsense))
+        assert main(["status"]) == 1
+        assert "line-3" in capsys.readouterr().out
+    true = {**read_only, "detail": "not \x1b raw"}
+    details.write_text(
+        json.dumps({**service, "reasons": [true], "in_force": {**service["in_force"], "destination": "\x1b"}})
+    )
+    assert main(["status"]) == 1
+    assert "\x1b" not in (told := capsys.readouterr().out)
+    assert "line-3 → \\x1b\n" in told
+    assert "    not \\x1b raw" in told
 
 
 def test_show_says_why_an_entry_waits_where_no_service_runs(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
