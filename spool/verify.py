@@ -19,6 +19,7 @@ from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_na
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
+from dropsafe.spool.printable import printable
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import read_receipts, receipt_files
 from dropsafe.spool.spool import Spool
@@ -129,7 +130,7 @@ def _content(spool: Spool, entry: Entry, done: Verified) -> Iterator[Difference]
 
 
 def _damaged(entry: Entry) -> Difference:
-    meaning = "Its bytes are not those that were accepted."
+    meaning = "Its bytes do not match its name: it was changed after it was accepted, or somebody made up the name."
     if entry.state is State.SENT:
         meaning += " It was delivered before: what counts is at the server."
         remedy = "Nothing to do but to look at the disk."
@@ -137,7 +138,10 @@ def _damaged(entry: Entry) -> Difference:
         remedy = f"If you vouch for it as it is: dropsafe readmit {entry.id}"
     else:
         meaning += " It will not be sent so, but go to quarantine/ when its turn comes."
-        remedy = f"If there is another copy, submit that one. If you edited it: dropsafe explain {entry.id}"
+        remedy = (
+            f"If it is right as it is, move it to pending/ as {printable(entry.name.original)}: it is sent as a new report. "
+            f"If there is a better copy, submit that one, and this one is not wanted: dropsafe discard {entry.id}"
+        )
     return Difference("damaged", entry.id, str(entry.path), meaning, remedy)
 
 
