@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from dropsafe.printable import printable
+
 from dropsafe.errors import SpoolError
 from dropsafe.plural import several
 from dropsafe.spool.entry import Entry
@@ -19,7 +21,6 @@ from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_na
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
-from dropsafe.spool.printable import printable
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import read_receipts, receipt_files
 from dropsafe.spool.spool import Spool
