@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dropsafe.printable import printable
-
 from dropsafe.errors import SpoolError
 from dropsafe.plural import several
+from dropsafe.printable import printable
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers

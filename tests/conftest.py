@@ -8,8 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Generator, Iterator
-from itertools import count
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -30,16 +28,12 @@ def logging_as_it_was() -> Iterator[None]:
     product.setLevel(levels[1])
 
 
-@pytest.fixture(scope="session")
-def run_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folders = tmp_path_factory.mktemp("run")
-    return (folders / str(number) for number in count())
-
-
-@pytest.fixture(autouse=True)
-def run_folder_of_its_own(run_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test publishes a status where the machine's own, or another test's, may be; nor do the processes that it starts."""
-    monkeypatch.setenv(RUN_VARIABLE, str(next(run_folders)))
+@pytest.fixture(scope="session", autouse=True)
+def run_folder_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, nor any process that it starts, publishes a status where the machine's own may be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUN_VARIABLE, str(tmp_path_factory.mktemp("run")))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

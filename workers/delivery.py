@@ -17,6 +17,7 @@ from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.spool import Spool
+from dropsafe.workers.aside import Aside
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
 from dropsafe.workers.classify import for_one_delivery
 from dropsafe.workers.concurrency import Concurrency
@@ -40,7 +41,6 @@ ABANDON_GRACE = 0.6
 """For abandoned uploads, and once more for their threads: both must fit into the supervisor's ORPHAN_GRACE."""
 _TURN = 256
 """Answers taken in before the loop looks at the clock again."""
-_MOST_CRASHES = 1000
 _NEVER = float("inf")
 
 
@@ -76,11 +76,9 @@ class Engine:
         self.tally = Tally()
         self._ready: deque[Entry] = deque()
         self._out: dict[str, Entry] = {}
-        self._kept: deque[Entry] = deque()
-        self._suspect: Entry | None = None
+        self._aside = Aside()
         self._refusals: Burst | None = None
         self._run_paths: dict[str, Path] = {}
-        self._crashes: dict[str, int] = {}
         self._beat_at = 0.0
         self._outage_told = False
         self._draining = False
@@ -96,8 +94,7 @@ class Engine:
     @property
     def in_hand(self) -> int:
         """Claimed entries that have not left the hand."""
-        kept = len(self._kept) + (self._suspect is not None)
-        return len(self._ready) + len(self._out) + self._finisher.held + kept
+        return len(self._ready) + len(self._out) + self._finisher.held + len(self._aside)
 
     @property
     def remedy(self) -> str:
@@ -126,25 +123,15 @@ class Engine:
 
     def progress(self) -> dict[str, object]:
         """Figures and words for the heartbeat."""
-        tally = self.tally
         return {
             "hand": self._hand.name,
-            "delivered": tally.delivered,
-            "deferred": tally.deferred,
-            "rejected": tally.rejected,
-            "damaged": tally.damaged,
-            "bytes": tally.bytes,
-            "last_success": tally.last_success,
-            "latency_ms": round(tally.latency * 1000, 1),
+            **self.tally.progress(),
             "in_hand": self.in_hand,
             "in_progress": len(self._out),
             "concurrency": self._limit.limit,
-            "thread_deaths": tally.thread_deaths,
             **self._breaker.progress(self._clock.monotonic()),
             "owed": self._finisher.owed,
             "trouble": self._finisher.trouble,
-            "unreadable": tally.unreadable,
-            "unreadable_why": tally.unreadable_why,
         }
 
     def _loop(self, is_done: Callable[[float], bool]) -> None:
@@ -237,10 +224,7 @@ class Engine:
         """Another entry than the suspect, if there is one, and one that has not failed as a probe before that."""
         for entry in self._supply.claim(now, 1, self.in_hand):
             return entry
-        if self._kept:
-            return self._kept.popleft()
-        suspect, self._suspect = self._suspect, None
-        return suspect
+        return self._aside.probe()
 
     def _send(self, entry: Entry, now: float) -> None:
         if self._pace is not None:
@@ -296,9 +280,9 @@ class Engine:
             # It may be in hand only alone, so while it is kept nothing else could be the probe.
             self._defer(entry, Deferred(self._breaker.why))
         elif disposal is Disposal.SUSPECT:
-            self._suspect = entry
+            self._aside.suspect(entry)
         else:
-            self._kept.append(entry)
+            self._aside.keep(entry)
 
     def _adapt(self, sign: Sign, state: BreakerState) -> None:
         if sign is Sign.SUCCESS:
@@ -313,9 +297,8 @@ class Engine:
         self._supply.hint()
 
     def _closed(self, verdict: Verdict) -> None:
-        self._ready.extend(self._kept)
-        self._kept.clear()
-        suspect, self._suspect = self._suspect, None
+        self._ready.extend(self._aside.take_kept())
+        suspect = self._aside.take_suspect()
         if suspect is not None and verdict.blamed is not None:
             self._finish(suspect, verdict.blamed[1])
         elif suspect is not None:
@@ -387,12 +370,8 @@ class Engine:
 
     def _thread_died(self, entry: Entry) -> None:
         """Give the entry back, but do not let one that kills threads do so again and again without a pause."""
-        self.tally.thread_deaths += 1
+        again = self.tally.thread_died(entry.id) > 1
         self._crew.replace_one()
-        crashes = self._crashes[entry.id] = self._crashes.pop(entry.id, 0) + 1
-        if len(self._crashes) > _MOST_CRASHES:
-            del self._crashes[next(iter(self._crashes))]
-        again = crashes > 1
         self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())
 
     def _parcel_of(self, entry: Entry) -> Parcel:
@@ -424,11 +403,8 @@ class Engine:
         self._paused = paused
 
     def _let_go(self) -> None:
-        suspect = [self._suspect] if self._suspect is not None else []
-        self._suspect = None
-        self._finisher.give_back([*self._recalled(), *self._ready, *self._kept, *suspect])
+        self._finisher.give_back([*self._recalled(), *self._ready, *self._aside.take_all()])
         self._ready.clear()
-        self._kept.clear()
 
     def _is_drained(self, now: float) -> bool:
         if now >= self._abandon_at and self._out:
