@@ -59,7 +59,7 @@ def audit(
 ) -> AuditFigures:
     """Count, correct, and leave the figures in `locks/audit.json`. Raises LockTimeout, OSError.
 
-    `tick` is called every 10,000 names: an audit of a million takes seconds.
+    `tick` is called every 10,000 names or so: an audit of a million takes seconds.
     """
     last = read_audit(layout)
     begun = admission.audit_begins((last.accepted, last.expired) if last else (0, 0))
@@ -83,7 +83,8 @@ def audit(
         expired=ended.expired,
         unexplained=_unexplained(begun, met, ended, counts, staged),
         strangers=[
-            f"{found.path}: {found.why}" for found, _ in zip(strangers(layout), range(MAX_STRANGERS), strict=False)
+            f"{found.path}: {found.why}"
+            for found, _ in zip(strangers(layout, tick), range(MAX_STRANGERS), strict=False)
         ],
     )
     try:

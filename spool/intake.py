@@ -177,7 +177,7 @@ class Intake:
     def finish_interrupted(self, tick: Callable[[], None] = lambda: None) -> int:
         """At start-up: finish what a crash interrupted after its acceptance. Returns how many records were settled.
 
-        `tick` is called after each record: a large file takes a while to compare.
+        `tick` is called before each record, and while a file is compared: a large one takes minutes.
         """
         records = list(self._records())
         parked = [record for record in records if _is_parked(record)]
@@ -188,7 +188,7 @@ class Intake:
             try:
                 if record in parked:
                     digest = known[record.id].name.digest16 if record.id in known else self._delivered_digest(record.id)
-                    settled += self._settle(record, digest)
+                    settled += self._settle(record, digest, tick)
                 elif _is_over(record):
                     self._drop(record)
                     settled += 1
@@ -196,11 +196,11 @@ class Intake:
                 log.warning("%s; the next start tries again", refused(record.parked, error).why)
         return settled
 
-    def _settle(self, record: Record, digest16: str) -> bool:
+    def _settle(self, record: Record, digest16: str, tick: Callable[[], None]) -> bool:
         if not digest16:
             return False  # never accepted: the watcher takes it from there, under the same id
         seen = Fingerprint.of(os.lstat(record.parked))  # before it is read: what is written since must not be lost
-        if _has_digest(record.parked, digest16):
+        if digest_of(Path(record.parked), tick).startswith(digest16):
             self._standing[record.id] = seen
             self.take_parked(record, seen)
         else:
@@ -377,10 +377,6 @@ def _is_ours(descriptor: int, record: Record) -> bool:
 def _is_quiet(descriptor: int, seen: Fingerprint) -> bool:
     unchanged = Fingerprint.of(os.fstat(descriptor)) == seen
     return unchanged and system.writers(descriptor) is not Writers.SOME
-
-
-def _has_digest(path: str, digest16: str) -> bool:
-    return digest_of(Path(path)).startswith(digest16)
 
 
 def _free_name(folder: str, record: Record) -> str:

@@ -33,8 +33,8 @@ def _told_how(remedy: str) -> str:
     return remedy.replace("reload the service", f"reload the service{how}")
 
 
-def of_worker(worker: Worker, last_death: str) -> list[Reason]:
-    """What is wrong with the worker itself, if anything. `last_death` says how it died last."""
+def of_worker(worker: Worker, last_death: str, condemned: str = "") -> list[Reason]:
+    """What is wrong with the worker itself, if anything. `last_death` says how it died last, `condemned` why it is killed."""
     name = worker.name
     means = _MEANS.get(name, "its work waits meanwhile")
     if worker.standing.mode is Mode.PARKED:
@@ -60,8 +60,9 @@ def of_worker(worker: Worker, last_death: str) -> list[Reason]:
         return [
             Reason(
                 f"{name}-hung",
-                f"The {name} hangs and is being replaced. Nothing is lost; {means}.",
+                f"The {name} hangs, or uses too much memory, and is being replaced. Nothing is lost; {means}.",
                 _see_log(),
+                condemned,
             )
         ]
     if worker.warned:
@@ -151,6 +152,16 @@ def claims_kept(hands: int, error: str) -> Reason:
         f"What {hands} dead worker(s) held could not be moved back to pending/. Nothing is lost; it is tried again.",
         "See that the spool's disk is writable and not full.",
         error,
+    )
+
+
+def own_errors(count: int, last: str) -> Reason:
+    """The supervisor's own process met errors, or lost a thread."""
+    return Reason(
+        "service-error",
+        f"The service met {count} error(s) of its own that it did not expect, and goes on. Nothing is lost.",
+        _see_log(),
+        last,
     )
 
 

@@ -46,6 +46,7 @@ def serve(
         reporter = Reporter(status_path, spool.spool_id, on_change, details)
         supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
         supervisor.catch_signals()
+        supervisor.catch_errors()
         return supervisor.run()
     finally:
         lock.release()

@@ -50,7 +50,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat."""
+    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat.
+
+    `memory_bytes` is what it uses (None: not known), `errors` counts those that it did not expect, `last_error` and
+    `last_death` are their words, which may name an entry.
+    """
 
     name: str
     state: str
@@ -58,6 +62,10 @@ class WorkerStatus:
     pid: int | None
     deaths: int
     figures: Mapping[str, int | float | str]
+    errors: int = 0
+    memory_bytes: int | None = None
+    last_error: str = ""
+    last_death: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,8 @@ class Status:
         content = self.to_json()
         for reason in content["reasons"]:
             del reason["detail"]
+        for worker in content["workers"]:
+            del worker["last_error"], worker["last_death"]
         return content
 
     def in_a_line(self) -> str:

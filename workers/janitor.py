@@ -18,7 +18,7 @@ from dropsafe.spool.health import Problem, Vitals, disk_is_low, problems
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
-from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class Janitor:
         self._missing_locks: dict[str, float] = {}
         self._left_behind: list[str] = []
         self._low = False
-        self._beaten = self._clock.monotonic()
+        self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
             Chore("disk", self._watch_disk, lambda: DISK_EVERY),
             Chore("audit", self._audit, lambda: max(config["audit_interval"], AUDIT_SHARE * self._audit_took)),
@@ -87,7 +87,7 @@ class Janitor:
         self._link.ready()
         while not self._link.stopping():
             self.do_what_is_due()
-            self._beat()
+            self._pulse.beat()
             wake.wait(BEAT)
 
     def do_what_is_due(self) -> None:
@@ -144,15 +144,6 @@ class Janitor:
             pauses,
         )
 
-    def _tick(self) -> None:
-        """A sign of life from the middle of a long chore."""
-        if self._clock.monotonic() - self._beaten >= BEAT:
-            self._beat()
-
-    def _beat(self) -> None:
-        self._beaten = self._clock.monotonic()
-        self._link.beat(self.progress())
-
     def _watch_disk(self) -> None:
         room = system.room(self._core.layout.root)
         self._low = disk_is_low(room, self._limits)
@@ -162,12 +153,13 @@ class Janitor:
 
     def _audit(self) -> None:
         start = self._clock.monotonic()
-        self._figures = self._core.audit(self._tick)
-        if absorbed := absorb_left_reasons(self._core, self._tick):
+        self._figures = self._core.audit(self._pulse.tick)
+        if absorbed := absorb_left_reasons(self._core, self._pulse.tick):
             log.info("%d reason files of entries moved by hand became history", absorbed)
         self._audit_took = self._clock.monotonic() - start
 
     def _orphans(self) -> None:
+        self._pulse.beat(LEASE)
         done = recover_orphans(self._core, self._missing_locks)
         self._left_behind = done.trouble
         if done.words():
@@ -181,7 +173,8 @@ class Janitor:
         if not self._guard.may_expire(self._clock.now(), self._clock.monotonic()):
             log.warning("the clock has jumped: nothing is expired for a day")
             return
-        done = expire(self._core, self._policy, self._tick)
+        self._pulse.beat(LEASE)  # where receipts are missing, all that there are may be read for one bucket
+        done = expire(self._core, self._policy, lambda: self._pulse.tick(LEASE))
         self._unproven = done.unproven
         if done.entries:
             log.info("%d delivered entries (%d bytes) were past retention and were removed", done.entries, done.bytes)

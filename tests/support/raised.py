@@ -68,6 +68,12 @@ RAISED: dict[str, tuple[str, ...]] = {
         "… is not set, and has no default",
         "… is set, but destination.…username is not. Nothing is sent; everything waits.",
     ),
+    "service/test_supervisor.py::test_a_critical_worker_that_does_not_stay_up_ends_the_service_in_order": (
+        "The … would not stay up for … minutes, so the service has stopped, in order. …",
+    ),
+    "service/test_supervisor.py::test_an_error_in_a_thread_of_the_supervisor_s_own_is_a_reason": (
+        "The service met … error(s) of its own that it did not expect, and goes on. Nothing is lost.",
+    ),
     "service/test_supervisor.py::test_a_hanging_worker_writes_its_stack_and_is_replaced": (
         "The … gives no sign of life. It is replaced if that lasts. Nothing is lost.",
     ),
@@ -78,7 +84,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "The spool could not be put in order at the start (…). Nothing is lost; entries wait in it.",
     ),
     "service/test_supervisor.py::test_a_stopped_process_is_replaced_too": (
-        "The … hangs and is being replaced. Nothing is lost; ….",
+        "The … hangs, or uses too much memory, and is being replaced. Nothing is lost; ….",
         "The … died and …. Nothing is lost.",
     ),
     "service/test_supervisor.py::test_a_worker_that_always_crashes_is_tried_ever_more_slowly_while_the_others_work": (
