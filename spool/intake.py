@@ -9,6 +9,7 @@ Whatever interrupts this, the record lets the next start finish it under the sam
 from __future__ import annotations
 
 import errno
+import io
 import json
 import logging
 import os
@@ -55,7 +56,9 @@ class Record:
 class Intake:
     """Takes files. Safe for threads, each with a file of its own."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, given_up: Callable[[], bool] = lambda: False) -> None:
+        """`given_up` is asked while a file is copied: once it is true, the file is left where it is for the next start."""
+        self._given_up = given_up
         self._core = core
         self._standing: dict[str, Fingerprint] = {}
         """Of what is accepted but not yet removed: its id, and the file as it was then."""
@@ -141,6 +144,8 @@ class Intake:
                 return Attempt(Taken.ACCEPTED, record.id)
             if system.REMOVES_OPEN_FILES:
                 return self._finish(record)  # while it is ours: another service would take it anew
+        except _GivenUp:
+            return waits(f"{record.source} was not taken before the stop; the next start takes it", record.id)
         except QueueFullError as error:
             return full(record.source, error, record.id)
         except DropsafeError as error:
@@ -221,7 +226,7 @@ class Intake:
     def _accept(self, record: Record, descriptor: int) -> None:
         def reader() -> BinaryIO:
             os.lseek(descriptor, 0, os.SEEK_SET)
-            return os.fdopen(os.dup(descriptor), "rb", buffering=0)
+            return _Source(os.dup(descriptor), self._given_up)
 
         size = os.fstat(descriptor).st_size
         submission = Submission(reader, os.path.basename(record.source), entry_id=record.id, size_hint=size)
@@ -311,6 +316,23 @@ class Intake:
             return
         except OSError as error:
             log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
+
+
+class _GivenUp(Exception):
+    """A stop that cannot wait for a huge file."""
+
+
+class _Source(io.FileIO):
+    """A parked file, the copying of which can be given up between two blocks."""
+
+    def __init__(self, descriptor: int, given_up: Callable[[], bool]) -> None:
+        super().__init__(descriptor, "rb")
+        self._given_up = given_up
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._given_up():
+            raise _GivenUp
+        return super().read(size) or b""
 
 
 def _park(record: Record) -> None:

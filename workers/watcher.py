@@ -115,7 +115,7 @@ class Watcher:
         self._clock = spool.core.clock
         self._link = link
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
-        self._intake = Intake(spool.core)
+        self._intake = Intake(spool.core, link.abandon)
         self._wake = threading.Event()
         self._hinted = threading.Event()
         self._observer = Observer()
