@@ -60,7 +60,7 @@ def audit(
 ) -> AuditFigures:
     """Count, correct, and leave the figures in `locks/audit.json`. Raises LockTimeout, OSError.
 
-    `tick` is called every 10,000 names: an audit of a million takes seconds.
+    `tick` is called every 10,000 names or so: an audit of a million takes seconds.
     """
     last = read_audit(layout)
     begun = admission.audit_begins((last.accepted, last.expired) if last else (0, 0))
@@ -83,7 +83,7 @@ def audit(
         accepted=ended.accepted,
         expired=ended.expired,
         unexplained=_unexplained(begun, met, ended, counts, staged),
-        strangers=[str(found) for found in islice(strangers(layout), MAX_STRANGERS)],
+        strangers=[str(found) for found in islice(strangers(layout, tick), MAX_STRANGERS)],
     )
     try:
         _write(layout, figures, producer.folder)

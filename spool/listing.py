@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,15 +175,18 @@ def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
     )
 
 
-def strangers(layout: Layout) -> Iterator[Stranger]:
-    """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted."""
+def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterator[Stranger]:
+    """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted.
+
+    `tick` is called for each bucket.
+    """
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, _ in _scan(layout.root):
         if name not in known and not is_spool(path):
             yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))
-        yield from _strangers_in_state(layout, state)
+        yield from _strangers_in_state(layout, state, tick)
     for path, name, is_folder in _scan(layout.locks):
         if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
             yield Stranger(path, "nothing of that name belongs in locks/", _AWAY)
@@ -225,9 +228,10 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
         yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
 
 
-def _strangers_in_state(layout: Layout, state: State) -> Iterator[Stranger]:
+def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
     for path, name, is_folder in _scan(layout.state(state)):
         if is_folder:
+            tick()
             yield from _unreadable(path)
             bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
             if not bucket_like:

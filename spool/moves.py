@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -291,13 +291,17 @@ class Mover:
             remove_reason(old_path)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits, from a complete read. OSError if it cannot be read to the end."""
+def digest_of(path: Path, tick: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file, 64 hex digits, from a complete read. OSError if it cannot be read to the end.
+
+    `tick` is called after each block: a large file takes minutes.
+    """
     digest = hashlib.sha256()
     descriptor = system.open_regular(str(path))
     with os.fdopen(descriptor, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
+            tick()
     return digest.hexdigest()
 
 

@@ -78,14 +78,14 @@ class Expired:
 def expire(core: Core, policy: Policy, tick: Callable[[], None] = lambda: None) -> Expired:
     """Remove what the policy lets go of, oldest first. Nothing without a receipt of the same id and digest.
 
-    `tick` is called after each bucket.
+    `tick` is called for each entry.
     """
     done = Expired()
-    excess = _sent_bytes(core) - policy.retention_bytes if policy.retention_bytes else 0
+    excess = _sent_bytes(core, tick) - policy.retention_bytes if policy.retention_bytes else 0
     for _, _, bucket in buckets_in(core.layout.sent):
-        tick()
         removed: list[str] = []
         for entry, receipt in _with_receipts(core, bucket):
+            tick()
             if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
                 done.unproven += 1
                 continue
@@ -168,8 +168,12 @@ def _with_receipts(core: Core, bucket: str) -> Iterator[tuple[Entry, Receipt | N
         yield entry, known.get(entry.id)
 
 
-def _sent_bytes(core: Core) -> int:
-    return sum(entry.size for _, _, bucket in buckets_in(core.layout.sent) for entry in entries_in(bucket, State.SENT))
+def _sent_bytes(core: Core, tick: Callable[[], None]) -> int:
+    size = 0
+    for _, _, bucket in buckets_in(core.layout.sent):
+        tick()
+        size += sum(entry.size for entry in entries_in(bucket, State.SENT))
+    return size
 
 
 def _guard_path(core: Core) -> str:

@@ -20,7 +20,8 @@ ABANDON: Final = "abandon"
 ALIVE: Final = "alive"
 READY: Final = "ready"
 BEAT: Final = "beat"
-ERROR: Final = "error"
+ERROR: Final = "error"  # its last words
+UNEXPECTED: Final = "unexpected"  # an error that nobody caught, after which it goes on
 
 
 def encode(message_type: str, **content: object) -> bytes:

@@ -30,12 +30,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Account:
-    """What a worker has told us in this life, and how its last one ended."""
+    """What is known of a worker's present life, and of those before it.
+
+    `memory` is what it uses (bytes, 0: not known yet), `condemned` why it is being killed, `error` its last words.
+    """
 
     hand: str | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
+    memory: int = 0
+    condemned: str = ""
     error: str = ""
     last_death: str = ""
+    errors: int = 0
+    last_error: str = ""
+
+    def note_error(self, text: str) -> None:
+        """One that the worker did not expect: counted over all its lives."""
+        self.errors += 1
+        self.last_error = text
+
+    def successor(self) -> Account:
+        """That of its next life."""
+        return Account(last_death=self.last_death, errors=self.errors, last_error=self.last_error)
 
 
 class WorkerProcess:
@@ -86,6 +102,15 @@ class WorkerProcess:
         if sys.platform != "win32" and self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGUSR2)
+
+    def memory(self) -> int:
+        """What it uses of the machine's memory (resident set), in bytes; 0 if it has just ended."""
+        import psutil  # here, for it takes a while to load, and the first look has time
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
 
     def kill(self) -> None:
         """End it, whatever it does."""

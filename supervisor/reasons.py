@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dropsafe.log import log_place
+from dropsafe.plural import several
 from dropsafe.spool.health import Problem
 from dropsafe.supervisor.lifecycle import State
 from dropsafe.supervisor.machine import Worker
@@ -34,8 +35,8 @@ def _told_how(remedy: str) -> str:
     return remedy.replace("reload the service", f"reload the service{how}")
 
 
-def of_worker(worker: Worker, last_death: str) -> list[Problem]:
-    """What is wrong with the worker itself, if anything. `last_death` says how it died last."""
+def of_worker(worker: Worker, last_death: str, condemned: str = "") -> list[Problem]:
+    """What is wrong with the worker itself, if anything. `last_death` says how it died last, `condemned` why it is killed."""
     name = worker.name
     means = _MEANS.get(name, "its work waits meanwhile")
     if worker.standing.mode is Mode.PARKED:
@@ -61,8 +62,9 @@ def of_worker(worker: Worker, last_death: str) -> list[Problem]:
         return [
             Problem(
                 f"{name}-hung",
-                f"The {name} hangs and is being replaced. Nothing is lost; {means}.",
+                f"The {name} hangs, or uses too much memory, and is being replaced. Nothing is lost; {means}.",
                 _see_log(),
+                condemned,
             )
         ]
     if worker.warned:
@@ -154,6 +156,16 @@ def claims_kept(error: str) -> Problem:
         "What a worker had in hand when it died could not be moved back to pending/. Nothing is lost; it is tried again.",
         "See that the spool's disk is writable and not full.",
         error,
+    )
+
+
+def own_errors(count: int, last: str) -> Problem:
+    """The supervisor's own process met errors, or lost a thread."""
+    return Problem(
+        "service-error",
+        f"{several(count, 'error', 'errors')} of its own that the service did not expect; it goes on. Nothing is lost.",
+        _see_log(),
+        last,
     )
 
 

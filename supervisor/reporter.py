@@ -55,7 +55,9 @@ class Reporter:
         """To be called in every turn of the loop: it is what feeds the service manager's watchdog."""
         found = [*others]
         for name, worker in machine.workers.items():
-            found += reasons.of_worker(worker, accounts[name].last_death) + reasons.of_progress(accounts[name].progress)
+            account = accounts[name]
+            found += reasons.of_worker(worker, account.last_death, account.condemned)
+            found += reasons.of_progress(account.progress)
         found.sort(key=reasons.is_over)  # a service manager shows the first one alone
         condition = _condition(machine, found)
         workers = tuple(
@@ -113,7 +115,18 @@ class Reporter:
         if self._worker_states.get(name, ("", ""))[0] != state:
             self._worker_states[name] = (state, iso(time.time()))
         pid = process.pid if process is not None else None
-        return WorkerStatus(name, state, self._worker_states[name][1], pid, worker.deaths, _figures(account.progress))
+        return WorkerStatus(
+            name,
+            state,
+            self._worker_states[name][1],
+            pid,
+            worker.deaths,
+            _figures(account.progress),
+            account.errors,
+            account.memory or None,
+            account.last_error,
+            account.last_death,
+        )
 
 
 def _condition(machine: Machine, found: Sequence[Problem]) -> Condition:
@@ -154,7 +167,7 @@ def _essence(status: Status) -> object:
     return (
         status.condition,
         status.reasons,
-        tuple((worker.name, worker.state, worker.pid) for worker in status.workers),
+        tuple((worker.name, worker.state, worker.pid, worker.last_error) for worker in status.workers),
         status.stop and (status.stop.phase, status.stop.waiting_for),
         status.in_force,
     )

@@ -56,6 +56,7 @@ def serve(
         )
         supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
         supervisor.catch_signals()
+        supervisor.catch_errors()
         return supervisor.run()
     finally:
         lock.release()

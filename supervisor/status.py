@@ -46,7 +46,11 @@ def plain_address(config: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat."""
+    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat.
+
+    `memory_bytes` is what it uses (None: not known), `errors` counts those that it did not expect, `last_error` and
+    `last_death` are their words, which may name an entry.
+    """
 
     name: str
     state: str
@@ -54,6 +58,10 @@ class WorkerStatus:
     pid: int | None
     deaths: int
     figures: Mapping[str, int | float | str]
+    errors: int = 0
+    memory_bytes: int | None = None
+    last_error: str = ""
+    last_death: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class Status:
         for reason in content["reasons"]:
             del reason["detail"]
         content["in_force"] = {"station": self.in_force.station}
+        for worker in content["workers"]:
+            del worker["last_error"], worker["last_death"]
         return content
 
     def in_a_line(self) -> str:

@@ -252,7 +252,7 @@ class Engine:
         if entry is None:
             return  # it was given back when its upload was abandoned
         if isinstance(message, Died):
-            self._thread_died(entry)
+            self._thread_died(entry, message.error)
         else:
             self.tally.count_latency(message.seconds)
             self._answered(entry, message.answer)
@@ -368,8 +368,9 @@ class Engine:
         if path is not None:
             self._run_paths[entry.id] = path
 
-    def _thread_died(self, entry: Entry) -> None:
+    def _thread_died(self, entry: Entry, error: BaseException) -> None:
         """Give the entry back, but do not let one that kills threads do so again and again without a pause."""
+        self._link.unexpected(f"A connection thread died while it sent {entry.id}: {type(error).__name__}: {error}")
         again = self.tally.thread_died(entry.id) > 1
         self._crew.replace_one()
         self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())

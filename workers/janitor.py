@@ -20,7 +20,7 @@ from dropsafe.spool.listing import closed_folders, is_read_only
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
-from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Janitor:
         self._left_behind: list[str] = []
         self._low = self._read_only = False
         self._closed: list[str] = []
-        self._beaten = self._clock.monotonic()
+        self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
             Chore("disk", self._watch_disk, lambda: DISK_EVERY),
             Chore("audit", self._audit, lambda: max(config["audit_interval"], AUDIT_SHARE * self._audit_took)),
@@ -90,7 +90,7 @@ class Janitor:
         self._link.ready()
         while not self._link.stopping():
             self.do_what_is_due()
-            self._beat()
+            self._pulse.beat()
             wake.wait(BEAT)
 
     def do_what_is_due(self) -> None:
@@ -150,15 +150,6 @@ class Janitor:
             pauses,
         )
 
-    def _tick(self) -> None:
-        """A sign of life from the middle of a long chore."""
-        if self._clock.monotonic() - self._beaten >= BEAT:
-            self._beat()
-
-    def _beat(self) -> None:
-        self._beaten = self._clock.monotonic()
-        self._link.beat(self.progress())
-
     def _watch_disk(self) -> None:
         layout = self._core.layout
         self._read_only, self._closed = is_read_only(layout), closed_folders(layout)
@@ -169,12 +160,13 @@ class Janitor:
 
     def _audit(self) -> None:
         start = self._clock.monotonic()
-        self._figures = self._core.audit(self._tick)
-        if absorbed := absorb_left_reasons(self._core, self._tick):
+        self._figures = self._core.audit(self._pulse.tick)
+        if absorbed := absorb_left_reasons(self._core, self._pulse.tick):
             log.info("%d reason files of entries moved by hand became history", absorbed)
         self._audit_took = self._clock.monotonic() - start
 
     def _orphans(self) -> None:
+        self._pulse.beat(LEASE)
         done = recover_orphans(self._core, self._missing_locks)
         self._left_behind = done.trouble
         if done.words():
@@ -188,7 +180,8 @@ class Janitor:
         if not self._guard.may_expire(self._clock.now(), self._clock.monotonic()):
             log.warning("the clock has jumped: nothing is expired for a day")
             return
-        done = expire(self._core, self._policy, self._tick)
+        self._pulse.beat(LEASE)  # where receipts are missing, all that there are may be read for one bucket
+        done = expire(self._core, self._policy, lambda: self._pulse.tick(LEASE))
         self._unproven = done.unproven
         if done.entries:
             entries = several(done.entries, "delivered entry", "delivered entries")

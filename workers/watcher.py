@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -42,7 +42,7 @@ from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
 from dropsafe.spool.pausing import Work
 from dropsafe.workers import waits
-from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
 from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ HINTS: list[type[FileSystemEvent]] = [
     DirDeletedEvent,  # the folder itself, perhaps
 ]
 
+T = TypeVar("T")
 Look = Callable[[], Iterable[Candidate | Stranger]]
 
 
@@ -114,7 +115,8 @@ class Watcher:
         self._spool = spool
         self._clock = spool.core.clock
         self._link = link
-        self._intake = Intake(spool.core)
+        self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
+        self._intake = Intake(spool.core, link.abandon)
         self._wake = threading.Event()
         self._hinted = threading.Event()
         self._observer = Observer()
@@ -129,7 +131,8 @@ class Watcher:
         self._handler = _Handler(self._hinted, self._wake, {watched.folder.path for watched in self._watched})
 
     def run(self) -> None:
-        settled = self._intake.finish_interrupted(lambda: self._link.beat(self.progress()))
+        self._pulse.beat(LEASE)  # the entries of interrupted intakes are looked for in the whole spool
+        settled = self._intake.finish_interrupted(lambda: self._pulse.tick(LEASE))
         if settled:
             log.info("%d interrupted intakes were finished", settled)
         self._link.on_stop(self._wake.set)
@@ -142,7 +145,7 @@ class Watcher:
                 if not paused:
                     self._look_at_all()
                     self._start_ready(pool)
-                self._link.beat(self.progress())
+                self._pulse.beat()
                 self._spool.core.producer.check()
                 self._wait(BEAT if paused else self._rest())
             self._finish_busy()
@@ -205,8 +208,8 @@ class Watcher:
         parked: list[tuple[Record, Candidate]] = []
         if not trouble:
             try:
-                found = list(watched.look())
-                parked = list(self._intake.parked(watched.folder))
+                found = list(self._ticking(watched.look()))
+                parked = list(self._ticking(self._intake.parked(watched.folder)))
             except OSError as error:
                 trouble = unreadable(watched.folder, error)
         if trouble and trouble != watched.trouble:
@@ -236,6 +239,12 @@ class Watcher:
             watched.next_look = min(watched.next_look, now + settle)
         for wait in watched.waiting.values():
             watched.next_look = min(watched.next_look, max(wait.next_try, now + SHORTEST_LOOK))
+
+    def _ticking(self, items: Iterable[T]) -> Iterator[T]:
+        """A share may take minutes to list."""
+        for item in items:
+            self._pulse.tick()
+            yield item
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:
         for watched in self._watched:
@@ -288,7 +297,7 @@ class Watcher:
         """What is being taken is finished; the rest stays where it is."""
         while self._busy and not self._link.abandon():
             self._collect()
-            self._link.beat(self.progress())
+            self._pulse.beat()
             self._wake.wait(BEAT)
             self._wake.clear()
 
@@ -312,6 +321,7 @@ class Watcher:
         if watched.hints is None and found is not None:
             watched.hinted = found
             self._handler.gone.discard(path)
+            self._pulse.beat(LEASE)  # a watch for each folder of a deep tree, perhaps on a slow share
             try:
                 watched.hints = self._observer.schedule(self._handler, path, recursive=recursive, event_filter=HINTS)
             except OSError as error:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 HELP = "Run the service in the foreground: take files, deliver, keep house. Ctrl-C or SIGTERM stops it, SIGHUP reloads."
 EXAMPLES = ("dropsafe run", "dropsafe --instance line-3 run")
 EXITS = {
-    70: "a worker would not stay up; the service manager starts it afresh",
+    70: "the uploader or the watcher would not stay up for 15 minutes, or the service met an error that it did not expect; "
+    "the service manager starts it afresh",
     75: "another service has the spool, or the stop needed force",
 }
 

@@ -258,7 +258,7 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         if reason["remedy"]:
             print(f"    → {reason['remedy']}")
     if fact["workers"]:
-        print("\n" + "    ".join(f"{worker['name']}  {worker['state']}" for worker in fact["workers"]))
+        print("\n" + "    ".join(map(_of_worker, fact["workers"])))
     if "counts" in fact:
         print(f"\nspool {fact['spool']}    {size(fact['free_bytes'])} free    configuration {fact['config']}")
         if fact["condition"] == "NO SERVICE":
@@ -268,6 +268,15 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
                 print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
             else:
                 print("No service runs here.")
+
+
+def _of_worker(worker: dict[str, Any]) -> str:
+    from dropsafe.cli.words import several, size
+
+    memory = size(worker["memory_bytes"]) if worker.get("memory_bytes") else ""
+    deaths = several(worker["deaths"], "death", "deaths") if worker.get("deaths") else ""
+    more = ", ".join(filter(None, (memory, deaths)))
+    return f"{worker['name']}  {worker['state']}{f' ({more})' if more else ''}"
 
 
 def _when(moment: str, utc: bool) -> str:

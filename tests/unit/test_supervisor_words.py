@@ -12,6 +12,7 @@ from typing import IO, Any
 import pytest
 
 from dropsafe.cli.run import Narrator
+from dropsafe.cli.status import _of_worker
 from dropsafe.config import Config
 from dropsafe.spool.health import Problem
 from dropsafe.supervisor import messages, reasons
@@ -253,3 +254,9 @@ def test_a_remedy_that_asks_for_a_reload_says_how() -> None:
 def test_a_remedy_that_names_the_log_says_where_it_is() -> None:
     (died,) = reasons.of_worker(worker(standing=Standing(failures=1)), "")
     assert "the log (the service's standard error)" in died.remedy
+
+
+def test_the_line_of_the_workers_says_what_memory_each_uses_and_how_often_it_died() -> None:
+    told = {"name": "uploader", "state": "ready", "memory_bytes": 41_000_000, "deaths": 2}
+    assert _of_worker(told) == "uploader  ready (41 MB, 2 deaths)"
+    assert _of_worker({"name": "janitor", "state": "waiting", "memory_bytes": None, "deaths": 0}) == "janitor  waiting"

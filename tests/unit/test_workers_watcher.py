@@ -232,7 +232,7 @@ def test_looking_into_a_folder_is_no_hint(tmp_path: Path, monkeypatch: pytest.Mo
     hints: list[str] = []
     monkeypatch.setattr(_Handler, "on_any_event", lambda _, event: hints.append(f"{event.event_type} {event.src_path}"))
     with watching(tmp_path, rescan_seconds=3600) as bench:
-        eventually(lambda: (bench.drop / ".dropsafe").exists() or bench.link.progress)
+        eventually(lambda: len(bench.watcher._observer.emitters) == 2, "hints are to be had")
         os.listdir(bench.drop)
         os.listdir(bench.spool.path / "pending")
         (bench.drop / "last").mkdir()
