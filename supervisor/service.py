@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dropsafe.config import Config
 from dropsafe.errors import ConfigError, ExitCode
 from dropsafe.spool import Spool
+from dropsafe.spool.locks import await_the_dying
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.stations import place_of
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
 from dropsafe.supervisor.status import InForce, Status, StatusFile, details_path, plain_address
 from dropsafe.supervisor.supervisor import Ports, Supervisor
+
+# A worker is gone 2 s after its supervisor (DESIGN 5); a little more, as nothing is lost by waiting.
+FORMER_LEAVE_WITHIN: Final = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,11 @@ def serve(
 
 
 def _recover(spool: Spool) -> None:
+    # The service lock is ours, so such an uploader is one whose supervisor was killed, and on its way out.
+    if living := await_the_dying(spool.core.layout, "uploader", FORMER_LEAVE_WITHIN):
+        _log.warning(
+            "An uploader of the service before this one still lives (%s); what it holds stays with it", living[0]
+        )
     if done := recover(spool.core).words():
         _log.info("Recovered at the start: %s", done)
 
