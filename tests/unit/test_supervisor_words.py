@@ -15,10 +15,11 @@ from dropsafe.cli.run import Narrator
 from dropsafe.config import Config
 from dropsafe.supervisor import messages, reasons
 from dropsafe.supervisor.lifecycle import State
-from dropsafe.supervisor.machine import ROLES, Worker
+from dropsafe.supervisor.machine import ROLES, STOP_BUDGET, Machine, Worker
+from dropsafe.supervisor.notify import EXTEND
 from dropsafe.supervisor.policy import Mode, Standing
-from dropsafe.supervisor.process import describe_exit
-from dropsafe.supervisor.reporter import _figures
+from dropsafe.supervisor.process import Account, describe_exit
+from dropsafe.supervisor.reporter import Reporter, _figures
 from dropsafe.supervisor.status import Condition, Reason, Status, StatusFile, Stop, WorkerStatus, status_path
 
 # Messages
@@ -243,3 +244,30 @@ def test_a_remedy_that_asks_for_a_reload_says_how() -> None:
 def test_a_remedy_that_names_the_log_says_where_it_is() -> None:
     (died,) = reasons.of_worker(worker(standing=Standing(failures=1)), "")
     assert "the log (the service's standard error)" in died.remedy
+
+
+# The service manager's patience
+
+
+def test_a_stop_asks_for_15_seconds_more_every_5_for_as_long_as_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    now = 0.0
+
+    def notified(*lines: str) -> None:
+        asked.extend([now] * lines.count(EXTEND))
+
+    monkeypatch.setattr("dropsafe.supervisor.reporter.sd_notify", notified)
+    monkeypatch.setattr("dropsafe.supervisor.reporter.time.monotonic", lambda: now)
+    reporter = Reporter(tmp_path / "status.json", "id", lambda _: None)
+    machine = Machine(ROLES, now, lambda: 0.5)
+    accounts = {role.name: Account() for role in ROLES}
+    machine.begin(now)
+    machine.due(now)
+    machine.stop(now)
+    while now < STOP_BUDGET + 20:
+        reporter.report(machine, {}, accounts, [])
+        now += 1.0
+    assert asked == [float(at) for at in range(0, 180, 5)]
+    assert EXTEND == "EXTEND_TIMEOUT_USEC=15000000"
