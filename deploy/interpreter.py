@@ -12,10 +12,7 @@ from dropsafe.deploy.units import HIDDEN
 from dropsafe.errors import NoPermission, UsageError
 
 _NOBODY = 65534
-_REMEDY = (
-    "Install Dropsafe for the whole machine:  /usr/bin/python3 -m venv /opt/dropsafe && /opt/dropsafe/bin/pip install "
-    "dropsafe && /opt/dropsafe/bin/dropsafe service install"
-)
+_REMEDY = "Install Dropsafe for the whole machine, in /opt/dropsafe for one: see docs/install.md."
 
 
 def check_interpreter(*, try_out: bool) -> None:
@@ -31,7 +28,7 @@ def check_interpreter(*, try_out: bool) -> None:
     if try_out and (why := _as_nobody()):
         raise NoPermission(
             f"No other user can start this Dropsafe ({sys.executable}: {why}). Nothing was changed.",
-            remedy=f"Let all users read and enter its folders.  Or: {_REMEDY[0].lower()}{_REMEDY[1:]}",
+            remedy="Let all users read and enter its folders, or install it in others: see docs/install.md.",
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import plain_server
 from tests.support.own_machine import OwnMachine, installed, why_not
+from tests.support.page import fenced, with_ours
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -207,3 +208,37 @@ def test_nothing_is_changed_where_it_could_not_run(machine: OwnMachine) -> None:
     assert "was not written by this command" in refused("dropsafe", "service", "install")
     assert "was not written by" in refused("dropsafe", "service", "uninstall")
     assert machine.sh(f"cat {UNIT}") == "# by hand\n"
+
+
+def test_the_page_is_right_line_by_line(machine: OwnMachine) -> None:
+    serve(machine)
+    number = machine.sh("useradd --create-home ana; id --user ana").strip()
+    machine.sh(f"systemctl start dbus systemd-logind; systemctl start user@{number}; mkdir /data")
+    blocks = fenced("install.md", "sh")
+    of_a_user = next(block for block in blocks if "--user" in block)
+    (table,) = fenced("install.md", "toml")
+    into = "/opt/dropsafe/lib/python3*/site-packages/"
+    copied = f"cp --recursive /mnt/shared/dropsafe/lib/python3*/site-packages/. {into}"
+    script = "sed '1s|.*|#!/opt/dropsafe/bin/python|' /mnt/shared/dropsafe/bin/dropsafe > /opt/dropsafe/bin/dropsafe"
+    ours = {
+        "/opt/dropsafe/bin/pip install .": f"{copied}; {script}; chmod 755 /opt/dropsafe/bin/dropsafe",
+        "/opt/dropsafe/bin/pip install --upgrade .": "true",  # no network
+        "apt-get install --yes python3-venv acl": "true",
+        "https://reports.example.com/ingest": URL,
+        "https://lab.example.com/ingest": URL,
+        "dropsafe status": "dropsafe status || test $? = 1",
+    }
+    for block in blocks:
+        if block is of_a_user:
+            continue
+        for line in block.splitlines():
+            machine.sh(f"PATH=/usr/local/bin:/usr/sbin:/usr/bin; {with_ours(line, ours)}")
+            if line.startswith("install "):
+                machine.run("tee", "--append", "/etc/dropsafe/dropsafe.toml", text=table)
+            if line == "dropsafe service restart":
+                machine.sh("echo '<a/>' > /data/reports/a.xml")
+                machine.until("test $(wc --lines < /root/got) = 1")
+    own = f"export HOME=/home/ana XDG_RUNTIME_DIR=/run/user/{number}\n"
+    for line in of_a_user.splitlines():
+        machine.run("sh", "-euc", own + with_ours(line, ours), user="ana")
+    assert machine.sh("find /etc/systemd /home/ana/.config/systemd -name '*dropsafe*'") == ""
