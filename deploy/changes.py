@@ -65,9 +65,11 @@ def done(command: Sequence[str]) -> str:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.new")
-    with open(scratch, "w", encoding="utf-8") as file:
+    scratch.unlink(missing_ok=True)
+    # Anew, so never through a link: the configuration's folder is the service's, and this may be root.
+    with open(scratch, "x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
+        os.fchmod(file.fileno(), 0o644)
         os.fsync(file.fileno())
-    scratch.chmod(0o644)
     scratch.replace(path)

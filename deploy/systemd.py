@@ -27,7 +27,7 @@ from dropsafe.deploy.errand import Order
 from dropsafe.deploy.finding import Finding
 from dropsafe.deploy.interpreter import check_interpreter
 from dropsafe.deploy.manager import Say, Wish
-from dropsafe.errors import NoPermission, TemporaryError, UsageError
+from dropsafe.errors import DropsafeError, NoPermission, TemporaryError, UsageError
 from dropsafe.paths import Places, system_places, user_places
 
 _PROPERTIES: Final = (
@@ -102,8 +102,10 @@ class Systemd:
             change.remove(self._etc("sysusers.d/dropsafe.conf"))
             change.remove(self._etc("tmpfiles.d/dropsafe.conf"))
         change.run(self._systemctl("daemon-reload"))
-        kept = f"the spool {self._config['spool_dir']} and {self._places.config_file}"
-        say(f"Left in place: {kept}" + ("." if self._user else f", and the user and group {units.USER}."))
+        kept = [str(self._places.config_file), *([] if self._user else [f"the user and the group {units.USER}"])]
+        with suppress(DropsafeError):  # a broken configuration must keep nobody from this
+            kept.insert(0, f"the spool {self._config['spool_dir']}")
+        say(f"Left in place: {', '.join(kept)}.")
 
     def act(self, verb: str) -> None:
         """See Manager."""
@@ -123,18 +125,21 @@ class Systemd:
 
     def logs(self, lines: int, follow: bool) -> int:
         """See Manager."""
-        command: list[str]
-        if "log.file" in self._config:
-            command = ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else [])]
-            file = Path(self._config["log.file"])
+        if file := self._log_file():
             files = [file, *sorted(file.parent.glob(f"{file.stem}.*{file.suffix}"))]
-            return subprocess.run([*command, *map(str, files)], check=False).returncode
+            of_files = ["tail", f"--lines={lines}", *(["--follow=name", "--retry"] if follow else []), *map(str, files)]
+            return subprocess.run(of_files, check=False).returncode
         of_unit = "--user-unit" if self._user else "--unit"
         more = ["--follow"] if follow else ["--no-pager"]
         command = ["journalctl", of_unit, self._unit, f"--lines={lines}", *more]
         return subprocess.run(command, check=False).returncode
 
     # Where things are
+
+    def _log_file(self) -> Path | None:
+        with suppress(DropsafeError):  # with a broken configuration the log is wanted all the more
+            return Path(self._config["log.file"]) if "log.file" in self._config else None
+        return None
 
     @cached_property
     def _places(self) -> Places:
@@ -231,8 +236,13 @@ class Systemd:
             spool.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             spool.mkdir()
             user = pwd.getpwnam(units.USER)
-            os.chown(spool, user.pw_uid, user.pw_gid)
-            spool.chmod(0o2770)
+            # Of what was opened: the folder above may be the service's, and something else be in its place by then.
+            opened = os.open(spool, os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchown(opened, user.pw_uid, user.pw_gid)
+                os.fchmod(opened, 0o2770)
+            finally:
+                os.close(opened)
 
         change.make(f"{spool} is made, for {units.USER} alone and its group", make)
 

@@ -160,10 +160,16 @@ def test_instances_stand_side_by_side(machine: OwnMachine) -> None:
         machine.sh(f"dropsafe --instance {name} service install --url {URL}")
         machine.sh(f"echo {name} | dropsafe --instance {name} submit --name report.xml -")
     machine.until("test $(wc --lines < /root/got) = 2")
-    machine.sh(
-        "dropsafe --instance lab service uninstall; systemctl is-active dropsafe@line-3; test -e /etc/tmpfiles.d/dropsafe.conf"
-    )
+    machine.sh("cp /etc/dropsafe/lab.dropsafe.toml /tmp; echo broken > /etc/dropsafe/lab.dropsafe.toml")
+    machine.sh("rm --force /etc/dropsafe/lab*.last-good; dropsafe --instance lab service uninstall")
+    machine.sh("cp /tmp/lab.dropsafe.toml /etc/dropsafe; systemctl is-active dropsafe@line-3")
     assert machine.sh("dropsafe --instance lab list --state sent").count("report.xml") == 1
+    machine.sh("test -e /etc/tmpfiles.d/dropsafe.conf; echo 'log.file = \"/var/log/dropsafe/line-3.log\"' > /tmp/log")
+    machine.sh("cat /etc/dropsafe/line-3.dropsafe.toml >> /tmp/log; cp /tmp/log /etc/dropsafe/line-3.dropsafe.toml")
+    (line,) = remedies(machine.run("dropsafe", "--instance", "line-3", "service", "install", check=False).stdout)
+    machine.sh(f"{line}; dropsafe --instance line-3 service install")
+    assert "uploader is ready" in machine.sh("dropsafe --instance line-3 service logs")
+    assert machine.sh("stat --format=%A:%G /var/log/dropsafe/line-3.log").strip() == "-rw-r-----:dropsafe"
     machine.sh(f"dropsafe service install --url {URL}; systemctl is-active dropsafe dropsafe@line-3")
 
 

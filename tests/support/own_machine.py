@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -61,6 +62,7 @@ exec /lib/systemd/systemd --unit=basic.target --log-target=journal --show-status
 _UNSHARE = 'echo $$ > "$0/cgroup.procs"; exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup "$@"'
 
 
+@cache
 def why_not() -> str:
     """What is missing for such a machine, or nothing."""
     if sys.platform == "win32" or os.geteuid() != 0:
@@ -72,9 +74,12 @@ def why_not() -> str:
         return "there is no cgroup2"
     overlay = "mount -t overlay o -o lowerdir=/,upperdir=/mnt/u,workdir=/mnt/w /mnt"
     script = f"mount -t tmpfs tmpfs /mnt && mkdir /mnt/u /mnt/w && {overlay} && mount -t cgroup2 c /sys/fs/cgroup"
-    with _control_group() as group:
-        command = ["sh", "-c", _UNSHARE, str(group), "--net", "sh", "-c", script]
-        tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        with _control_group() as group:
+            command = ["sh", "-c", _UNSHARE, str(group), "--net", "sh", "-c", script]
+            tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"no control group of its own: {error}"
     return f"no such namespaces here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
