@@ -6,6 +6,7 @@ A file is replaced as a whole or not at all, and only by a text that reads back 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -37,6 +38,18 @@ TEMPLATE = """\
 # path = "/data/reports"
 """
 
+_STARTER = """\
+# Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.
+spool_dir = {spool}
+
+[destination]
+{url}
+# Folders whose files are taken, one table for each:
+# [[watch]]
+# path = "/data/reports"
+# pattern = "*.xml"
+"""
+
 
 class Mark(Enum):
     """Instead of a value: the key is to be removed, so that its default applies."""
@@ -54,6 +67,12 @@ class Text:
     path: Path
     text: str
     document: dict[str, Any]
+
+
+def starter(spool_dir: str, url: str | None) -> str:
+    """The text of a new file, for that spool and, if it is known, that address."""
+    told = f"url = {json.dumps(url)}" if url else '# url = "https://reports.example.com/ingest"'
+    return _STARTER.format(spool=json.dumps(spool_dir), url=told)
 
 
 def last_good_path(path: Path) -> Path:

@@ -40,7 +40,7 @@ def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> No
     link.alive()
     threading.Thread(target=link.listen, name="supervisor", daemon=True).start()
     try:
-        log.set_up(config["log"]["level"])
+        log.set_up_service(config["log"], name)
         importlib.import_module(module).run(config, link)
         if link.is_broken:
             sys.exit(ExitCode.WORKER_FAILED)

@@ -18,7 +18,7 @@ from dropsafe.spool.clock import iso
 from dropsafe.spool.health import Problem
 from dropsafe.supervisor import reasons
 from dropsafe.supervisor.machine import Machine, Phase, Worker
-from dropsafe.supervisor.notify import READY, WATCHDOG, sd_notify, status_line
+from dropsafe.supervisor.notify import EXTEND, EXTEND_EVERY, READY, WATCHDOG, sd_notify, status_line
 from dropsafe.supervisor.process import Account, WorkerProcess
 from dropsafe.supervisor.status import WRITE_EVERY, Condition, InForce, Status, StatusFile, Stop, WorkerStatus
 
@@ -42,6 +42,7 @@ class Reporter:
         self._told: Status | None = None
         self._told_at = 0.0
         self._told_ready = False
+        self._asked_for_time: tuple[Condition | None, float] = (None, 0.0)
         self._file_works = True
         self._worker_states: dict[str, tuple[str, str]] = {}
 
@@ -63,7 +64,10 @@ class Reporter:
         workers = tuple(
             self._worker(worker, processes.get(name), accounts[name]) for name, worker in machine.workers.items()
         )
-        self._tell(self._status(condition, found, workers, _stop(machine)))
+        stop = _stop(machine)
+        self._tell(self._status(condition, found, workers, stop))
+        if condition is Condition.STARTING or (stop is not None and stop.seconds_left > 0):
+            self._ask_for_time(condition)
         if machine.settled and not self._told_ready and condition is not Condition.STOPPING:
             self._told_ready = True
             sd_notify(READY)
@@ -79,6 +83,13 @@ class Reporter:
         self._file.remove()
         if self._details is not None:
             self._details.remove()
+
+    def _ask_for_time(self, condition: Condition) -> None:
+        """Of the service manager, for as long as the loop turns: it ends a service that has stopped asking."""
+        asked, at = self._asked_for_time
+        if condition is not asked or time.monotonic() - at >= EXTEND_EVERY:
+            self._asked_for_time = (condition, time.monotonic())
+            sd_notify(EXTEND)
 
     def _tell(self, status: Status) -> None:
         changed = self._told is None or _essence(status) != _essence(self._told)

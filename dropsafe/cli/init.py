@@ -11,18 +11,6 @@ if TYPE_CHECKING:
 HELP = "Make a spool, and a configuration file if there is none. Does no harm where both exist."
 EXAMPLES = ("dropsafe init --url https://reports.example.com/ingest", "dropsafe init --private --spool ~/reports")
 
-_FILE = """\
-# Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.
-spool_dir = {spool}
-
-[destination]
-{url}
-# Folders whose files are taken, one table for each:
-# [[watch]]
-# path = "/data/reports"
-# pattern = "*.xml"
-"""
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--url", help="where reports are delivered to: destination.url in the new file")
@@ -35,6 +23,7 @@ def run(args: Namespace, context: Context) -> int:
 
     from dropsafe.cli.files import write_new
     from dropsafe.config import Config
+    from dropsafe.config_file import starter
     from dropsafe.spool import Spool, limits_from
     from dropsafe.spool.stations import place_of
 
@@ -47,8 +36,7 @@ def run(args: Namespace, context: Context) -> int:
         carried = spool.core.stations.arrive(place_of(context.config_path), config["station_name"])
     made = not context.config_file_exists()
     if made:
-        url = f"url = {json.dumps(args.url)}" if args.url else '# url = "https://reports.example.com/ingest"'
-        write_new(context.config_path, _FILE.format(spool=json.dumps(spool_dir), url=url))
+        write_new(context.config_path, starter(spool_dir, args.url))
     if context.options.json:
         print(
             json.dumps(

@@ -38,7 +38,7 @@ def run(_args: Namespace, context: Context) -> int:
 
     at_terminal = sys.stdout.isatty()
     config = _config_for(context, at_terminal)
-    log.set_up(config["log.level"])
+    log.set_up_service(config["log"])
     with Spool(config["spool_dir"], limits_from(config)) as spool:
         run_dir = context.places.run_dir
         with suppress(OSError):  # the supervisor says so when it cannot write the status there
@@ -53,7 +53,7 @@ def run(_args: Namespace, context: Context) -> int:
 def _config_for(context: Context, at_terminal: bool) -> Config:
     """At a terminal the log is for trouble only, unless its level was chosen."""
     config = context.config_for_start()
-    if at_terminal and config.origin("log.level") == "default":
+    if at_terminal and "log.file" not in config and config.origin("log.level") == "default":
         config["log.level"] = "warning"
     return config
 

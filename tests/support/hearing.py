@@ -13,6 +13,7 @@ import pytest
 
 from dropsafe import config_rules, errors
 from dropsafe.cli import trouble
+from dropsafe.deploy import finding
 from dropsafe.spool import attempt, health, listing, reasons, verify
 from dropsafe.workers import outcome, secret, tls
 from tests.support.messages import ERRORS, Sentence, normal, sentences
@@ -31,6 +32,7 @@ SPEAKERS: dict[type, Texts] = {
     verify.Difference: lambda it: (it.meaning,),
     secret.SecretUnusable: lambda it: (it,),
     tls.TlsUnusable: lambda it: (it,),
+    finding.Finding: lambda it: (it.text,),
     outcome.Deferred: lambda it: (it.why,),
     outcome.Unavailable: lambda it: (it.why,),
     outcome.Rejected: lambda it: (it.why,),

@@ -241,6 +241,55 @@ RAISED: dict[str, tuple[str, ...]] = {
         "there is no configuration file …",
     ),
     "unit/test_config_file.py::test_a_section_that_is_no_table_is_of_the_wrong_type": ("… must be a table, not …",),
+    "unit/test_deploy.py::test_a_command_of_the_system_that_fails_is_told_in_its_own_words": (
+        "`…` failed: …. What was done before stays done; no report is touched by that.",
+        "… could not be started (…); what was done before stays done.",
+    ),
+    "unit/test_deploy.py::test_a_log_or_a_secret_out_of_reach_is_found": (
+        "The service cannot … in …, where log.file is.",
+        "The service cannot read …, which … names.",
+        "The service does not see …, which … names: homes and temporary files are kept from it.",
+    ),
+    "unit/test_deploy.py::test_a_spool_of_another_user_is_found_and_a_missing_one_is_not_made": (
+        "The service cannot read and write in ….",
+    ),
+    "unit/test_deploy.py::test_a_trial_that_cannot_be_made_is_told": (
+        "Whether the service can do its work could not be tried: …",
+    ),
+    "unit/test_deploy.py::test_a_unit_of_somebody_else_is_left_alone": (
+        "… is not installed. Nothing was changed.",
+        "There is no user … on this machine. Nothing was changed.",
+        "… runs another Dropsafe, that of …; this one is …. Nothing was changed.",
+        "… is there, and was not written by this command. Nothing was changed.",
+        "… was not written by `dropsafe service install`. Nothing was changed.",
+    ),
+    "unit/test_deploy.py::test_an_installation_that_the_service_could_not_start_is_refused": (
+        "This Dropsafe lies in …, and a service does not see …. Nothing was changed.",
+        "No other user can start this Dropsafe (…: …). Nothing was changed.",
+    ),
+    "unit/test_deploy.py::test_each_trouble_with_a_drop_folder_has_the_command_that_mends_it": (
+        "The service cannot … in ….",
+        "The service cannot reach the drop folder …: … is closed to it.",
+        "There is no drop folder ….",
+        "The service cannot read … of the files in …, … for one.",
+        "The service cannot remove other users' files from …: it is a sticky folder that is not its own.",
+    ),
+    "unit/test_deploy.py::test_options_that_mean_nothing_are_refused": (
+        "A service reads its own configuration file, not --config, --spool or --set. Nothing was changed.",
+        "A user's own service is shared with nobody, so it has no --technicians. Nothing was changed.",
+        "`dropsafe service …` has no --…. Nothing was changed.",
+    ),
+    "unit/test_deploy.py::test_where_files_move_to_another_folder_both_are_granted_as_one": (
+        "Files cannot be moved from … to … by the service: it would need the right to write to …. Nothing was changed.",
+    ),
+    "unit/test_deploy.py::test_where_there_is_no_service_manager_that_is_said": (
+        "systemd does not run this machine, so it has no services for it. Nothing was changed.",
+        "Windows services are not installed by this version of Dropsafe. Nothing was changed.",
+    ),
+    "unit/test_deploy.py::test_who_may_not_install_is_told_so": (
+        "root's service is the machine's. Nothing was changed.",
+        "A service of the machine is an administrator's to install. Nothing was changed.",
+    ),
     "unit/test_docs_migrate.py::test_the_example_runs[1]": (
         "queue_full_action cannot be …: it is one of …. Nothing was changed.",
     ),

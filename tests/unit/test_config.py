@@ -41,7 +41,7 @@ def folder(*names: str) -> str:
 def test_an_empty_configuration_has_every_default_and_no_address() -> None:
     config = Config()
     assert config.validate() == []
-    no_default = {f"destination.{name}" for name in ("url", "proxy", *NAMED_PLACES)}
+    no_default = {f"destination.{name}" for name in ("url", "proxy", *NAMED_PLACES)} | {"log.file"}
     assert set(keys()) - set(config) == no_default
     assert len(config) == len(list(config)) == len(keys()) - len(no_default)
     assert config["max_queue_size"] == 10_000

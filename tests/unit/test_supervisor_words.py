@@ -17,10 +17,11 @@ from dropsafe.config import Config
 from dropsafe.spool.health import Problem
 from dropsafe.supervisor import messages, reasons
 from dropsafe.supervisor.lifecycle import State
-from dropsafe.supervisor.machine import ROLES, Worker
+from dropsafe.supervisor.machine import ROLES, STOP_BUDGET, Machine, Worker
+from dropsafe.supervisor.notify import EXTEND
 from dropsafe.supervisor.policy import Mode, Standing
-from dropsafe.supervisor.process import describe_exit
-from dropsafe.supervisor.reporter import _figures
+from dropsafe.supervisor.process import Account, describe_exit
+from dropsafe.supervisor.reporter import Reporter, _figures
 from dropsafe.supervisor.status import Condition, Status, StatusFile, Stop, WorkerStatus, status_path
 
 # Messages
@@ -260,3 +261,30 @@ def test_the_line_of_the_workers_says_what_memory_each_uses_and_how_often_it_die
     told = {"name": "uploader", "state": "ready", "memory_bytes": 41_000_000, "deaths": 2}
     assert _of_worker(told) == "uploader  ready (41 MB, 2 deaths)"
     assert _of_worker({"name": "janitor", "state": "waiting", "memory_bytes": None, "deaths": 0}) == "janitor  waiting"
+
+
+# The service manager's patience
+
+
+def test_a_stop_asks_for_15_seconds_more_every_5_for_as_long_as_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    now = 0.0
+
+    def notified(*lines: str) -> None:
+        asked.extend([now] * lines.count(EXTEND))
+
+    monkeypatch.setattr("dropsafe.supervisor.reporter.sd_notify", notified)
+    monkeypatch.setattr("dropsafe.supervisor.reporter.time.monotonic", lambda: now)
+    reporter = Reporter(tmp_path / "status.json", "id", lambda _: None)
+    machine = Machine(ROLES, now, lambda: 0.5)
+    accounts = {role.name: Account() for role in ROLES}
+    machine.begin(now)
+    machine.due(now)
+    machine.stop(now)
+    while now < STOP_BUDGET + 20:
+        reporter.report(machine, {}, accounts, [])
+        now += 1.0
+    assert asked == [float(at) for at in range(0, 180, 5)]
+    assert EXTEND == "EXTEND_TIMEOUT_USEC=15000000"
