@@ -48,6 +48,7 @@ class Station:
         return self
 
     def __exit__(self, *_: object) -> None:
+        print(json.dumps(self.status(), indent=1), self.log()[-5000:], sep="\n")  # shown where a test fails
         if self.popen is not None and self.popen.poll() is None:
             self.popen.kill()
             self.popen.wait()
