@@ -6,6 +6,7 @@ are taken is refused; nobody who is in is put out for him, else a flood of newco
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -100,10 +101,15 @@ class Guest:
 
 
 class Guests:
-    """All of them."""
+    """All of them. What is asked in every turn of the loop costs the same however many they are."""
 
     def __init__(self) -> None:
         self._all: set[Guest] = set()
+        self._of_process: Counter[int] = Counter()
+        self._greeted_of_process: Counter[int] = Counter()
+        self._greeted = 0
+        self._earliest = math.inf
+        """No deadline is before it."""
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(tuple(self._all))
@@ -113,19 +119,21 @@ class Guests:
 
     def admit(self, pid: int, now: float) -> Guest | None:
         """A new connection of that process; None if it is to be refused."""
-        newcomers = sum(not guest.greeted for guest in self._all)
-        if newcomers >= NEWCOMERS or self._processes()[pid] >= A_PROCESS:
+        if len(self._all) - self._greeted >= NEWCOMERS or self._of_process[pid] >= A_PROCESS:
             return None
         guest = Guest(pid, Stage.GREETING, now + HELLO_TIME)
         self._all.add(guest)
+        self._of_process[pid] += 1
+        self._earliest = min(self._earliest, guest.deadline)
         return guest
 
     def greet(self, guest: Guest) -> bool:
         """It has said hello. False if it is to be refused now."""
-        greeted = [other.pid for other in self._all if other.greeted]
-        if len(greeted) >= (CLIENTS if guest.pid in greeted else CLIENTS - KEPT):
+        if self._greeted >= (CLIENTS if self._greeted_of_process[guest.pid] else CLIENTS - KEPT):
             return False
         guest.greeted = True
+        self._greeted += 1
+        self._greeted_of_process[guest.pid] += 1
         return True
 
     def step(self, guest: Guest, event: Event, now: float) -> Action:
@@ -136,17 +144,27 @@ class Guests:
             guest.stage, seconds, action = TABLE[guest.stage, event]
         if seconds is not None:
             guest.deadline = now + seconds
-        if guest.stage is Stage.GONE:
-            self._all.discard(guest)
+            self._earliest = min(self._earliest, guest.deadline)
+        if guest.stage is Stage.GONE and guest in self._all:
+            self._forget(guest)
         return action
 
     def late(self, now: float) -> list[Guest]:
         """Those whose time is over."""
-        return [guest for guest in self._all if guest.deadline <= now]
+        if now < self._earliest:
+            return []
+        late = [guest for guest in self._all if guest.deadline <= now]
+        self._earliest = min((guest.deadline for guest in self._all), default=math.inf)
+        return late
 
-    def next_deadline(self) -> float | None:
-        """The earliest; None if nobody is there."""
-        return min((guest.deadline for guest in self._all), default=None)
+    def next_look(self) -> float:
+        """When `late` is to be asked again at the latest; infinity if nobody is there."""
+        return self._earliest
 
-    def _processes(self) -> Counter[int]:
-        return Counter(guest.pid for guest in self._all)
+    def _forget(self, guest: Guest) -> None:
+        self._all.discard(guest)
+        self._greeted -= guest.greeted
+        for counter, number in [(self._of_process, 1), (self._greeted_of_process, int(guest.greeted))]:
+            counter[guest.pid] -= number
+            if not counter[guest.pid]:
+                del counter[guest.pid]

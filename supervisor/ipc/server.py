@@ -9,6 +9,7 @@ hears of it.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -188,8 +189,9 @@ class Server:
         self._watch(touched)
 
     def _patience(self, until: float | None) -> float | None:
-        dates = [date for date in (self._guests.next_deadline(), self._accept_again, until) if date is not None]
-        return max(0.0, min(dates) - self._clock()) if dates else None
+        dates = [self._guests.next_look(), *(date for date in (self._accept_again, until) if date is not None)]
+        date = min(dates)
+        return None if date == math.inf else max(0.0, date - self._clock())
 
     def _watch(self, touched: Iterable[_Connection]) -> None:
         for connection in touched:

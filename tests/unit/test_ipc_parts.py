@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import struct
 
@@ -204,10 +205,12 @@ class TestGuests:
     def test_who_is_late_is_named_and_nobody_else(self) -> None:
         guests = Guests()
         first, second = self.admitted(guests, 1, 0.0), self.admitted(guests, 1, 1.0)
-        assert guests.next_deadline() == 2.0
+        assert (guests.next_look(), guests.late(1.9)) == (2.0, [])
         assert guests.late(2.0) == [first]
         guests.step(first, Event.LEFT, 2.0)
-        assert (guests.next_deadline(), guests.late(2.0), guests.late(3.0)) == (3.0, [], [second])
+        assert (guests.late(2.0), guests.next_look(), guests.late(3.0)) == ([], 3.0, [second])
+        guests.step(second, Event.LEFT, 3.0)
+        assert (guests.late(4.0), guests.next_look()) == ([], math.inf)
 
     def test_a_process_has_8_places_greeted_or_not(self) -> None:
         guests = Guests()
