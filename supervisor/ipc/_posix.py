@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import selectors
 import socket
@@ -25,6 +26,8 @@ from dropsafe.supervisor.ipc.endpoint import ClientLine, Endpoint, Gone, Line, P
 from dropsafe.supervisor.ipc.frames import MAX_FRAME, FrameReader, encode
 
 assert sys.platform != "win32"  # tells type checkers which half of the standard library there is
+
+_log = logging.getLogger(__name__)
 
 MAX_ADDRESS: Final = 107
 """Bytes of a socket's path: sun_path has 108 with its end (unix(7))."""
@@ -219,6 +222,8 @@ class Listening(Endpoint):
             if self._group and spool_system.is_our_group(self._group):
                 spool_system.give_to_group(self.address, self._group)
                 os.chmod(self.address, _GROUP_MODE)
+            elif self._group:
+                _log.info("%s is for its own user alone: there is no group %s that is ours", self.address, self._group)
             made.setblocking(False)
             made.listen(_BACKLOG)
         except BaseException:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import socket
 import struct
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Client as StockClient
+from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dropsafe.errors import DropsafeError, EntryNotFound, TemporaryError, UsageError, WorkerFailed
 from dropsafe.supervisor.ipc import rpc
@@ -62,6 +67,10 @@ def error_on(line: ClientLine, request_id: int = 0) -> RpcError:
     return caught.value
 
 
+def broken(*_: object) -> NoReturn:
+    raise OSError("the system is broken")
+
+
 class TestARequest:
     def test_is_answered_and_the_service_says_who_it_is(self, client: Client) -> None:
         assert client.call("echo", {"word": "grüß \udcff"}) == {"word": "grüß \udcff"}
@@ -103,18 +112,17 @@ class TestARequest:
         here = caught.value
         assert (here.title, here.remedy, here.exit_code) == (there.title, there.remedy, there.exit_code)
 
-    def test_of_an_unknown_method_names_both_versions(self, scene: Scene, client: Client) -> None:
-        scene.answering["new"] = lambda call: call.fail(RpcError(Code.UNKNOWN_METHOD, "unknown"))
+    def test_of_an_unknown_method_names_both_versions(self, client: Client) -> None:
         with pytest.raises(UsageError, match=r"version 9\.9\.9"):
             client.call("new")
 
     def test_that_broke_its_handler_says_so_without_a_traceback(
         self, scene: Scene, client: Client, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def broken(_: Call) -> None:
+        def divide(_: Call) -> None:
             raise ZeroDivisionError("a secret of ours")
 
-        scene.answering["broken"] = broken
+        scene.answering["broken"] = divide
         scene.answering["no JSON"] = lambda call: call.answer(object())
         with caplog.at_level(logging.ERROR):
             for method in ("broken", "no JSON"):
@@ -150,11 +158,11 @@ class TestARequest:
             client.call("wait", timeout=0.05)
         assert client.call("echo") == {}
 
-    def test_that_the_end_of_the_service_cuts_off_may_have_been_done(self, address: str) -> None:
-        """As with a service that is killed."""
+    def test_that_the_end_of_the_service_cuts_off_may_have_been_done(
+        self, address: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with a_scene(address) as scene, Client(address) as client:
-            client.connect()
-            scene.answering["die"] = lambda call: scene.endpoint.close()
+            scene.answering["die"] = lambda _: monkeypatch.setattr(scene.endpoint, "wait", broken)
             with pytest.raises(TemporaryError, match="broke"):
                 client.call("die")
             assert eventually(lambda: scene.deaths)
@@ -309,16 +317,80 @@ class TestStopping:
         self, address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         with a_scene(address) as scene:
-
-            def broken(_: float | None) -> None:
-                raise OSError("the system is broken")
-
             monkeypatch.setattr(scene.endpoint, "wait", broken)
             scene.endpoint.wake()
             assert eventually(lambda: [str(death) for death in scene.deaths]) == ["the system is broken"]
             assert "the loop that serves" in caplog.text
             with pytest.raises(TemporaryError):
                 Client(address, connect_time=0.2).connect()
+
+
+FRAMES = int(os.environ.get("FRAMES", "300"))
+"""How many are thrown at the server; 100,000 take some minutes."""
+
+
+def test_whatever_frames_come_the_server_answers_or_closes_and_serves_the_others(scene: Scene, client: Client) -> None:
+    chance = random.Random(FRAMES)
+    request = rpc.request(1, "echo", {"list": [1, "two", None], "deep": {"er": 1.5}})
+    line = scene.greeted()
+    answered = 0
+    for number in range(FRAMES):
+        match chance.randrange(4):
+            case 0:
+                payload = chance.randbytes(chance.randrange(200))
+            case 1:  # a bit of a good one turned
+                damaged = bytearray(request)
+                damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+                payload = bytes(damaged)
+            case 2:
+                payload = request[: chance.randrange(len(request))] * chance.randrange(1, 4)
+            case _:
+                pieces = [
+                    b"[",
+                    b"]",
+                    b"{",
+                    b"}",
+                    b'"id"',
+                    b":",
+                    b",",
+                    b"1e9",
+                    b'"jsonrpc"',
+                    b'"2.0"',
+                    b"\\ud800",
+                    b"null",
+                ]
+                payload = b"".join(chance.choices(pieces, k=chance.randrange(30)))
+        line.send(payload, soon())
+        answered += json.loads(line.receive(soon()))["jsonrpc"] == "2.0"
+        if number % 100 == 0:
+            assert client.call("echo") == {}
+        if number % 50 == 0:  # a length that is none, or a first frame that is no hello, is the end of a line
+            line.close()
+            other = scene.raw()
+            other.send(payload, soon())
+            answered += json.loads(other.receive(soon()))["jsonrpc"] == "2.0"
+            assert is_closed(other)
+            other.close()
+            scene.opened.clear()
+            line = scene.greeted()
+    assert answered == FRAMES + -(-FRAMES // 50)
+    assert scene.server.errors == 0
+
+
+@needs_sockets
+@settings(max_examples=FRAMES // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=100), st.booleans())
+def test_whatever_bytes_come_on_a_stream_nobody_else_notices(scene: Scene, data: bytes, greeted: bool) -> None:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(scene.address)
+        line.settimeout(20)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            line.sendall((struct.pack("!i", len(hello())) + hello()) * greeted + data)
+            line.shutdown(socket.SHUT_WR)
+            while line.recv(1 << 16):
+                pass
+    assert scene.server.errors == 0
+    assert scene.deaths == []
 
 
 @needs_sockets

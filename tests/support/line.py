@@ -17,7 +17,7 @@ from dropsafe.supervisor.ipc.client import Client
 from dropsafe.supervisor.ipc.endpoint import ClientLine
 from dropsafe.supervisor.ipc.guests import Stage
 from dropsafe.supervisor.ipc.platform import system
-from dropsafe.supervisor.ipc.rpc import HELLO, PROTOCOL
+from dropsafe.supervisor.ipc.rpc import HELLO, PROTOCOL, Code, RpcError
 from dropsafe.supervisor.ipc.server import Call, Server
 from tests.support.waiting import PATIENCE, eventually
 
@@ -44,7 +44,10 @@ class Scene:
         self.address = address
         self.calls: list[Call] = []
         self.deaths: list[Exception] = []
-        self.answering: dict[str, Callable[[Call], None]] = {"echo": lambda call: call.answer(call.params)}
+        self.answering: dict[str, Callable[[Call], None]] = {
+            "echo": lambda call: call.answer(call.params),
+            "wait": lambda _: None,
+        }
         self.opened: list[ClientLine | Client] = []
         self._ahead = 0.0
         self.endpoint = system.Listening(address, group)
@@ -58,7 +61,7 @@ class Scene:
 
     def _accept(self, call: Call) -> None:
         self.calls.append(call)
-        self.answering.get(call.method, lambda _: None)(call)
+        self.answering.get(call.method, _unknown)(call)
 
     def pass_time(self, seconds: float) -> None:
         """For the server, and have it look."""
@@ -97,6 +100,10 @@ class Scene:
         line.send(hello(), soon())
         rpc.parse_answer(line.receive(soon()), 0)
         return line
+
+
+def _unknown(call: Call) -> None:
+    call.fail(RpcError(Code.UNKNOWN_METHOD, "unknown"))
 
 
 @contextmanager

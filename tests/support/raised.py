@@ -42,6 +42,15 @@ RAISED: dict[str, tuple[str, ...]] = {
     "contract/test_ipc.py::test_the_stock_listener_s_frames_are_understood_by_the_client_which_believes_no_nonsense": (
         "What answers at … does not speak as Dropsafe does: ….",
     ),
+    "contract/test_ipc_pipe.py::test_a_name_that_is_none_of_a_pipe_is_an_error_of_the_configuration": (
+        "ipc.address is …, which is no name of a pipe. The service does not listen.",
+    ),
+    "contract/test_ipc_pipe.py::test_a_pipe_of_another_program_is_left_to_it": (
+        "Another program has the pipe … already. Nothing was changed.",
+    ),
+    "contract/test_ipc_pipe.py::test_a_pipe_that_windows_refuses_is_an_error_of_the_configuration": (
+        "The pipe … cannot be made (…). The service does not listen.",
+    ),
     "contract/test_ipc_socket.py::TestTheAddress::test_in_a_folder_that_somebody_keeps_locked_is_not_waited_for_for_ever": (
         "Another program keeps the folder … locked, so no socket was made there. Nothing was changed.",
     ),
