@@ -58,7 +58,7 @@ class SocketLine(Line):
         return int(self._pid)
 
     def peer(self) -> Peer:
-        return Peer(self._pid, str(self._uid), self._uid in (0, os.geteuid()))
+        return Peer(self._pid, self._uid, self._uid in (0, os.geteuid()))
 
     @property
     def begun(self) -> bool:

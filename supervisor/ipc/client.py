@@ -71,7 +71,7 @@ class Client:
                     raise self._for_people(error, HELLO) from None
             time.sleep(BUSY_PAUSE)
 
-    def call(self, method: str, params: Mapping[str, object] | None = None, *, timeout: float = CALL_TIME) -> Any:
+    def call(self, method: str, params: Mapping[str, object] | None = None, timeout: float = CALL_TIME) -> Any:
         """The result. The service's own error, as the DropsafeError of its exit code, if it sends one; TemporaryError if
         there is no answer within `timeout` seconds or the connection breaks.
         """

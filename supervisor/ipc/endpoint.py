@@ -15,14 +15,15 @@ class Gone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end, as the operating system says. `user` is a number on POSIX, a SID on Windows.
+    """Who is at the other end, as the operating system says. `uid` is a number on POSIX, a SID on Windows, empty
+    if the other end does not tell it (which Windows permits).
 
     `administrator`: it may change the configuration. That is root or the service's own user; on Windows a member of
     the administrators with elevated rights, or again the service's own user.
     """
 
     pid: int
-    user: str
+    uid: int | str
     administrator: bool
 
 

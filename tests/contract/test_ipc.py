@@ -26,7 +26,7 @@ from dropsafe.supervisor.ipc.endpoint import ClientLine, Gone
 from dropsafe.supervisor.ipc.frames import MAX_FRAME
 from dropsafe.supervisor.ipc.guests import A_PROCESS, HELLO_TIME, IDLE_TIME, REQUEST_TIME, Stage
 from dropsafe.supervisor.ipc.rpc import Code, RpcError
-from dropsafe.supervisor.ipc.server import MAX_HELLO, Call
+from dropsafe.supervisor.ipc.server import ACCEPT_PAUSE, MAX_HELLO, Call
 from tests.support.line import GREETING, Scene, a_scene, an_address, hello, soon
 from tests.support.waiting import eventually
 
@@ -80,7 +80,7 @@ class TestARequest:
         client.call("echo")
         peer = scene.calls[0].peer
         assert (peer.pid, peer.administrator) == (os.getpid(), True)
-        assert peer.user
+        assert peer.uid == os.getuid() if sys.platform != "win32" else str(peer.uid).startswith("S-1-")
 
     def test_may_fill_a_frame_and_so_may_its_answer(self, client: Client) -> None:
         word = "x" * (MAX_FRAME - 200)
@@ -133,6 +133,17 @@ class TestARequest:
         assert scene.server.errors == 2
         assert "a secret of ours" in caplog.text
         assert client.call("echo") == {}
+
+    def test_that_is_sent_before_the_last_one_was_answered_waits_for_its_turn(self, scene: Scene) -> None:
+        line = scene.greeted()
+        line.send(rpc.request(1, "wait", {}), soon())
+        call = scene.wait_for_call("wait")
+        line.send(rpc.request(2, "echo", {}), soon())
+        scene.client().call("echo", {"from": "another"})  # so that the server has seen that there is more
+        assert [call.params for call in scene.calls] == [{}, {"from": "another"}]
+        call.answer("first")
+        assert rpc.parse_answer(line.receive(soon()), 1) == "first"
+        assert rpc.parse_answer(line.receive(soon()), 2) == {}
 
     def test_that_is_no_request_is_refused_and_the_next_one_served(self, scene: Scene) -> None:
         line = scene.greeted()
@@ -277,6 +288,19 @@ class TestRefused:
             assert rpc.parse_answer(line.receive(soon()), 1) == {}
         lines.pop().close()
         scene.client().connect()
+
+    def test_for_a_second_is_who_comes_when_the_system_has_no_room_and_guests_are_served(
+        self, scene: Scene, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client.call("echo")
+        monkeypatch.setattr(scene.endpoint, "accept", broken)  # too many open files, for example
+        line = scene.raw()
+        eventually(lambda: scene.server.errors)
+        monkeypatch.undo()
+        assert client.call("echo") == {}
+        scene.pass_time(ACCEPT_PAUSE)
+        line.send(hello(), soon())
+        assert rpc.parse_answer(line.receive(soon()), 0)["protocol"] == 1
 
     def test_who_leaves_while_its_answer_is_sought_gives_its_place_back(self, scene: Scene) -> None:
         line = scene.greeted()

@@ -90,9 +90,9 @@ class TestWhoMayConnect:
         with a_scene(address, group) as scene:
             assert as_user(MEMBER, [grp.getgrnam(group).gr_gid], lambda: connects(address)) == 0
             connects(address)
-            assert [(call.peer.user, call.peer.administrator) for call in scene.calls] == [
-                (str(MEMBER), False),
-                (str(os.getuid()), True),
+            assert [(call.peer.uid, call.peer.administrator) for call in scene.calls] == [
+                (MEMBER, False),
+                (os.getuid(), True),
             ]
 
 
