@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from dropsafe.cli.arguments import count
 from dropsafe.cli.selection import add_filters, choice_from
+from dropsafe.desk.sorting import SORTS
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
-    from dropsafe.spool import Entry, Spool
 
 HELP = """The entries of the spool, state by state, oldest first. Delivered ones are shown with --state sent.
 NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its turn."""
@@ -31,11 +31,6 @@ _SHORTEST = 4
 _PAGE = 1000
 """Rows whose columns are set together: more need not be in memory as text at once."""
 _MOST_COUNTED = 100_000
-SORTS = {
-    "age": lambda entry: entry.id,
-    "size": lambda entry: -entry.size,
-    "name": lambda entry: entry.name.original.casefold(),
-}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -48,6 +43,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.desk.rows import rows
     from dropsafe.spool.states import State
 
     spool = context.spool
@@ -60,9 +56,7 @@ def run(args: Namespace, context: Context) -> int:
             nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
         )
     shown = list(islice(entries, args.limit) if args.limit else entries)
-    # Of delivered ones the receipt tells more than the journal.
-    tries = spool.tries([entry.id for entry in shown if entry.state != State.SENT])
-    facts = (_facts(spool, entry, *tries.get(entry.id, (0, ""))) for entry in shown)
+    facts = rows(spool, shown)
     if context.options.json:
         for fact in facts:
             print(json.dumps(fact))
@@ -97,28 +91,6 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
         length = max((_common(token, neighbour) + 1 for neighbour in neighbours), default=_SHORTEST)
         short[entry_id] = token[: max(_SHORTEST, length)]
     return short
-
-
-def _facts(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, Any]:
-    from dropsafe.spool.buckets import due_time
-    from dropsafe.spool.clock import iso
-    from dropsafe.spool.states import State
-
-    reason = spool.reason(entry)
-    next_try = None
-    if entry.state is State.PENDING:
-        next_try = "now" if spool.is_due(entry) else iso(due_time(entry.path))
-    return {
-        "id": entry.id,
-        "state": str(entry.state),
-        "name": entry.name.original,
-        "size": entry.size,
-        "accepted": iso(entry.name.accepted.timestamp()),
-        "attempts": attempts,
-        "next_try": next_try,
-        "error": reason.brief if reason else error,
-        "path": str(entry.path),
-    }
 
 
 def _print(facts: Iterator[dict[str, Any]], short: dict[str, str], utc: bool) -> None:

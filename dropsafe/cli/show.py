@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.cli.selection import ID_HELP
-from dropsafe.errors import EntryNotFound
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
-    from dropsafe.spool import Entry, Receipt, Spool
 
 HELP = "Everything about one entry: where it is and why, what is known of it, its receipt and its history."
 EXAMPLES = ("dropsafe show 4k7q", "dropsafe show --json 4k7q")
@@ -24,14 +21,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    spool = context.spool
-    try:
-        fact = _facts(spool, spool.find(args.id))
-    except EntryNotFound as nowhere:
-        try:
-            fact = _expired(spool, spool.find_receipt(args.id))
-        except EntryNotFound:
-            raise nowhere from None
+    from dropsafe.desk.rows import detail
+
+    fact = detail(context.spool, args.id)
     if fact["state"] in ("pending", "inflight"):
         fact["waits"] = _waits(context)
     if context.options.json:
@@ -44,6 +36,7 @@ def run(args: Namespace, context: Context) -> int:
 def _waits(context: Context) -> dict[str, str] | None:
     """Why it is not delivered yet, as far as the service says; None if it says nothing against it."""
     from dropsafe.cli.status import published
+    from dropsafe.desk.gathering import against_delivery
     from dropsafe.spool.health import told
     from dropsafe.spool.pausing import Work
 
@@ -52,47 +45,8 @@ def _waits(context: Context) -> dict[str, str] | None:
     service = published(context)
     if service is None or service.get("spool_id") != context.spool.spool_id:
         return {"text": "No service runs here.", "remedy": "Start it, or: dropsafe deliver"}
-    destination = (reason for reason in service["reasons"] if reason["code"].startswith("destination-"))
-    return next(({"text": reason["text"], "remedy": reason["remedy"]} for reason in destination), None)
-
-
-def _facts(spool: Spool, entry: Entry) -> dict[str, Any]:
-    from dropsafe.spool.clock import iso
-
-    reason = spool.reason(entry)
-    return {
-        "id": entry.id,
-        "state": str(entry.state),
-        "path": str(entry.path),
-        "size": entry.size,
-        "accepted": iso(entry.name.accepted.timestamp()),
-        **asdict(spool.meta(entry)),
-        "reason": asdict(reason) if reason else None,
-        "receipt": _receipt(spool, entry.id),
-        "history": spool.history(entry.id),
-    }
-
-
-def _expired(spool: Spool, receipt: Receipt) -> dict[str, Any]:
-    """Delivered, and past retention: the receipt is all that is kept."""
-    return {
-        "id": receipt.id,
-        "state": "expired",
-        "path": None,
-        "size": receipt.size,
-        "accepted": receipt.accepted,
-        "original_name": receipt.name,
-        "reason": None,
-        "receipt": asdict(receipt),
-        "history": spool.history(receipt.id),
-    }
-
-
-def _receipt(spool: Spool, entry_id: str) -> dict[str, Any] | None:
-    try:
-        return asdict(spool.receipt_of(entry_id))
-    except EntryNotFound:
-        return None
+    reason = against_delivery(context.spool, service)
+    return {"text": reason["text"], "remedy": reason["remedy"]} if reason else None
 
 
 def _print(fact: dict[str, Any]) -> None:
