@@ -20,12 +20,11 @@ from dropsafe.cli.selection import (
     add_filters,
     choice_from,
     described,
-    entries_named,
     is_filtered,
     may_go_on,
 )
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
-from dropsafe.spool.states import Event, State, sources_of, transition
+from dropsafe.spool.states import Event, State, sources_of
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -69,15 +68,9 @@ class Command:
         return self._chosen(args, context) if filtered else self._named(args, context)
 
     def _named(self, args: Namespace, context: Context) -> int:
-        entries, errors = entries_named(context.spool, args.ids)
-        possible = []
-        for entry in entries:
-            try:
-                transition(entry.state, self.event)
-                possible.append(entry)
-            except UsageError as error:
-                remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
-                errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+        from dropsafe.desk.moving import named
+
+        possible, errors = named(context.spool, args.ids, self.event)
         if len(args.ids) == 1 and errors:
             raise errors[0]
         return self._do(possible, errors, args, context, ask=False)

@@ -14,7 +14,6 @@ from dropsafe.errors import ExitCode, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Spool, Stats
-    from dropsafe.spool.facts import Room
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 EXAMPLES = ("dropsafe status", "dropsafe status --json")
@@ -88,7 +87,7 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = _reasons(context, stats, room, _whole(spool, service)["reasons"] if service else [])
+    reasons = _reasons(context, stats, _whole(spool, service)["reasons"] if service else [])
     return {
         "condition": _condition(service, reasons),
         "station": config["station_name"],
@@ -117,16 +116,12 @@ def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
         return service
 
 
-def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
+def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.spool.health import CODES, Vitals, disk_is_low, problems
-    from dropsafe.spool.limits import limits_from
+    from dropsafe.desk.vitals import problems_of
+    from dropsafe.spool.health import CODES
 
-    limits = limits_from(context.config)
-    waiting = stats.waiting + stats.inflight
-    pauses = context.spool.pauses()
-    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
-    found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
+    found = problems_of(context.spool, context.config, stats)
     own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
     return [reason for reason in told if reason["code"] not in CODES] + own
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.spool import Entry, Spool
-from dropsafe.spool.states import Event
+from dropsafe.spool.listing import find_all
+from dropsafe.spool.names import is_id
+from dropsafe.spool.states import Event, transition
 
 GROUP = 256
 """Entries moved with one sync of their folders. A stop is heeded after each."""
@@ -40,6 +42,29 @@ class Result:
     def gone(self, chosen: int) -> int:
         """Of so many that were chosen, those that others moved meanwhile."""
         return 0 if self.interrupted or self.gave_up else chosen - self.moved - self.due - len(self.refused)
+
+
+def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], list[UsageError]]:
+    """The entries of these ids for which the event is possible, each once, and an error for each other id."""
+    whole = find_all(spool.core.layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    found: dict[str, Entry] = {}
+    errors: list[UsageError] = []
+    for word in ids:
+        try:
+            entry = whole.get(word) or spool.find(word)
+        except UsageError as error:
+            errors.append(error)
+        else:
+            found[entry.id] = entry
+    possible = []
+    for entry in found.values():
+        try:
+            transition(entry.state, event)
+            possible.append(entry)
+        except UsageError as error:
+            remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
+            errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+    return possible, errors
 
 
 def move(
