@@ -154,6 +154,26 @@ def claims_kept(hands: int, error: str) -> Reason:
     )
 
 
+def line_down(trouble: str) -> Reason:
+    """Nobody can ask the service anything."""
+    return Reason(
+        "ipc-down",
+        "The command line and the window cannot reach the service. Deliveries go on; it is tried again.",
+        "See in the details what is in the way, or set ipc.address to another place.",
+        trouble,
+    )
+
+
+def requests_failed(count: int, error: str) -> Reason:
+    """Answers to guests met errors that nobody expected."""
+    return Reason(
+        "ipc-errors",
+        f"{count} request(s) to the service met an unexpected error. Nothing is lost; deliveries go on.",
+        _see_log(),
+        error,
+    )
+
+
 def ended(text: str, remedy: str) -> Reason:
     """The service could not start, or could not go on."""
     return Reason("service-failed", "The service had to end. Nothing is lost; entries wait in the spool.", remedy, text)
