@@ -330,14 +330,14 @@ _OWN: Final[Mapping[str, Callable[..., Value]]] = {
 
 def name_of(peer: Peer) -> str:
     """The guest's user name, or the number or SID if it has none here."""
-    if os.name != "posix":
-        return peer.user
+    if not isinstance(peer.uid, int):
+        return peer.uid or "somebody"
     import pwd
 
     try:
-        return pwd.getpwuid(int(peer.user)).pw_name
-    except (KeyError, ValueError):
-        return peer.user
+        return pwd.getpwuid(peer.uid).pw_name
+    except KeyError:
+        return str(peer.uid)
 
 
 def _number(value: object) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 
 from dropsafe.desk.desk import Desk
 from dropsafe.desk.settings import Settings
-from dropsafe.errors import ConfigError, DropsafeError, UsageError
+from dropsafe.errors import ConfigError, DropsafeError, TemporaryError, UsageError
 from dropsafe.spool import Spool, State
 from dropsafe.spool.clock import SYSTEM_CLOCK
 from tests.support.desks import Checked, an_office, ended, local_desk, settings_for
@@ -115,6 +115,8 @@ def test_figures_folders_and_status_are_there_with_and_without_a_service(desk: A
     assert desk.spool_stats()["needs_a_person"] == 1
     assert desk.watch_list() == {"folders": [], "paused": False}
     assert desk.status_get()["condition"] in ("NO SERVICE", "RUNNING")
+    with pytest.raises(TemporaryError, match="cannot be tried from here"):
+        desk.destination_test()
 
 
 def test_the_configuration_is_changed_whole_or_not_at_all(desk: Any, settings: Settings) -> None:

@@ -144,6 +144,9 @@ def test_a_drop_folder_tells_what_it_took_last(start: Start, tmp_path: Path) -> 
         lambda: [each for each in service.desk.watch_list()["folders"] if each["last_at"]], "the file was taken"
     )[0]
     assert (folder["path"], folder["taken"], folder["last_name"]) == (str(drop), 1, "report.xml")
+    (drop / "link").symlink_to("/elsewhere")
+    lines = eventually(lambda: service.desk.log_tail(level="warning", text=str(drop))["lines"], "the watcher's warning")
+    assert lines[0]["source"] == "watcher"
 
 
 def test_it_stops_when_it_is_asked_and_takes_its_socket_along(start: Start) -> None:

@@ -112,7 +112,7 @@ class Asking:
     def __init__(self, method: str, params: dict[str, Any], *, administrator: bool = True) -> None:
         self.method = method
         self.params = params
-        self.peer = Peer(1, "0", administrator)
+        self.peer = Peer(1, 0, administrator)
         self.answers: list[Any] = []
         self._answered = threading.Event()
 

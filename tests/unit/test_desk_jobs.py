@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -83,3 +85,14 @@ def test_an_error_is_told_in_words_and_one_that_nobody_expected_goes_to_the_log(
     assert job["state"] == "failed"
     assert "canary" not in job["error"]["text"]
     assert "canary" in caplog.text
+
+
+@pytest.mark.parametrize(("number", "text"), [(errno.EACCES, "The system refuses it"), (errno.EIO, "reports an error")])
+def test_an_error_of_the_system_says_what_stands(jobs: Jobs, number: int, text: str) -> None:
+    def refused(job: Job) -> None:
+        raise OSError(number, os.strerror(number), "/spool/pending")
+
+    told = ended(jobs, jobs.start("count", "ana", refused))["error"]
+    assert text in told["text"]
+    assert "/spool/pending" in told["text"]
+    assert told["remedy"]

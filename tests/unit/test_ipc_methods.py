@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from dropsafe.desk.spool_desk import SpoolDesk
-from dropsafe.errors import ConfigError
+from dropsafe.errors import ConfigError, WorkerFailed
 from dropsafe.schemas.methods import shapes
 from dropsafe.spool import Spool
+from dropsafe.supervisor import messages
 from dropsafe.supervisor.asked import Wish
+from dropsafe.supervisor.ipc import office
 from dropsafe.supervisor.ipc import pool as pools
+from dropsafe.supervisor.ipc.client import Client
 from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method, Where, Who
 from dropsafe.supervisor.ipc.office import Office
 from dropsafe.supervisor.ipc.pool import THREADS, Pool
 from dropsafe.supervisor.ipc.remote import RemoteDesk
 from dropsafe.supervisor.ipc.rpc import Code, RpcError
+from dropsafe.supervisor.log_pipe import LogPipe, in_parts
 from dropsafe.supervisor.status import Condition, Status, WorkerStatus
 from tests.support.desks import Asking, Scene, an_office, settings_for
 from tests.support.spools import submit
@@ -201,3 +206,40 @@ def test_a_line_that_died_is_shown_and_opened_again(scene: Scene) -> None:
     scene.office.turn(10.0 + 60.0)
     assert list(scene.office.problems()) == []
     assert scene.desk.status_get()["condition"] == "RUNNING"
+
+
+def test_a_service_that_is_not_there_yet_or_too_busy_says_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.service.status = None
+    assert asked(scene, "status.get").data["exit_code"] == 75
+    monkeypatch.setattr(office, "HEARD_WITHIN", 0.01)
+    scene.office.attach(office.Service(lambda asked: None, lambda: None, lambda name: {}))
+    assert "may still do it" in asked(scene, "service.stop").message
+
+
+def test_a_service_that_answers_otherwise_than_agreed_is_not_believed() -> None:
+    class Odd:
+        def call(self, method: str, params: object, *, timeout: float) -> Any:
+            return {"condition": "SPLENDID"}
+
+    with pytest.raises(WorkerFailed, match="not what this program expects"):
+        RemoteDesk(cast(Client, Odd())).status_get()
+
+
+def test_a_worker_s_lines_that_find_no_room_are_counted() -> None:
+    sent: list[bytes] = []
+    room = [False, False, True]
+    handler = LogPipe(lambda message: room.pop(0) and not sent.append(message))
+    for number in range(3):
+        handler.handle(logging.LogRecord("dropsafe.workers.x", logging.WARNING, "", 0, f"line {number}", (), None))
+    (message,) = map(messages.decode, sent)
+    assert (message["text"], message["level"], message["logger"], message["dropped"]) == (
+        "line 2",
+        "warning",
+        "workers.x",
+        2,
+    )
+    try:
+        raise ValueError("canary" * 1000)
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "it broke", (), sys.exc_info())
+    assert in_parts(record)[2].endswith("canary")
