@@ -5,6 +5,7 @@ The service gives its guests a desk of this kind, each in the guest's name.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -51,7 +52,8 @@ def _nobody_hears(_kind: str, _content: Value) -> None:
 @dataclass(frozen=True, slots=True)
 class SpoolDesk(Desk):
     """`by` is the name of the person, `trusted` whether it may see all of the configuration. `service` gives the status
-    of the service that runs on this spool, `tell` hears what was done (kind, content)."""
+    of the service that runs on this spool, `tell` hears what was done (kind, content). `patience`: seconds for looking
+    through entries, but in a job."""
 
     spool: Spool
     settings: Settings
@@ -61,6 +63,7 @@ class SpoolDesk(Desk):
     service: Callable[[], Mapping[str, Any] | None] = lambda: None
     tell: Callable[[str, Value], None] = _nobody_hears
     trusted: bool = True
+    patience: float = math.inf
 
     # What there is
 
@@ -110,12 +113,12 @@ class SpoolDesk(Desk):
     ) -> Value:
         choice = _choice(states, matching, older_than)
         if sort is not None:
-            counted = Counted(choice.entries(self.spool))
+            counted = Counted(choice.entries(self.spool), self._in_time())
             best = nlargest if descending else nsmallest
             shown = best(offset + limit, counted, SORTS[sort])[offset:]
             total = counted.count
         elif choice.is_narrowed:
-            counted = Counted(choice.entries(self.spool))
+            counted = Counted(choice.entries(self.spool), self._in_time())
             shown = list(islice(counted, offset, offset + limit))
             total = counted.rest()
         else:
@@ -125,7 +128,8 @@ class SpoolDesk(Desk):
         return {"entries": list(rows(self.spool, shown)), "offset": offset, "total": max(total, offset + len(shown))}
 
     def entries_survey(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
-        return _surveyed(Survey.of(_choice(states, matching, older_than).entries(self.spool)))
+        entries = _choice(states, matching, older_than).entries(self.spool)
+        return _surveyed(Survey.of(Counted(entries, self._in_time())))
 
     def entries_count(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         choice = _choice(states, matching, older_than)
@@ -251,6 +255,20 @@ class SpoolDesk(Desk):
 
     def config_set(self, values: Mapping[str, Any]) -> Value:
         return self.settings.change(values).told
+
+    def _in_time(self) -> Callable[[int], bool]:
+        deadline = time.monotonic() + self.patience
+
+        def check(seen: int) -> bool:
+            if time.monotonic() > deadline:
+                raise TemporaryError(
+                    f"There are more entries than can be looked through in {self.patience:.0f} s; {seen:,} were. "
+                    "Nothing was changed.",
+                    remedy="Choose fewer, list them in the order of the folders, or have them counted as a job.",
+                )
+            return False
+
+        return check
 
     def _tell_moved(self, event: Event, result: moving.Result) -> None:
         if result.moved:

@@ -32,7 +32,7 @@ from dropsafe.supervisor.ipc.endpoint import Endpoint, Peer
 from dropsafe.supervisor.ipc.events import Events, Kind
 from dropsafe.supervisor.ipc.log_lines import Listener, LogLines
 from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method
-from dropsafe.supervisor.ipc.pool import Pool
+from dropsafe.supervisor.ipc.pool import PATIENCE, Pool
 from dropsafe.supervisor.ipc.series import STEP, Counters, Series
 from dropsafe.supervisor.ipc.server import Call, Server
 from dropsafe.supervisor.status import Reason, Status
@@ -92,6 +92,7 @@ class Office:
         self._dispatcher = Dispatcher(self, self._pool)
         self._waiting: set[_Waiting] = set()
         self._lock = threading.Lock()
+        self._configuring = threading.Lock()
         self._line = _Line()
         self._sample_at = 0.0
         self._random = random.random
@@ -208,14 +209,14 @@ class Office:
 
     def _set_config(self, values: Mapping[str, Any], peer: Peer) -> Value:
         """Write it and have it read; if the service refuses it, the file is as it was before, and so is the service."""
-        change = self._desk(peer).settings.change(values)
-        try:
-            self._ask(Asked(Wish.RELOAD))
-        except DropsafeError as refused:
-            change.undo()
-            raise type(refused)(
-                f"{refused.message} The file was put back as it was.", remedy=refused.remedy
-            ) from refused
+        with self._configuring:  # one after the other: what is put back must not be somebody else's change
+            change = self._settings.change(values)
+            try:
+                self._ask(Asked(Wish.RELOAD))
+            except DropsafeError as refused:
+                change.undo()
+                told = f"{refused.message} The file was put back as it was."
+                raise type(refused)(told, remedy=refused.remedy) from refused
         _log.info("%s changed the configuration: %s", name_of(peer), ", ".join(values))
         return change.told
 
@@ -245,6 +246,7 @@ class Office:
             self._whole_status,
             lambda kind, content: self._events.tell(Kind(kind), **content),
             peer.administrator,
+            PATIENCE,
         )
 
     def _whole_status(self) -> Value | None:

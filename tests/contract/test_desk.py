@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from dropsafe.desk.desk import Desk
 from dropsafe.desk.settings import Settings
+from dropsafe.desk.spool_desk import Counted
 from dropsafe.errors import ConfigError, DropsafeError, TemporaryError, UsageError
 from dropsafe.spool import Spool, State
 from dropsafe.spool.clock import SYSTEM_CLOCK
@@ -144,3 +146,10 @@ def test_what_names_no_entry_is_no_path(desk: Any) -> None:
     for word in ("../../etc/passwd", "", "*", "a/b"):
         with pytest.raises(DropsafeError):
             desk.entries_get(word)
+
+
+def test_looking_through_entries_ends_when_its_time_is_over(spool: Spool, settings: Settings) -> None:
+    entry = spool.find(submit(spool, b"x")[0])
+    counted = Counted(iter([entry] * 1000), replace(local_desk(spool, settings), patience=-1.0)._in_time())
+    with pytest.raises(TemporaryError, match="256 were"):
+        counted.rest()
