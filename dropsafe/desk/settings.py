@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ from typing import Any
 from dropsafe import config_file
 from dropsafe.config import Config
 from dropsafe.desk.trouble import told
-from dropsafe.errors import ConfigError
+from dropsafe.errors import ConfigError, DropsafeError
 
 _WITH_QUERY = frozenset({"destination.url", "destination.proxy"})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was written. `undo` puts the file back as it was; ConfigError if it cannot."""
+    """What was written. `undo` puts the file back as it was (one that was made for it stays, with hints and no settings);
+    ConfigError if it cannot."""
 
     told: dict[str, Any]
     undo: Callable[[], None]
@@ -54,17 +54,20 @@ class Settings:
         return []
 
     def change(self, values: Mapping[str, Any]) -> Change:
-        """Write them, all or none; None: back to the default. ConfigError, NoPermission."""
+        """Write them, all or none; None: back to the default. A file is made where there is none. ConfigError, NoPermission."""
         before = self.in_force()
         _put(self._inspected(), values)  # a refused value must not leave a new file behind
-        new = not self.path.exists()
-        if new:
+        if not self.path.exists():
             Config.load_or_create(self.path)
         text = config_file.read(self.path).text
         config = Config.inspect(self.path)
         _put(config, values)
         config.save()
-        after = self.read()
+        try:
+            after = self.read()
+        except DropsafeError:  # it does not go together with what is said above the file
+            config_file.write(self.path, text)
+            raise
         changed = []
         for key in values:
             origin = after.origin(key)
@@ -72,17 +75,10 @@ class Settings:
             changed.append(
                 {"key": key, "old": before.get(key), "new": config.get(key), "outvoted_by": outvoted},
             )
-        return Change({"file": str(self.path), "changed": changed}, lambda: self._put_back(text, new))
+        return Change({"file": str(self.path), "changed": changed}, lambda: config_file.write(self.path, text))
 
     def _inspected(self) -> Config:
         return Config.inspect(self.path) if self.path.exists() else Config(instance=self.instance)
-
-    def _put_back(self, text: str, new: bool) -> None:
-        config_file.write(self.path, text)
-        if new:
-            with suppress(OSError):  # a file with hints and no settings does no harm
-                self.path.unlink()
-                config_file.last_good_path(self.path).unlink()
 
 
 def _put(config: Config, values: Mapping[str, Any]) -> None:

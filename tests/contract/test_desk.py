@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dropsafe.config import Config
 from dropsafe.desk.desk import Desk
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import Counted
@@ -140,6 +141,18 @@ def test_the_configuration_is_changed_whole_or_not_at_all(desk: Any, settings: S
     assert "max_queue_size = 5000" in after
     desk.config_set({"max_queue_size": None})
     assert "max_queue_size" not in settings.path.read_text(encoding="utf-8")
+
+
+def test_what_goes_not_together_with_what_stands_above_the_file_is_not_left_in_it(spool: Spool, tmp_path: Path) -> None:
+    settings = settings_for(spool, tmp_path)
+
+    def read() -> Config:
+        raise ConfigError("It does not go together.")
+
+    before = settings.path.read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="together"):
+        replace(settings, read=read).change({"max_queue_size": 5})
+    assert settings.path.read_text(encoding="utf-8") == before
 
 
 def test_what_names_no_entry_is_no_path(desk: Any) -> None:
