@@ -67,6 +67,7 @@ class _Line:
     trouble: str = ""
     failures: int = 0
     again_at: float = 0.0
+    opened_at: float = 0.0
     lost: list[Exception] = field(default_factory=list)
     """Set by the thread of the line as it dies."""
 
@@ -114,6 +115,8 @@ class Office:
         if self._line.lost:
             error = self._line.lost.pop()
             self._line.server = None
+            if now - self._line.opened_at >= policy.HEALTH_AFTER:
+                self._line.failures = 0
             self._put_off(f"{type(error).__name__}: {error}", now)
         if self._line.server is None and now >= self._line.again_at:
             self._open(now)
@@ -264,7 +267,7 @@ class Office:
         except DropsafeError as error:
             self._put_off(f"{error.message} {error.remedy}".strip(), now)
             return
-        self._line.server, self._line.trouble = server, ""
+        self._line.server, self._line.trouble, self._line.opened_at = server, "", now
 
     def _put_off(self, trouble: str, now: float) -> None:
         if trouble != self._line.trouble:
