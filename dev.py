@@ -32,6 +32,7 @@ PACKAGING = "tests/unit/test_packaging.py"
 DEBIAN_PACKAGES = {
     "real servers in tests": ["nginx-light", "libnginx-mod-http-dav-ext", "tinyproxy", "openssl"],
     "tools in tests": ["rsync", "strace"],
+    "a machine with systemd in tests": ["systemd", "libpam-systemd", "dbus", "acl", "python3-venv", "util-linux"],
     "the window": ["libglib2.0-0", "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1"],
 }
 """What `test` needs of the system, by what for. `demo` needs none of it."""

@@ -8,6 +8,8 @@ written by `save()`.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 import os
 import socket
@@ -16,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from dropsafe import config_file, config_rules
-from dropsafe.config_file import REMOVED, Text, last_good_path
+from dropsafe.config_file import REMOVED, Text, kept_since, last_good_path, put_back
+from dropsafe.config_keys import filled, keys, sections, unknown_key
 from dropsafe.config_layers import Given, blamed, from_environment, from_settings
-from dropsafe.config_rules import Problem, filled, flatten, keys, sections, unknown_key
+from dropsafe.config_rules import Problem, flatten
 from dropsafe.errors import ConfigError, DropsafeError, NoPermission, UnknownKey
 from dropsafe.paths import default_places, ipc_address
 
@@ -37,6 +40,7 @@ class Config(Mapping[str, Any]):
         self.instance = instance
         self.warnings: list[str] = []
         self.fallback_reason: str | None = None
+        self.fallback_remedy = ""
         self._text = ""
         self._file: dict[str, Any] = {}
         self._shape: list[Problem] = []
@@ -92,6 +96,12 @@ class Config(Mapping[str, Any]):
                 raise unknown_key(key)
             return "not set"
         return given.origin
+
+    @property
+    def file_digest(self) -> str:
+        """Of what the file says, comments and order apart: whether two configurations were read from the same."""
+        text = json.dumps(self._file, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in force, defaults included, as nested plain tables; `from_dict` makes an equal one of it."""
@@ -210,7 +220,8 @@ class Config(Mapping[str, Any]):
     ) -> Config:
         """All layers together. A file that is not there counts as empty.
 
-        One that is broken, or gone, is replaced by its last good copy if there is one; `fallback_reason` says why.
+        One that is broken, or gone, is replaced by its last good copy if there is one; `fallback_reason` says why, and
+        of when that is, `fallback_remedy` what to do.
         """
         place = _absolute(path)
         try:
@@ -291,7 +302,10 @@ class Config(Mapping[str, Any]):
         except (ConfigError, NoPermission):
             raise broken from None
         config.path = path
-        config.fallback_reason = f"{broken.message}. The last good copy is used instead."
+        config.fallback_reason = f"{broken.message}. In force instead: the last good copy, of {kept_since(path)}."
+        config.fallback_remedy = broken.remedy
+        if path.exists():
+            config.fallback_remedy += f" Or take the last good copy again: {put_back(path)}"
         return config
 
     def _put_above(self, values: Mapping[str, Given]) -> None:

@@ -6,18 +6,22 @@ A file is replaced as a whole or not at all, and only by a text that reads back 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
+import shlex
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from dropsafe.config_rules import plain, watch_fields
+from dropsafe.config_keys import plain, watch_fields
+from dropsafe.config_line import shown
 from dropsafe.errors import ConfigError, NoPermission
 
 if TYPE_CHECKING:
@@ -32,6 +36,18 @@ TEMPLATE = """\
 
 # [[watch]]
 # path = "/data/reports"
+"""
+
+_STARTER = """\
+# Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.
+spool_dir = {spool}
+
+[destination]
+{url}
+# Folders whose files are taken, one table for each:
+# [[watch]]
+# path = "/data/reports"
+# pattern = "*.xml"
 """
 
 
@@ -53,8 +69,16 @@ class Text:
     document: dict[str, Any]
 
 
+def starter(spool_dir: str, url: str | None) -> str:
+    """The text of a new file, for that spool and, if it is known, that address."""
+    told = f"url = {json.dumps(url)}" if url else '# url = "https://reports.example.com/ingest"'
+    return _STARTER.format(spool=json.dumps(spool_dir), url=told)
+
+
 def last_good_path(path: Path) -> Path:
-    return path.with_name(path.name + ".last-good")
+    """Beside the file itself, also where `path` is a link to it."""
+    place = Path(os.path.realpath(path))
+    return place.with_name(place.name + ".last-good")
 
 
 def read(path: Path) -> Text:
@@ -62,6 +86,7 @@ def read(path: Path) -> Text:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
+        refuse_if_gone(path)
         raise ConfigError(
             f"there is no configuration file {path}",
             remedy="Name another with --config, or make one: dropsafe init",
@@ -79,16 +104,33 @@ def read(path: Path) -> Text:
     return parse(path, text)
 
 
+def refuse_if_gone(path: Path) -> None:
+    """ConfigError if the last good copy shows that there was a file where there is none."""
+    if last_good_path(path).exists() and not os.path.lexists(path):
+        raise ConfigError(
+            f"the configuration file {path} is gone",
+            remedy=f"Put it back as it was when it was last right: {put_back(path)} (to begin anew, move that copy away)",
+        )
+
+
+def put_back(path: Path) -> str:
+    """The command that makes the last good copy the file again."""
+    copy = str(last_good_path(path))
+    return f'copy "{copy}" "{path}"' if os.name == "nt" else shlex.join(["cp", "-p", copy, str(path)])
+
+
+def kept_since(path: Path) -> str:
+    """Since when the last good copy is as it is, in UTC. OSError."""
+    kept = datetime.fromtimestamp(last_good_path(path).stat().st_mtime, UTC)
+    return f"{kept:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def read_if_there(path: Path) -> Text:
     """The same, but a file that is not there counts as empty, unless its last good copy shows that there was one."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        if last_good_path(path).exists():
-            raise ConfigError(
-                f"the configuration file {path} is gone",
-                remedy=f"Put it back; as it was when it was last right, it is kept in {last_good_path(path)}.",
-            ) from None
+        refuse_if_gone(path)
         return Text(path, "", {})
     except OSError:  # read() says it in words
         pass
@@ -102,11 +144,21 @@ def parse(path: Path, text: str) -> Text:
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         line = int(found[1]) if found else text.count("\n") + 1
-        raise _broken(path, line, re.sub(r" \(at .*\)$", "", str(error))) from None
+        why = re.sub(r" \(at .*\)$", "", str(error))
+        broken = text.split("\n")[line - 1]
+        quoted = f", in {shown(broken)}" if found else ", up to the end of the file"
+        raise _broken(path, line, f"{_MEANT.get(why, why)}{quoted}") from None
 
 
 def _error_for(error: OSError) -> type[ConfigError | NoPermission]:
     return NoPermission if isinstance(error, PermissionError) else ConfigError
+
+
+_MEANT = {
+    "Invalid value": "Invalid value (text stands in quotes; true and false are written small)",
+    "Unescaped '\\' in a string": "a backslash is written twice in double quotes, or once in single ones",
+}
+"""What the parser's words mean for whoever wrote the line."""
 
 
 def _broken(path: Path, line: int, why: str) -> ConfigError:
@@ -265,7 +317,8 @@ def _table(values: Mapping[str, Any]) -> Table:
 
 
 def make(path: Path) -> None:
-    """A file with hints and no settings, and the folder it lies in."""
+    """A file with hints and no settings, and the folder it lies in. ConfigError if there was one that is gone."""
+    refuse_if_gone(path)
     with suppress(OSError):  # write() says it in words
         path.parent.mkdir(parents=True, exist_ok=True)
     write(path, TEMPLATE)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dropsafe.config_rules import keys, nearest, sections, unknown_key
+from dropsafe.config_keys import keys, nearest, sections, unknown_key
 from dropsafe.errors import DropsafeError, UsageError
+from dropsafe.paths import RUN_VARIABLE
 
 PREFIX = "DROPSAFE_"
 FILE_VARIABLE = "DROPSAFE_CONFIG"
@@ -44,7 +45,7 @@ def from_environment(environ: Mapping[str, str]) -> Environment:
     warnings: list[str] = []
     for variable in sorted(environ):
         text = environ[variable]
-        if not variable.startswith(PREFIX) or not text or variable == FILE_VARIABLE:
+        if not variable.startswith(PREFIX) or not text or variable in (FILE_VARIABLE, RUN_VARIABLE):
             continue
         if variable == SPOOL_VARIABLE:
             values.setdefault("spool_dir", Given(os.path.abspath(text), f"environment variable {variable}"))

@@ -1,4 +1,4 @@
-"""What a configuration may say: the keys, taken from the schema, and the checks of one value and of several together.
+"""What a configuration may say: how values are sorted out by key, and the checks of one value and of several together.
 
 Everything here is a pure function of its arguments; a finding is returned as a `Problem` in words, never raised.
 """
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dropsafe.config_keys import HOW_TO_WATCH, keys, plain, sections, watch_fields
 from dropsafe.errors import BadValue, ConfigError, UnknownKey, WrongType
-from dropsafe.schemas import load_schema
 from dropsafe.schemas.quick import is_plainly_right
 
 if TYPE_CHECKING:
@@ -30,23 +30,6 @@ KINDS = {
     "array": "a list",
     "object": "a table",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key, by its dotted name, and what the schema says of it."""
-
-    name: str
-    schema: dict[str, Any]
-
-    @property
-    def has_default(self) -> bool:
-        return "default" in self.schema
-
-    @property
-    def default(self) -> Any:
-        """A copy, so that nobody changes the schema by changing a value."""
-        return plain(self.schema["default"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +58,6 @@ class Flat:
     known: dict[str, Any] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-
-
-@cache
-def keys() -> dict[str, Key]:
-    """Every key by its dotted name, in the schema's order."""
-    return dict(_walk(load_schema("config"), ""))
-
-
-def _walk(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Key]]:
-    for name, part in schema["properties"].items():
-        if "properties" in part:
-            yield from _walk(part, f"{prefix}{name}.")
-        else:
-            yield prefix + name, Key(prefix + name, part)
-
-
-@cache
-def sections() -> frozenset[str]:
-    """The tables that hold keys: `destination`, `log`."""
-    return frozenset(name.rpartition(".")[0] for name in keys() if "." in name)
-
-
-def watch_fields() -> dict[str, dict[str, Any]]:
-    """The fields of a [[watch]] table, and what the schema says of each."""
-    fields: dict[str, dict[str, Any]] = keys()["watch"].schema["items"]["properties"]
-    return fields
-
-
-def plain(value: Any) -> Any:
-    """A deep copy made of nothing but built-in types, as far as the value allows it."""
-    if isinstance(value, bool):
-        return bool(value)
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, Mapping):
-        return {plain(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    return value
 
 
 def flatten(values: Mapping[Any, Any], prefix: str = "") -> Flat:
@@ -155,42 +95,6 @@ def split_watch(value: Any) -> tuple[Any, list[str]]:
         unknown += [f"watch[{index}].{name}" for name in item if name not in watch_fields()]
         kept.append({name: part for name, part in item.items() if name in watch_fields()})
     return kept, unknown
-
-
-def filled(key: str, value: Any) -> Any:
-    """The value as it is read: a copy, the tables of `watch` with every field that has a default."""
-    if key != "watch" or not isinstance(value, list):
-        return plain(value)
-    defaults = {name: part["default"] for name, part in watch_fields().items() if "default" in part}
-    return [plain({**defaults, **item}) if isinstance(item, dict) else plain(item) for item in value]
-
-
-HOW_TO_WATCH = (
-    "Write one table for each folder into the configuration file (`dropsafe config path` tells where it is):\n"
-    '    [[watch]]\n    path = "/data/reports"'
-)
-
-
-def unknown_key(key: str) -> UnknownKey:
-    """The error for a key that does not exist."""
-    if key.startswith("watch.") and key.removeprefix("watch.") in watch_fields():
-        return UnknownKey(
-            f"{key} is a field of a [[watch]] table, of which there may be several: it cannot be set by itself",
-            remedy=HOW_TO_WATCH,
-        )
-    close = nearest(key)
-    remedy = f"Did you mean {close}?" if close else "`dropsafe config schema` lists every key."
-    return UnknownKey(f"there is no configuration key {key}", remedy=remedy)
-
-
-def nearest(key: str) -> str | None:
-    """The known key that was most likely meant."""
-    import difflib
-
-    names = [*keys(), *sections(), *(f"watch.{name}" for name in watch_fields())]
-    if same_leaf := [name for name in names if name.rpartition(".")[2] == key.rpartition(".")[2]]:
-        return same_leaf[0]
-    return next(iter(difflib.get_close_matches(key.lower(), names, n=1)), None)
 
 
 def check(key: str, value: Any) -> list[Problem]:

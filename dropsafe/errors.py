@@ -128,6 +128,18 @@ class QueueFullError(TemporaryError):
         self.figures = figures
 
 
+class DiskFullError(QueueFullError):
+    """There is no room on the spool's disk, or less than is to be kept free; the queue itself may be empty."""
+
+    title = "The disk is full"
+    remedy = (
+        "Make room on that disk; nothing undelivered has to go. Safe to remove: files of other programs, and what lies in "
+        "discarded/ (dropsafe list --state discarded). What lies in sent/ was delivered: move it to another disk, or let a "
+        "service remove the oldest (dropsafe run). Never remove anything from pending/, inflight/, failed/, quarantine/, "
+        "hold/ or receipts/."
+    )
+
+
 class DestinationUnavailable(DropsafeError):
     """The server cannot be reached or refuses everything. The entries stay due."""
 

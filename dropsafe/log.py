@@ -1,7 +1,7 @@
-"""Where log lines go, and what they look like: one handler on standard error, or on a file for what went wrong.
+"""Where log lines go, and what they look like: to the journal with their fields, to standard error, or to files.
 
-Under journald a line has no time and the priority in front; elsewhere UTC time. A message stays on one line whatever
-names it holds; only a traceback has several. An exception that nobody expected is logged once, with its traceback.
+The journal has a time of its own; elsewhere a line begins with UTC time. A message stays on one line whatever names it
+holds; only a traceback has several. An exception that nobody expected is logged once, with its traceback.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from dropsafe import journal, log_file
 
 _MARK = "_dropsafe_logged"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# syslog(3) priorities, highest level first
-_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 
 
 class PlainFormatter(logging.Formatter):
@@ -36,24 +36,54 @@ class PlainFormatter(logging.Formatter):
         return super().formatMessage(copy)
 
 
+class FieldsFormatter(PlainFormatter):
+    """`message` alone: all else is in fields."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._style = logging.PercentStyle("%(message)s")
+
+
 class JournalFormatter(PlainFormatter):
-    """`<4>workers.uploader: message`, each line of a traceback with the same priority."""
+    """`<4>workers.uploader: message`, each line of a traceback with the same priority: for the journal's stream."""
 
     def __init__(self) -> None:
         super().__init__()
         self._style = logging.PercentStyle("%(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        prefix = f"<{next((number for level, number in _PRIORITIES if record.levelno >= level), 7)}>"
+        prefix = f"<{journal.priority_of(record.levelno)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
 def set_up(level: str, *, stream: TextIO | None = None, environ: Mapping[str, str] = os.environ) -> None:
-    """Log from this level up (`debug`, `info`, `warning`, `error`) to standard error. May be called again."""
+    """Log from this level up (`debug`, `info`, `warning`, `error`) to standard error, or to the journal if that reads it.
+
+    May be called again.
+    """
     target = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(JournalFormatter() if _goes_to_journal(target, environ) else PlainFormatter())
-    _install(handler, getattr(logging, level.upper()))
+    _install(_for_stream(target, environ), getattr(logging, level.upper()))
+
+
+def set_up_service(settings: Mapping[str, Any], part: str = "") -> None:
+    """For a part of the service (a worker's name; empty: the supervisor), by the section `log` of its configuration."""
+    set_up(settings["level"])
+    if "file" not in settings:
+        return
+    path = log_file.path_for(settings["file"], part)
+    try:
+        handler = log_file.TurnedOverFile(
+            path, settings["size"], settings["count"], _for_stream(sys.stderr, os.environ)
+        )
+    except OSError as error:
+        logging.getLogger(__name__).error(
+            "The log file %s cannot be written (%s); what would stand in it goes to standard error",
+            path,
+            error.strerror,
+        )
+        return
+    handler.setFormatter(PlainFormatter())
+    _install(handler, getattr(logging, settings["level"].upper()))
 
 
 def set_up_file(path: Path) -> None:
@@ -64,14 +94,14 @@ def set_up_file(path: Path) -> None:
     _install(handler, logging.WARNING)
 
 
-def log_place(environ: Mapping[str, str] = os.environ) -> str:
+def log_place(environ: Mapping[str, str] = os.environ, *, whose: str = "the service") -> str:
     """Where this process logs to, in words, or as the command that shows it."""
     handler = _ours()
     if isinstance(handler, logging.FileHandler):
         return f"the log {handler.baseFilename}"
     if _goes_to_journal(sys.stderr, environ):
         return f"the log (journalctl -u {_unit()})"
-    return "the log (the service's standard error)"
+    return f"the log ({whose}'s standard error)"
 
 
 def _unit() -> str:
@@ -93,6 +123,19 @@ def log_unexpected(logger: logging.Logger, what: str, error: BaseException) -> N
         return
     logger.error("%s: %s: %s", what, type(error).__name__, error, exc_info=error)
     setattr(error, _MARK, True)
+
+
+def _for_stream(target: TextIO | None, environ: Mapping[str, str]) -> logging.Handler:
+    if target is None:  # a service of Windows has no standard error
+        return logging.NullHandler()
+    handler = logging.StreamHandler(target)
+    to_journal = _goes_to_journal(target, environ)
+    handler.setFormatter(JournalFormatter() if to_journal else PlainFormatter())
+    if not to_journal or not journal.is_there():
+        return handler
+    with_fields = journal.JournalHandler(handler)
+    with_fields.setFormatter(FieldsFormatter())
+    return with_fields
 
 
 def _install(handler: logging.Handler, level: int) -> None:

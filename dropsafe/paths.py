@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dropsafe.errors import UsageError
@@ -20,6 +20,9 @@ TAKEN = frozenset(
     | {"hold", "discarded", "meta", "intake", "journal", "locks"}
 )
 CONFIG_NAME = "dropsafe.toml"
+RUN_VARIABLE = "DROPSAFE_RUN_DIR"
+"""Names the run folder instead of the default one: for a container, say, or to keep a trial apart."""
+SERVICE_USER = "dropsafe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,19 @@ def checked_instance(name: str | None) -> str | None:
 def default_places(instance: str | None = None) -> Places:
     """The places in force for this user.
 
-    An administrator means the service. Anyone else means their own instance if they have configured one, else the
-    service if one is configured here, else their own.
+    An administrator means the service, and so does the service's own user, also where the configuration is gone. Anyone
+    else means their own instance if they have configured one, else the service if one is configured here, else their own.
     """
-    name = checked_instance(instance)
+    places = _default_places(checked_instance(instance))
+    run_dir = os.environ.get(RUN_VARIABLE)
+    return replace(places, run_dir=Path(os.path.abspath(run_dir))) if run_dir else places
+
+
+def _default_places(name: str | None) -> Places:
     if is_administrator():
         return system_places(name, reason="the service's, because an administrator asks")
+    if _is_the_service():
+        return system_places(name, reason="the service's, because its user asks")
     own = user_places(name, reason="this user's own")
     service = system_places(name, reason="the service's, because it is configured on this machine")
     # os.path.exists: a folder that this user may not look into counts as not there
@@ -73,6 +83,17 @@ def is_administrator() -> bool:
     import ctypes
 
     return bool(ctypes.windll.shell32.IsUserAnAdmin())  # type: ignore[attr-defined,unused-ignore]
+
+
+def _is_the_service() -> bool:
+    if os.name != "posix":
+        return False
+    import pwd
+
+    try:
+        return os.geteuid() == pwd.getpwnam(SERVICE_USER).pw_uid
+    except KeyError:
+        return False
 
 
 def system_places(instance: str | None, *, reason: str) -> Places:

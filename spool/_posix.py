@@ -15,6 +15,7 @@ import select
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from dropsafe.spool.facts import Room, Writers
@@ -162,12 +163,32 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def machine_id() -> str:
+    """Stays the same for as long as this installation of the system; empty where it has none, as in most containers."""
+    with suppress(OSError):
+        return Path("/etc/machine-id").read_text(encoding="utf-8", errors="replace").strip()
+    return ""
+
+
 def room(path: str) -> Room:
     """What is free on the file system of `path`."""
     facts = os.statvfs(path)
     # Btrfs and some others have no fixed number of inodes and report 0 of 0.
     inodes = facts.f_favail if facts.f_files else None
     return Room(facts.f_bavail * facts.f_frsize, inodes)
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the disk of that file can only be read.
+
+    The file is opened for writing, and not written to, as nothing else tells: a disk with a fault that the kernel has
+    made read-only counts as writable by its mount and its rights since Linux 6.15.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def file_system(path: str) -> str:

@@ -14,21 +14,23 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from dropsafe.errors import AcceptanceUnknown, AcceptError, DropsafeError, QueueFullError, UsageError
+from dropsafe.errors import AcceptanceUnknown, AcceptError, DiskFullError, DropsafeError, QueueFullError, UsageError
+from dropsafe.plural import several
 from dropsafe.spool import durable
-from dropsafe.spool.admission import Admission, Departure
+from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Acceptance, Meta
 from dropsafe.spool.journal import Journal
 from dropsafe.spool.layout import Layout, no_permission
 from dropsafe.spool.limits import Limits, WhenFull
+from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.meta import MetaFolder
-from dropsafe.spool.names import EntryName, entry_name, new_id
+from dropsafe.spool.names import TOKEN_START, EntryName, entry_name, new_id
 from dropsafe.spool.platform import system
 from dropsafe.spool.producer import Producer, remove_scratch
 from dropsafe.spool.sources import Opener
@@ -121,6 +123,26 @@ class Acceptor:
     def accept_patiently(self, submission: Submission, timeout: float | None) -> Acceptance:
         """Accept, and try again while the queue is full, as `queue_full_action` says."""
         return self._patiently(partial(self.accept, submission), [submission], timeout)
+
+    def accept_again(
+        self, submission: Submission, known_as: Callable[[], Collection[str]], timeout: float | None
+    ) -> Acceptance:
+        """Under the id of an earlier try; `known_as` looks which digests this spool has under it.
+
+        One at a time for each id: a twin with other bytes that comes in between looking and accepting would be delivered
+        under the same key, and the server would take one of the two for the other. Nobody else meets that lock.
+        """
+        name = f"submit-{str(submission.entry_id)[TOKEN_START:]}"
+        with closing(Lock(lock_path(self._layout, name), self._layout.file_mode)) as lock:
+            try:
+                lock.acquire(LOCK_TIMEOUT)
+            except OSError as error:
+                raise self._refused(error, submission.original) from error
+            try:
+                return self.accept_patiently(replace(submission, known_as=known_as()), timeout)
+            finally:
+                with suppress(OSError):  # recovery removes it; what was accepted stands
+                    lock.remove()
 
     def _groups(self, submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
         """Where a full queue is waited for, none is larger than the whole queue: it would wait for ever."""
@@ -228,18 +250,17 @@ class Acceptor:
     def _refuse_if_low(self, size: int) -> None:
         room = system.room(self._layout.root)
         if room.bytes - size < self._limits.min_free_bytes:
-            raise QueueFullError(
+            raise DiskFullError(
                 f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "
-                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted. Nothing was changed.",
+                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted; its source is untouched.",
                 {"free_bytes": room.bytes, "min_free_bytes": self._limits.min_free_bytes, "bytes": size},
-                remedy="Make room on that disk.",
             )
         if room.inodes is not None and room.inodes < self._limits.min_free_inodes:
-            raise QueueFullError(
+            raise DiskFullError(
                 f"The file system of the spool has {room.inodes:,} inodes free and min_free_inodes is "
-                f"{self._limits.min_free_inodes:,}; the payload was not accepted. Nothing was changed.",
+                f"{self._limits.min_free_inodes:,}: too many small files. The payload was not accepted; its source is "
+                "untouched.",
                 {"free_inodes": room.inodes, "min_free_inodes": self._limits.min_free_inodes},
-                remedy="Remove small files from that disk.",
             )
 
     def _commit(self, staged: list[_Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
@@ -313,8 +334,8 @@ class Acceptor:
         except OSError as error:
             raise AcceptanceUnknown(
                 [item.name.id for item in done],
-                f"The system failed to confirm that {len(done)} file(s), the first {done[0].name.original!r}, "
-                f"would survive a power cut ({error.strerror}). They are in pending/ now.",
+                f"The system failed to confirm that {several(len(done), 'file', 'files')}, the first "
+                f"{done[0].name.original!r}, would survive a power cut ({error.strerror}). All are in pending/ now.",
             ) from error
 
     def _refused(self, error: OSError, name: str) -> DropsafeError:
@@ -323,16 +344,17 @@ class Acceptor:
             return no_permission(self._layout.root)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             no_inodes = system.room(self._layout.root).inodes == 0
-            what = "The file system of the spool has no inodes left" if no_inodes else "The disk of the spool is full"
-            return QueueFullError(
-                f"{what} (or a quota on it is reached); {name!r} was not accepted. Nothing else was disturbed.",
+            what = "no inodes left (too many small files)" if no_inodes else "no room left"
+            return DiskFullError(
+                f"The disk of the spool has {what}, or a quota is reached; {name!r} was not accepted. Its source is "
+                "untouched, and nothing else was disturbed.",
                 {"free_inodes" if no_inodes else "free_bytes": 0},
-                remedy="Remove small files from that disk." if no_inodes else "Make room on that disk.",
             )
+        where = error.filename if error.filename and error.errno != errno.EROFS else f"the spool {self._layout.root}"
         what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
         return AcceptError(
-            f"{name!r} was not accepted: {error.strerror or error} ({error.filename or 'in the spool'}). "
-            "Nothing else was disturbed.",
+            f"{name!r} was not accepted: {error.strerror or error} ({where}). Its source is untouched, and nothing else "
+            "was disturbed.",
             remedy=f"{what}, and submit it again.",
         )
 

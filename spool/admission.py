@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from dropsafe.errors import DropsafeError, LockTimeout, QueueFullError
+from dropsafe.plural import several
 from dropsafe.spool.buckets import BucketMaker, accept_moment, count_in, last_serial
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.counter import Count, CounterFile
@@ -147,7 +148,8 @@ class Admission:
                     count.entries = max(0, count.entries - entries)
                     count.bytes = max(0, count.bytes - size)
         except (OSError, DropsafeError) as error:
-            log.warning("%d places could not be given back (%s): the next audit does it", entries, error)
+            places = several(entries, "place", "places")
+            log.warning("%s could not be given back (%s): the next audit does it", places, error)
 
     def expired(self, entries: int) -> None:
         """Entries of `sent/` were removed by retention: for the conservation equation."""
@@ -273,14 +275,14 @@ class Admission:
         figures = {"waiting": count.entries, "waiting_bytes": count.bytes, "entries": entries, "bytes": size}
         if limits.max_queue_size and count.entries + entries > limits.max_queue_size:
             raise QueueFullError(
-                f"{count.entries:,} entries wait and max_queue_size is {limits.max_queue_size:,}; "
-                f"{entries:,} more were not accepted. Nothing was changed.",
+                f"{several(count.entries, 'entry waits', 'entries wait')} and max_queue_size is "
+                f"{limits.max_queue_size:,}; {several(entries, 'more was', 'more were')} not accepted. Nothing was changed.",
                 {**figures, "max_queue_size": limits.max_queue_size},
             )
         if limits.max_queue_bytes and count.bytes + size > limits.max_queue_bytes:
             raise QueueFullError(
-                f"{count.bytes:,} bytes wait and max_queue_bytes is {limits.max_queue_bytes:,}; "
-                f"{size:,} more were not accepted. Nothing was changed.",
+                f"{several(count.bytes, 'byte waits', 'bytes wait')} and max_queue_bytes is "
+                f"{limits.max_queue_bytes:,}; {several(size, 'more was', 'more were')} not accepted. Nothing was changed.",
                 {**figures, "max_queue_bytes": limits.max_queue_bytes},
             )
 

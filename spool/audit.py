@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 from dropsafe.spool import durable
 from dropsafe.spool.admission import Admission
@@ -59,7 +60,7 @@ def audit(
 ) -> AuditFigures:
     """Count, correct, and leave the figures in `locks/audit.json`. Raises LockTimeout, OSError.
 
-    `tick` is called every 10,000 names: an audit of a million takes seconds.
+    `tick` is called every 10,000 names or so: an audit of a million takes seconds.
     """
     last = read_audit(layout)
     begun = admission.audit_begins((last.accepted, last.expired) if last else (0, 0))
@@ -82,20 +83,20 @@ def audit(
         accepted=ended.accepted,
         expired=ended.expired,
         unexplained=_unexplained(begun, met, ended, counts, staged),
-        strangers=[
-            f"{found.path}: {found.why}" for found, _ in zip(strangers(layout), range(MAX_STRANGERS), strict=False)
-        ],
+        strangers=[str(found) for found in islice(strangers(layout, tick), MAX_STRANGERS)],
     )
     try:
         _write(layout, figures, producer.folder)
     except OSError as error:
-        log.warning("the figures of the audit could not be kept (%s); they are right all the same", error)
+        log.warning(
+            "the figures of the audit could not be kept (%s); they are right all the same", error.strerror or error
+        )
     return figures
 
 
 def read_audit(layout: Layout) -> AuditFigures | None:
-    """The figures of the last audit; None if there was none, or if the file is damaged (the next audit mends it)."""
-    with suppress(FileNotFoundError, ValueError, TypeError):
+    """The figures of the last audit; None if there was none, or no file that can be read (the next audit writes it anew)."""
+    with suppress(OSError, ValueError, TypeError):
         figures = AuditFigures(**read_json(_path(layout)))
         return figures if set(figures.counts) >= set(ENTRY_STATES) else None
     return None

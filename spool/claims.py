@@ -273,6 +273,6 @@ def damage(why: str) -> Reason:
     """The reason of an entry whose bytes are not those accepted."""
     return Reason(
         kind="damaged",
-        summary=f"The file is not what was accepted: {why} Nothing was deleted.",
+        summary=f"The file is not what its name says (edited, damaged, or made by hand): {why} Nothing was deleted.",
         remedy=DAMAGED_REMEDY,
     )

@@ -18,6 +18,7 @@ from dropsafe.spool.moves import Mover
 from dropsafe.spool.pausing import Pauses
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.stations import Stations
 from dropsafe.spool.strikes import Strikes
 
 
@@ -36,6 +37,7 @@ class Core:
     reserve: Reserve
     strikes: Strikes
     pauses: Pauses
+    stations: Stations
     mover: Mover
     acceptor: Acceptor
 
@@ -62,6 +64,8 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
     strikes = Strikes(layout, producer, reserve)
     pauses = Pauses(layout, clock, producer, reserve, admission.locked)
+    stations = Stations(layout, clock, producer, reserve, admission.locked)
     return Core(
-        layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, mover, acceptor
+        layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, stations, mover,
+        acceptor,
     )  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dropsafe.plural import several
+from dropsafe.printable import in_lines, printable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.facts import Room
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.pausing import Pause, Work
-from dropsafe.spool.printable import in_lines, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ _PAUSED = {
 }
 
 
+_QUARANTINED = (
+    "See why: dropsafe list --state quarantine, and of each: dropsafe explain ID. Edited or damaged, but right as it is: "
+    "dropsafe readmit ID. Unchanged: dropsafe retry ID"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Vitals:
     """The counts that matter. `waiting` includes what is in hand; `oldest` is as in `Stats`."""
@@ -58,6 +65,24 @@ class Vitals:
 def disk_is_low(room: Room, limits: Limits) -> bool:
     """Whether so little is free that nothing more is accepted."""
     return room.bytes < limits.min_free_bytes or (room.inodes is not None and room.inodes < limits.min_free_inodes)
+
+
+def access_problems(read_only: bool, closed: Sequence[str]) -> Iterator[Problem]:
+    """What keeps a process from changing the spool: its disk, or the rights of these folders."""
+    if read_only:
+        text = "The disk of the spool can only be read: nothing is accepted, delivered or moved. Nothing is lost."
+        remedy = (
+            "Mount it for writing. A system that finds a fault on a disk makes it read-only by itself: look at the "
+            "system's log, and copy the spool elsewhere while it can be read."
+        )
+        yield Problem("read-only", text, remedy)
+    elif closed:
+        text = "Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost."
+        remedy = (
+            "Give the service's user and the spool's group the right to write there again: "
+            "chmod ug+rwx for each folder, as its owner or an administrator."
+        )
+        yield Problem("not-writable", text, remedy, in_lines(closed))
 
 
 def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:
@@ -77,19 +102,22 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
             if vitals.failed == 1
             else f"{vitals.failed:,} reports were refused by the server. Nothing is lost; they are in failed/."
         )
-        remedy = "See why: dropsafe list --state failed. After mending: dropsafe retry --state failed --all"
+        remedy = (
+            "See why: dropsafe list --state failed, and of each: dropsafe explain ID. A report that was edited itself: "
+            "dropsafe readmit ID. After mending: dropsafe retry --state failed --all"
+        )
         yield Problem("failed", text, remedy)
     if vitals.quarantine:
-        entries = "1 entry is" if vitals.quarantine == 1 else f"{vitals.quarantine:,} entries are"
+        entries = several(vitals.quarantine, "entry is", "entries are")
         text = f"{entries} in quarantine/: damaged, or the uploader died over it. Nothing was deleted."
-        yield Problem("quarantine", text, "See why: dropsafe list --state quarantine")
+        yield Problem("quarantine", text, _QUARANTINED)
     if vitals.oldest and (age := now - from_iso(vitals.oldest)) > warn_age:
-        text = f"The oldest report has waited for {age / 3600:.0f} hours. Nothing is lost."
+        text = f"The oldest report has waited for {several(round(age / 3600), 'hour', 'hours')}. Nothing is lost."
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
         text = f"{things} not belong in the spool and were left alone."
-        yield Problem("stranger", text, "Move them away, or to pending/ to have them sent.", in_lines(vitals.strangers))
+        yield Problem("stranger", text, "Do with each what is said of it.", in_lines(vitals.strangers))
 
 
 def told(pause: Pause) -> str:

@@ -9,6 +9,7 @@ Whatever interrupts this, the record lets the next start finish it under the sam
 from __future__ import annotations
 
 import errno
+import io
 import json
 import logging
 import os
@@ -55,7 +56,9 @@ class Record:
 class Intake:
     """Takes files. Safe for threads, each with a file of its own."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, given_up: Callable[[], bool] = lambda: False) -> None:
+        """`given_up` is asked while a file is copied: once it is true, the file is left where it is for the next start."""
+        self._given_up = given_up
         self._core = core
         self._standing: dict[str, Fingerprint] = {}
         """Of what is accepted but not yet removed: its id, and the file as it was then."""
@@ -141,6 +144,8 @@ class Intake:
                 return Attempt(Taken.ACCEPTED, record.id)
             if system.REMOVES_OPEN_FILES:
                 return self._finish(record)  # while it is ours: another service would take it anew
+        except _GivenUp:
+            return waits(f"{record.source} was not taken before the stop; the next start takes it", record.id)
         except QueueFullError as error:
             return full(record.source, error, record.id)
         except DropsafeError as error:
@@ -177,7 +182,7 @@ class Intake:
     def finish_interrupted(self, tick: Callable[[], None] = lambda: None) -> int:
         """At start-up: finish what a crash interrupted after its acceptance. Returns how many records were settled.
 
-        `tick` is called after each record: a large file takes a while to compare.
+        `tick` is called before each record, and while a file is compared: a large one takes minutes.
         """
         records = list(self._records())
         parked = [record for record in records if _is_parked(record)]
@@ -188,7 +193,7 @@ class Intake:
             try:
                 if record in parked:
                     digest = known[record.id].name.digest16 if record.id in known else self._delivered_digest(record.id)
-                    settled += self._settle(record, digest)
+                    settled += self._settle(record, digest, tick)
                 elif _is_over(record):
                     self._drop(record)
                     settled += 1
@@ -196,11 +201,11 @@ class Intake:
                 log.warning("%s; the next start tries again", refused(record.parked, error).why)
         return settled
 
-    def _settle(self, record: Record, digest16: str) -> bool:
+    def _settle(self, record: Record, digest16: str, tick: Callable[[], None]) -> bool:
         if not digest16:
             return False  # never accepted: the watcher takes it from there, under the same id
         seen = Fingerprint.of(os.lstat(record.parked))  # before it is read: what is written since must not be lost
-        if _has_digest(record.parked, digest16):
+        if digest_of(Path(record.parked), tick).startswith(digest16):
             self._standing[record.id] = seen
             self.take_parked(record, seen)
         else:
@@ -221,7 +226,7 @@ class Intake:
     def _accept(self, record: Record, descriptor: int) -> None:
         def reader() -> BinaryIO:
             os.lseek(descriptor, 0, os.SEEK_SET)
-            return os.fdopen(os.dup(descriptor), "rb", buffering=0)
+            return _Source(os.dup(descriptor), self._given_up)
 
         size = os.fstat(descriptor).st_size
         submission = Submission(reader, os.path.basename(record.source), entry_id=record.id, size_hint=size)
@@ -313,6 +318,23 @@ class Intake:
             log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
 
 
+class _GivenUp(Exception):
+    """A stop that cannot wait for a huge file."""
+
+
+class _Source(io.FileIO):
+    """A parked file, the copying of which can be given up between two blocks."""
+
+    def __init__(self, descriptor: int, given_up: Callable[[], bool]) -> None:
+        super().__init__(descriptor, "rb")
+        self._given_up = given_up
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._given_up():
+            raise _GivenUp
+        return super().read(size) or b""
+
+
 def _park(record: Record) -> None:
     parking = os.path.dirname(record.parked)
     with suppress(FileExistsError):
@@ -377,10 +399,6 @@ def _is_ours(descriptor: int, record: Record) -> bool:
 def _is_quiet(descriptor: int, seen: Fingerprint) -> bool:
     unchanged = Fingerprint.of(os.fstat(descriptor)) == seen
     return unchanged and system.writers(descriptor) is not Writers.SOME
-
-
-def _has_digest(path: str, digest16: str) -> bool:
-    return digest_of(Path(path)).startswith(digest16)
 
 
 def _free_name(folder: str, record: Record) -> str:

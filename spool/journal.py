@@ -10,19 +10,22 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.names import ID_LENGTH, day_name
+from dropsafe.spool.names import ID_LENGTH, begins, day_name, is_id
 from dropsafe.spool.platform import regular
 from dropsafe.spool.states import Event
 from dropsafe.spool.written import parse_json
 
 log = logging.getLogger(__name__)
 
+ARRIVALS = frozenset({Event.ACCEPT, Event.ADOPT, Event.IMPORT})
+"""Of an entry that came into this spool by us."""
 _ID_KEY = '"id": "'
 
 
@@ -51,8 +54,8 @@ class Journal:
             except OSError as error:
                 self.lost += 1
                 log.warning(
-                    "history: %d line(s) could not be written to journal/ (%s); no entry is affected",
-                    lines.count("\n"),
+                    "history: %s could not be written to journal/ (%s); no entry is affected",
+                    several(lines.count("\n"), "line", "lines"),
                     error,
                 )
 
@@ -71,12 +74,23 @@ class Journal:
             if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:
                 yield fact
 
-    def successor(self, entry_id: str) -> str:
-        """The id that an entry has had since it was given another one; empty if it never was."""
+    def of(self, entry_id: str) -> Iterator[dict[str, Any]]:
+        """The lines of that entry, oldest first, and those that say which id it was given in place of this one."""
         for line in self._lines(entry_id[:8]):
-            if entry_id in line and (fact := _parse(line)) is not None and fact.get("earlier_id") == entry_id:
-                return str(fact.get("id", ""))
-        return ""
+            fact = _parse(line) if entry_id in line else None
+            if fact is not None and entry_id in (fact["id"], fact.get("earlier_id")):
+                yield fact
+
+    def ids_beginning(self, prefix: str) -> set[str]:
+        """All ids that it has lines of and that begin with `prefix`, or whose random part does; reads all of it."""
+        found: set[str] = set()
+        for line in self._lines(""):
+            if prefix in line:
+                start = line.find(_ID_KEY) + len(_ID_KEY)
+                entry_id = line[start : start + ID_LENGTH]
+                if entry_id not in found and begins(entry_id, prefix) and is_id(entry_id) and _parse(line) is not None:
+                    found.add(entry_id)
+        return found
 
     def _lines(self, first: str) -> Iterator[str]:
         for name in sorted(os.listdir(self._layout.journal)):
@@ -94,6 +108,17 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._day = -1, ""
+
+
+def later_id(history: Iterable[Mapping[str, Any]], entry_id: str) -> str:
+    """The id that the entry has had since it was given another one, by its history; empty if it never was."""
+    return next((str(line["id"]) for line in history if line["id"] != entry_id), "")
+
+
+def earlier_id(history: Iterable[Mapping[str, Any]], entry_id: str) -> str:
+    """The id that the entry had before it was given this one, by its history; empty if it had none."""
+    own = (line for line in history if line["id"] == entry_id)
+    return next((str(line["earlier_id"]) for line in own if "earlier_id" in line), "")
 
 
 def _parse(line: str) -> dict[str, Any] | None:

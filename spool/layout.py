@@ -22,6 +22,7 @@ STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIR
 FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
 LOCK_FOLDERS = ("strikes", "ballast")
 PAUSE_FILE = "paused.json"
+STATIONS_FILE = "stations.json"
 OF_THE_SYSTEM = "lost+found"
 """What a file system keeps at its root, which may be the spool's too."""
 
@@ -101,7 +102,7 @@ def _without_mark(root: str) -> str:
             f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
             f"spool (dropsafe init --spool {root}-new). See docs/recover.md."
         )
-    return f"{mount} To make a new spool: dropsafe init --spool {root}"
+    return f"{mount} To make a new spool: dropsafe init --spool {root} --url https://… (the address of your server)"
 
 
 def open_layout(path: str) -> Layout:

@@ -6,16 +6,26 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, PAUSE_FILE, Layout, is_spool
+from dropsafe.spool.layout import (
+    FOLDERS,
+    LOCK_FOLDERS,
+    MARK,
+    OF_THE_SYSTEM,
+    PAUSE_FILE,
+    STATIONS_FILE,
+    Layout,
+    is_spool,
+)
 from dropsafe.spool.locks import HOLDER_NAME
-from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, TOKEN_START, NotAName, is_id, parse_bucket, parse_entry_name
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, NotAName, begins, is_id, parse_bucket, parse_entry_name
+from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
 
 PARKING = ".dropsafe"
@@ -32,17 +42,31 @@ ENTRY_STATES = (
 )
 
 _LOOKS = 3
+_NAMED = 10
+"""Candidates that are told for a beginning that several ids have."""
 
+_OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one folder up."
+_AWAY = "Move it out of the spool."
+_SEND_OR_AWAY = "If it should be sent, move it to pending/; else out of the spool."
+_META = "If it says what was submitted with an entry, give it back its name, meta/HOUR/ID.json; else move it out of the spool."
 _NAMES_IN = {
-    "tmp": HOLDER_NAME,
-    "receipts": re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
-    "meta": re.compile(r"[0-9]{8}T[0-9]{2}"),
-    "journal": re.compile(r"[0-9]{8}\.jsonl"),
-    "intake": re.compile(r".{29}\.json"),
+    "tmp": (HOLDER_NAME, _SEND_OR_AWAY),
+    "receipts": (
+        re.compile(r"[0-9]{8}T[0-9]{2}\.[a-z-]+-[a-z2-7]{8}(\.[0-9]+)?\.jsonl"),
+        "If it holds receipts, give it back its name, HOUR.WORKER.jsonl: until then those deliveries look unproven. "
+        "Else move it out of the spool.",
+    ),
+    "meta": (re.compile(r"[0-9]{8}T[0-9]{2}"), _META),
+    "journal": (
+        re.compile(r"[0-9]{8}\.jsonl"),
+        "If it is history, give it back its name, DAY.jsonl; else move it out of the spool.",
+    ),
+    "intake": (re.compile(r".{29}\.json"), _AWAY),
 }
+"""What belongs there, and what a person does with anything else."""
 _IN_LOCKS = re.compile(
     rf"({HOLDER_NAME.pattern}|admission|service)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
-    rf"|{re.escape(PAUSE_FILE)}|\.?status\.json(\.[0-9]+)?"
+    rf"|{re.escape(PAUSE_FILE)}|{re.escape(STATIONS_FILE)}|\.?status\.json(\.[0-9]+)?"
 )
 
 
@@ -52,6 +76,10 @@ class Stranger:
 
     path: str
     why: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}" + (f". {self.remedy}" if self.remedy else "")
 
 
 def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
@@ -124,26 +152,29 @@ def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
 
 def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> Entry:
     """The one entry whose id, or whose random part of the id, begins with `prefix`. Raises EntryNotFound."""
-    prefix = prefix.strip()
-    matches: dict[str, Entry] = {}
-    for state in states:
-        named = (
-            (path, name)
-            for path, name in files_of(layout, state)
-            if prefix and (name.startswith(prefix) or name[TOKEN_START:ID_LENGTH].startswith(prefix))
-        )
-        for entry in _entries(named, state):
-            matches.setdefault(entry.id, entry)
+    matches = find_beginning(layout, prefix, states)
     if len(matches) == 1:
         return next(iter(matches.values()))
     raise not_one(sorted(matches), prefix)
 
 
+def find_beginning(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
+    """All entries whose id, or whose random part of the id, begins with `prefix`; none for an empty one."""
+    prefix = prefix.strip()
+    matches: dict[str, Entry] = {}
+    for state in states if prefix else ():
+        named = ((path, name) for path, name in files_of(layout, state) if begins(name, prefix))
+        for entry in _entries(named, state):
+            matches.setdefault(entry.id, entry)
+    return matches
+
+
 def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
     """The error for a beginning that none of the ids has, or more than one."""
     if ids:
+        named = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
         return EntryNotFound(
-            f"{len(ids):,} entries have an id that begins with {prefix!r}: {', '.join(ids[:3])}, … Nothing was changed.",
+            f"{len(ids):,} entries have an id that begins with {prefix!r}: {named}. Nothing was changed.",
             remedy="Give more of the id.",
         )
     return EntryNotFound(
@@ -152,28 +183,47 @@ def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
     )
 
 
-def strangers(layout: Layout) -> Iterator[Stranger]:
-    """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted."""
+def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterator[Stranger]:
+    """What is unknown, unreadable or no regular file. Foreign files in `pending/` are not: they are adopted.
+
+    `tick` is called for each bucket.
+    """
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, _ in _scan(layout.root):
         if name not in known and not is_spool(path):
-            yield Stranger(path, "nothing of that name belongs in a spool")
+            yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))
-        yield from _strangers_in_state(layout, state)
+        yield from _strangers_in_state(layout, state, tick)
     for path, name, is_folder in _scan(layout.locks):
-        if name not in LOCK_FOLDERS if is_folder else not _IN_LOCKS.fullmatch(name):
-            yield Stranger(path, "nothing of that name belongs in locks/")
+        if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
+            yield Stranger(path, "nothing of that name belongs in locks/", _AWAY)
+        elif not is_folder if name in LOCK_FOLDERS else not _is_regular(path):
+            why = "not what Dropsafe keeps under that name: a link, say, which is not followed"
+            yield Stranger(path, why, "Remove it; Dropsafe makes its own anew.")
     for hour, _, is_folder in _scan(layout.meta):
         for path, name, _ in _scan(hour) if is_folder else ():
             if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
-                yield Stranger(path, "nothing of that name belongs in meta/")
-    for folder, belongs in _NAMES_IN.items():
+                yield Stranger(path, "nothing of that name belongs in meta/", _META)
+    for folder, (belongs, remedy) in _NAMES_IN.items():
         for path, name, is_folder in _scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
-                yield Stranger(path, f"nothing of that name belongs in {folder}/")
+                yield Stranger(path, f"nothing of that name belongs in {folder}/", remedy)
             elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
-                yield Stranger(path, "cannot be read: deliveries proven in it look unproven")
+                why = "cannot be read: deliveries proven in it look unproven"
+                yield Stranger(path, why, "Make it readable for the service's user.")
+
+
+def is_read_only(layout: Layout) -> bool:
+    """Whether the disk of the spool can only be read."""
+    return system.is_read_only(f"{layout.root}/{MARK}")
+
+
+def closed_folders(layout: Layout) -> list[str]:
+    """Folders of the spool in which this process may not make, rename and remove files, by their rights."""
+    folders = (path for name in FOLDERS if os.path.isdir(path := f"{layout.root}/{name}"))
+    effective = os.access in os.supports_effective_ids
+    return [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:
@@ -182,19 +232,22 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        yield Stranger(folder, f"cannot be read ({error.strerror})")
+        remedy = "Grant the service's user the right to it, or look at the disk."
+        yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
 
 
-def _strangers_in_state(layout: Layout, state: State) -> Iterator[Stranger]:
+def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
     for path, name, is_folder in _scan(layout.state(state)):
         if is_folder:
+            tick()
             yield from _unreadable(path)
             bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
             if not bucket_like:
-                yield Stranger(path, "not a bucket: entries in it are seen, but are not served or expired")
+                why = "not a bucket: entries in it are seen, but are not served or expired"
+                yield Stranger(path, why, _OUT_OF_IT)
             for inner, inner_name, inner_is_folder in _scan(path):
                 if inner_is_folder and state is not State.PENDING:
-                    yield Stranger(inner, "a folder inside a bucket")
+                    yield Stranger(inner, "a folder inside a bucket", _OUT_OF_IT)
                 elif not inner_is_folder:
                     yield from _stranger(state, inner, inner_name)
         else:
@@ -207,14 +260,21 @@ def _stranger(state: State, path: str, name: str) -> Iterator[Stranger]:
     except FileNotFoundError:
         return
     if not stat.S_ISREG(mode):
-        yield Stranger(path, "no regular file")
+        remedy = "Replace it by a regular file, or move it out of the spool."
+        yield Stranger(path, "no regular file", remedy)
     elif state is State.PENDING:
         if name.startswith("."):
-            yield Stranger(
-                path, "its name begins with a dot, as those of unfinished copies do; rename it to have it sent"
-            )
+            why = "its name begins with a dot, as those of unfinished copies do"
+            yield Stranger(path, why, "If it is complete, rename it to have it sent; else move it out of the spool.")
     elif not (is_entry_name(name) or (state in WITH_REASON and name.endswith(REASON_SUFFIX))):
-        yield Stranger(path, "not an entry's name; move it to pending/ to have it sent")
+        yield Stranger(path, "not an entry's name", _SEND_OR_AWAY)
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True  # it has gone
 
 
 def is_entry_name(name: str) -> bool:

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from filelock import lock_descriptor, unlock_descriptor
 
@@ -137,3 +137,26 @@ def take_orphan(layout: Layout, name: str) -> Lock | None:
         return lock
     lock.close()
     return None
+
+
+def await_the_dying(layout: Layout, kind: str, patience: float) -> list[str]:
+    """Wait until no holder of that kind lives, for `patience` seconds at most; those that still do."""
+    deadline = time.monotonic() + patience
+    while living := [name for name in _holders(layout, kind) if _is_held(layout, name)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_LONGEST_PAUSE)
+    return living
+
+
+def _holders(layout: Layout, kind: str) -> list[str]:
+    names = (name.removesuffix(LOCK_SUFFIX) for name in os.listdir(layout.locks) if name.endswith(LOCK_SUFFIX))
+    return [name for name in names if HOLDER_NAME.fullmatch(name) and name.startswith(f"{kind}-")]
+
+
+def _is_held(layout: Layout, name: str) -> bool:
+    path = lock_path(layout, name)
+    if not os.path.lexists(path):
+        return False
+    with closing(Lock(path, layout.file_mode)) as lock:
+        return not lock.try_acquire()

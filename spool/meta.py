@@ -27,7 +27,7 @@ class MetaFolder:
         return f"{self._layout.meta}/{entry_id[:11]}/{entry_id}.json"
 
     def read(self, name: EntryName) -> Meta:
-        """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged."""
+        """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged or cannot be read."""
         path = self.path(name.id)
         try:
             content = read_json(path)
@@ -42,6 +42,11 @@ class MetaFolder:
             return meta
         except FileNotFoundError:
             return Meta(content_type_of(name.original), name.original)
+        except OSError as error:
+            raise SpoolError(
+                f"{path} cannot be read ({error.strerror}). The payload of entry {name.id} is untouched and stays where it is.",
+                remedy="Make it a file that the service may read, or move it away: the entry is then sent with the defaults.",
+            ) from error
         except (ValueError, AttributeError, TypeError) as error:
             raise SpoolError(
                 f"{path} is damaged ({error}). The payload of entry {name.id} is untouched and stays where it is.",

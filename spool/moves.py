@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dropsafe.errors import EntryNotFound
+from dropsafe.errors import EntryNotFound, UsageError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import BLOCK, same_bytes
 from dropsafe.spool.admission import Admission, Departure
@@ -34,6 +35,8 @@ from dropsafe.spool.states import COUNTED_STATES, WITH_REASON, Event, State, tra
 
 log = logging.getLogger(__name__)
 
+_ID = re.compile(r"\bID\b")
+"""In a remedy, until it is written beside an entry."""
 NO_FACTS: Mapping[str, object] = {}
 
 DUPLICATE = Reason(
@@ -240,7 +243,8 @@ class Mover:
         return accept_moment(now)
 
     def _write_reason(self, path: str, entry: Entry, reason: Reason) -> None:
-        told = replace(reason, id=entry.id, at=iso(self._clock.now()))
+        remedy = _ID.sub(entry.id, reason.remedy)
+        told = replace(reason, id=entry.id, remedy=remedy, at=iso(self._clock.now()))
         self._reserve.lend(lambda: write_reason(path, told, self._producer.folder, self._layout.file_mode))
 
     def _undiscarded(self, entry: Entry) -> Entry:
@@ -287,19 +291,46 @@ class Mover:
             remove_reason(old_path)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits, from a complete read. OSError if it cannot be read to the end."""
+def digest_of(path: Path, tick: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file, 64 hex digits, from a complete read. OSError if it cannot be read to the end.
+
+    `tick` is called after each block: a large file takes minutes.
+    """
     digest = hashlib.sha256()
     descriptor = system.open_regular(str(path))
     with os.fdopen(descriptor, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
+            tick()
     return digest.hexdigest()
 
 
 def is_intact(name: EntryName, path: Path) -> bool:
     """Whether a complete read of the file gives the digest in its name. OSError if it cannot be read."""
     return digest_of(path).startswith(name.digest16)
+
+
+def refuse_changed(entry: Entry) -> None:
+    """Raises UsageError for one in `failed/` or `quarantine/` that a retry would bring to `quarantine/`, as it was edited
+    or damaged. No verdict on what cannot be read: the uploader says of such an entry why it waits."""
+    if entry.state not in (State.FAILED, State.QUARANTINE):
+        return
+    with suppress(OSError):
+        if _is_as_it_was_refused(entry) or is_intact(entry.name, entry.path):
+            return
+        raise UsageError(
+            f"The bytes of {entry.id} are not those that were accepted: sent again under this id, it would only come to "
+            "quarantine/. Nothing was changed.",
+            remedy=f"If it is right as it is now: dropsafe readmit {entry.id}",
+        )
+
+
+def _is_as_it_was_refused(entry: Entry) -> bool:
+    """Whether nobody has written to it since the reason was put beside it: thousands need not be read for a retry."""
+    reason = reason_path(str(entry.path))
+    if entry.state is not State.FAILED or not os.path.lexists(reason):
+        return False
+    return os.lstat(entry.path).st_mtime_ns < os.lstat(reason).st_mtime_ns
 
 
 class _Taken(Exception):

@@ -85,6 +85,11 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None and _is_day(text)
 
 
+def begins(name: str, prefix: str) -> bool:
+    """Whether an entry's id (or a name that begins with it), or the random part of it, begins with `prefix`."""
+    return name.startswith(prefix) or name[TOKEN_START:ID_LENGTH].startswith(prefix)
+
+
 def entry_name(entry_id: str, sha256: str, original: str) -> EntryName:
     """The name of an entry; `original` is shortened and made safe. Raises NotAName for a malformed id."""
     if not is_id(entry_id):

@@ -15,7 +15,8 @@ from dropsafe.spool.written import read_json
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """`kind` is a word for programs; the rest is for people. `at` is ISO 8601 UTC, filled in when it is written."""
+    """`kind` is a word for programs; the rest is for people. `at` is ISO 8601 UTC, filled in when it is written, as
+    is the entry's id where the remedy says ID."""
 
     kind: str
     summary: str

@@ -14,7 +14,7 @@ from enum import StrEnum
 from dropsafe.spool import durable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.names import TOKEN_START, day_name, hour_name
+from dropsafe.spool.names import begins, day_name, hour_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reserve import Reserve
 from dropsafe.spool.written import parse_json
@@ -79,7 +79,7 @@ class ReceiptWriter:
         try:
             self._append(hour, data)
         except OSError as error:
-            log.warning("receipts could not be written (%s); the batch goes to a new file", error)
+            log.warning("receipts could not be written (%s); the batch goes to a new file", error.strerror or error)
             self._reserve.lend(lambda: self._append(hour, data))
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ def receipts_beginning(layout: Layout, prefix: str) -> dict[str, Receipt]:
     for path in receipt_files(layout):
         with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
             for receipt in _parse(line for line in file if prefix in line):
-                if receipt.id.startswith(prefix) or receipt.id[TOKEN_START:].startswith(prefix):
+                if begins(receipt.id, prefix):
                     found.setdefault(receipt.id, receipt)
     return found
 

@@ -62,7 +62,7 @@ class Recovered:
             "unfinished files swept from tmp/": self.swept,
             "torn receipt lines cut": self.cut,
         }
-        return ", ".join(f"{count} {what}" for what, count in told.items() if count)
+        return ", ".join(f"{what}: {count:,}" for what, count in told.items() if count)
 
 
 def recover(core: Core) -> Recovered:

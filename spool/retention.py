@@ -78,14 +78,14 @@ class Expired:
 def expire(core: Core, policy: Policy, tick: Callable[[], None] = lambda: None) -> Expired:
     """Remove what the policy lets go of, oldest first. Nothing without a receipt of the same id and digest.
 
-    `tick` is called after each bucket.
+    `tick` is called for each entry.
     """
     done = Expired()
-    excess = _sent_bytes(core) - policy.retention_bytes if policy.retention_bytes else 0
+    excess = _sent_bytes(core, tick) - policy.retention_bytes if policy.retention_bytes else 0
     for _, _, bucket in buckets_in(core.layout.sent):
-        tick()
         removed: list[str] = []
         for entry, receipt in _with_receipts(core, bucket):
+            tick()
             if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
                 done.unproven += 1
                 continue
@@ -129,9 +129,9 @@ def expire_journal(core: Core, days: float) -> int:
 
 
 def load_guard(core: Core, retention_days: float) -> ExpiryGuard:
-    """The guard as the last run left it."""
+    """The guard as the last run left it; as new if its file cannot be read, which is written anew soon."""
     saved: dict[str, float] = {}
-    damaged = (FileNotFoundError, ValueError, TypeError, AttributeError)
+    damaged = (OSError, ValueError, TypeError, AttributeError)
     with suppress(*damaged):
         saved = {name: float(value) for name, value in read_json(_guard_path(core)).items()}
     return ExpiryGuard(retention_days, saved)
@@ -168,8 +168,12 @@ def _with_receipts(core: Core, bucket: str) -> Iterator[tuple[Entry, Receipt | N
         yield entry, known.get(entry.id)
 
 
-def _sent_bytes(core: Core) -> int:
-    return sum(entry.size for _, _, bucket in buckets_in(core.layout.sent) for entry in entries_in(bucket, State.SENT))
+def _sent_bytes(core: Core, tick: Callable[[], None]) -> int:
+    size = 0
+    for _, _, bucket in buckets_in(core.layout.sent):
+        tick()
+        size += sum(entry.size for entry in entries_in(bucket, State.SENT))
+    return size
 
 
 def _guard_path(core: Core) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import BinaryIO
 
-from dropsafe.errors import AcceptError, NoPermission, UsageError
+from dropsafe.errors import NoPermission, TemporaryError, UsageError
 
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
@@ -27,7 +27,7 @@ class _SteadyFile(io.FileIO):
         self._expected -= len(block)
         # At once, not at the end: a file that grows as fast as it is read has none.
         if self._expected < 0 or (not block and self._has_changed()):
-            raise AcceptError(
+            raise TemporaryError(
                 f"{self.name} changed while it was being read; nothing was accepted.",
                 remedy="Submit it again once its program has finished it, or use a drop folder, which waits for that.",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -25,10 +25,11 @@ from dropsafe.spool.layout import (
     open_layout,
 )
 from dropsafe.spool.limits import Limits
+from dropsafe.spool.moves import refuse_changed
 from dropsafe.spool.names import is_id
 from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
-from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt, receipts_beginning
+from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import Event, State
 
@@ -123,13 +124,13 @@ class Spool:
 
         `entry_id` repeats an earlier try under the same key; other bytes than those of that try are refused. `timeout`
         (seconds) is how long to wait for room; None: as `queue_full_action` says. Raises QueueFullError, AcceptError,
-        AcceptanceUnknown, LockTimeout, UsageError.
+        AcceptanceUnknown, LockTimeout, UsageError; TemporaryError for a file that changed while it was read.
         """
         submission = _submission(source, name, content_type, attributes, entry_id)
         with _explained(self._layout.root):
-            if entry_id is not None:
-                submission = replace(submission, known_as=self._digests_of(entry_id))
-            return self.core.acceptor.accept_patiently(submission, timeout)
+            if entry_id is None:
+                return self.core.acceptor.accept_patiently(submission, timeout)
+            return self.core.acceptor.accept_again(submission, lambda: self._digests_of(entry_id), timeout)
 
     def submit_under(self, new_id: str, payload: bytes, *, name: str, timeout: float | None = None) -> Acceptance:
         """The same for bytes under an id that the caller has just made, so that nobody need look whether it is known."""
@@ -198,8 +199,8 @@ class Spool:
         return read_reason(reason_path(str(entry.path)))
 
     def history(self, entry_id: str) -> list[dict[str, Any]]:
-        """The journal's lines for that entry, oldest first."""
-        return list(self.core.journal.read({entry_id}))
+        """The journal's lines for that entry, oldest first; with that of the new id, if it was given one."""
+        return list(self.core.journal.of(entry_id))
 
     def histories(self, entry_ids: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """The same for many entries in one pass; each id has a list, if an empty one."""
@@ -227,13 +228,6 @@ class Spool:
             )
         return receipt
 
-    def find_receipt(self, prefix: str) -> Receipt:
-        """The receipt of the one delivery whose id, or its random part, begins so. Raises EntryNotFound."""
-        found = receipts_beginning(self._layout, prefix.strip()) if prefix.strip() else {}
-        if len(found) == 1:
-            return next(iter(found.values()))
-        raise listing.not_one(sorted(found), prefix)
-
     def last_receipt(self) -> Receipt | None:
         """The newest proof of delivery; None if nothing was ever delivered."""
         return newest_receipt(self._layout)
@@ -241,7 +235,8 @@ class Spool:
     def retry(self, prefix: str) -> Entry:
         """From `failed/` or `quarantine/` to `pending/`; one that waits there for its time becomes due now.
 
-        These six raise EntryNotFound, WrongState.
+        These six raise EntryNotFound, WrongState; this one UsageError too, where the bytes are not those accepted:
+        such an entry is readmitted.
         """
         return self._by_hand(prefix, Event.RETRY)
 
@@ -267,10 +262,13 @@ class Spool:
 
     def move_all(self, entries: Sequence[Entry], event: Event) -> list[Entry]:
         """What a person asks for several entries of one state. Those that others have moved meanwhile are missing
-        from the answer, and so are, for a retry, those that are due already. Raises WrongState, OSError."""
+        from the answer, and so are, for a retry, those that are due already. Raises WrongState, OSError; for a retry of
+        what was edited or damaged UsageError, before anything is moved."""
         mover = self.core.mover
         if event is Event.RETRY:
             entries = [entry for entry in entries if not self.is_due(entry)]
+            for entry in entries:
+                refuse_changed(entry)
         if event is Event.READMIT:
             return [mover.readmit(entry) for entry in entries if os.path.lexists(entry.path)]
         return mover.move_all(entries, event, reason=_REASONS.get(event)) if entries else []
@@ -315,6 +313,8 @@ class Spool:
             return entry
         if event is Event.READMIT:
             return self.core.mover.readmit(entry)
+        if event is Event.RETRY:
+            refuse_changed(entry)
         return self.core.mover.move(entry, event, reason=_REASONS.get(event))
 
     def _digests_of(self, entry_id: str) -> set[str]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dropsafe.errors import SpoolError
+from dropsafe.plural import several
+from dropsafe.printable import printable
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
@@ -78,7 +80,7 @@ def verify(
     yield from _reasons_alone(layout)
     yield from _meta(layout, done)
     for stranger in strangers(layout):
-        yield Difference("stranger", "", stranger.path, stranger.why, "Move it away; to pending/ if it should be sent.")
+        yield Difference("stranger", "", stranger.path, stranger.why, stranger.remedy)
 
 
 def _note(entry: Entry, done: Verified) -> None:
@@ -128,7 +130,7 @@ def _content(spool: Spool, entry: Entry, done: Verified) -> Iterator[Difference]
 
 
 def _damaged(entry: Entry) -> Difference:
-    meaning = "Its bytes are not those that were accepted."
+    meaning = "Its bytes do not match its name: it was changed after it was accepted, or somebody made up the name."
     if entry.state is State.SENT:
         meaning += " It was delivered before: what counts is at the server."
         remedy = "Nothing to do but to look at the disk."
@@ -136,7 +138,10 @@ def _damaged(entry: Entry) -> Difference:
         remedy = f"If you vouch for it as it is: dropsafe readmit {entry.id}"
     else:
         meaning += " It will not be sent so, but go to quarantine/ when its turn comes."
-        remedy = f"If there is another copy, submit that one. If you edited it: dropsafe explain {entry.id}"
+        remedy = (
+            f"If it is right as it is, move it to pending/ as {printable(entry.name.original)}: it is sent as a new report. "
+            f"If there is a better copy, submit that one, and this one is not wanted: dropsafe discard {entry.id}"
+        )
     return Difference("damaged", entry.id, str(entry.path), meaning, remedy)
 
 
@@ -156,7 +161,8 @@ def _unproven(layout: Layout, done: Verified) -> Iterator[Difference]:
             yield Difference("receipts", "", path, meaning, "Look at the disk and at the permissions.")
             continue
         if broken:
-            meaning = f"{broken} line(s) in this file of receipts are damaged: those deliveries look unproven."
+            lines = several(broken, "damaged line", "damaged lines")
+            meaning = f"This file of receipts has {lines}: what stood there looks unproven."
             yield Difference("receipts", "", path, meaning, "Restore the file from a backup, if there is one.")
     found = find_all(layout, left.keys()) if left else {}
     for entry_id, entry in found.items():

@@ -16,14 +16,13 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
 from dropsafe import log
 from dropsafe.errors import ConfigError, DropsafeError, ExitCode
-from dropsafe.supervisor import messages
+from dropsafe.supervisor import messages, unexpected
 from dropsafe.supervisor.log_pipe import LogPipe
 
 # Workers have to be gone 2 s after their supervisor (DESIGN 5: "leaves when that pipe or its parent is gone"), and the
@@ -38,12 +37,15 @@ def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> No
     _leave_signals_to_the_supervisor()
     _enable_stack_dumps()
     link = ChildLink(conn)
+    unexpected.catch(link.thread_died, link.unexpected)
     link.alive()
     threading.Thread(target=link.listen, name="supervisor", daemon=True).start()
     try:
-        log.set_up(config["log"]["level"])
+        log.set_up_service(config["log"], name)
         logging.getLogger().addHandler(LogPipe(link.send))
         importlib.import_module(module).run(config, link)
+        if link.is_broken:
+            sys.exit(ExitCode.WORKER_FAILED)
     except ConfigError as error:
         _log.error("%s refuses its configuration: %s %s", name, error, error.remedy)
         link.failed(f"{error} {error.remedy}".strip())
@@ -54,7 +56,7 @@ def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> No
         sys.exit(ExitCode.WORKER_FAILED)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing above would log it or tell the supervisor
         log.log_unexpected(_log, f"{name} ends because of an error that it did not expect", error)
-        link.failed("".join(traceback.format_exception_only(error)).strip())
+        link.failed(unexpected.in_words(error))
         sys.exit(ExitCode.WORKER_FAILED)
 
 
@@ -69,6 +71,8 @@ class ChildLink:
         self._probe = threading.Event()
         self._wakes: list[Callable[[], None]] = []
         self._hand: object = None
+        self.is_broken = False
+        """One of its threads has died, so that nothing that it does can be relied on."""
 
     # For the worker
 
@@ -76,15 +80,19 @@ class ChildLink:
         """The worker can do its work. Its hand, if it has one, must have been in a beat before, or be in the next."""
         self.send(messages.encode(messages.READY, hand=self._hand))
 
-    def beat(self, progress: dict[str, object]) -> None:
+    def beat(self, progress: dict[str, object], *, lease: float = 0.0) -> None:
         """A sign of life from the work loop, with figures; `hand` among them names what to return after a death."""
         self._hand = progress.get("hand")
         try:
-            message = messages.encode(messages.BEAT, progress=progress)
+            message = messages.encode(messages.BEAT, progress=progress, lease=lease)
         except ValueError as error:
             _log.warning("A heartbeat goes without its figures: %s", error)
-            message = messages.encode(messages.BEAT, progress={"hand": self._hand})
+            message = messages.encode(messages.BEAT, progress={"hand": self._hand}, lease=lease)
         self.send(message)
+
+    def unexpected(self, text: str) -> None:
+        """An error that nobody expected, after which the work goes on."""
+        self.send(messages.encode(messages.UNEXPECTED, text=messages.shorten(text)))
 
     def stopping(self) -> bool:
         """A stop was asked for, or the supervisor is gone."""
@@ -117,6 +125,13 @@ class ChildLink:
         """The last words."""
         self.send(messages.encode(messages.ERROR, text=messages.shorten(text)))
 
+    def thread_died(self, text: str) -> None:
+        """Called by the thread that dies. Whatever the others wait for may never come now: leave, and be started anew."""
+        self.is_broken = True
+        self.failed(text)
+        # In a thread that nobody waits for: the process may leave before the grace is over.
+        threading.Thread(target=self._leave, name="leaving", daemon=True).start()
+
     def listen(self) -> None:
         """The control thread: hear what the supervisor asks, until it is gone."""
         parent = multiprocessing.parent_process()
@@ -135,7 +150,8 @@ class ChildLink:
                     self._stop()
                 case _:
                     self._stop()
-        self._leave_with_the_supervisor()
+        _log.warning("The supervisor is gone; leaving. What is in hand stays in the spool")
+        self._leave()
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -148,8 +164,8 @@ class ChildLink:
             except Exception:  # noqa: BLE001 - the worker's code in our thread, which must live to hear more
                 _log.exception("The worker could not be woken for what was asked of it")
 
-    def _leave_with_the_supervisor(self) -> None:
-        _log.warning("The supervisor is gone; leaving. What is in hand stays in the spool")
+    def _leave(self) -> None:
+        """As fast as can be without a loss, and by force if the work loop takes no notice."""
         self._abandon.set()
         self._stop()
         time.sleep(ORPHAN_GRACE)

@@ -28,7 +28,8 @@ class Event(Enum):
     START_DUE = "its start is due"
     READY = "it says it is ready"
     SILENT = "no heartbeat for 10 s"
-    HUNG = "no heartbeat for 30 s"
+    HUNG = "no heartbeat for 30 s, or for its lease"
+    TOO_LARGE = "it uses more memory than it may"
     HEALTHY = "ready for 60 s"
     STOP = "finish and leave"
     ABANDON = "return what is held and leave"
@@ -39,7 +40,10 @@ class Event(Enum):
 
 
 class Do(Enum):
-    """What the supervisor has to do for a worker. The two RETURNs differ in whether entries are blamed."""
+    """What the supervisor has to do for a worker. The two RETURNs differ in whether entries are blamed.
+
+    GIVE_UP is the machine's own, outside the table: the service stops because of that worker.
+    """
 
     SPAWN = "spawn"
     WARN = "warn"
@@ -49,6 +53,7 @@ class Do(Enum):
     KILL = "kill"
     RETURN_AFTER_DEATH = "return claims after a death"
     RETURN_AFTER_STOP = "return claims after a stop"
+    GIVE_UP = "stop the service because of it"
 
 
 _DIED = (State.WAITING, (Do.RETURN_AFTER_DEATH,))
@@ -63,6 +68,7 @@ TABLE: Final[Mapping[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.STARTING, Event.READY): (State.READY, ()),
     (State.STARTING, Event.SILENT): (State.STARTING, (Do.WARN,)),
     (State.STARTING, Event.HUNG): (State.DUMPING, (Do.DUMP_STACK,)),
+    (State.STARTING, Event.TOO_LARGE): (State.DUMPING, (Do.DUMP_STACK,)),
     (State.STARTING, Event.STOP): (State.STOPPING, (Do.ASK_STOP,)),
     (State.STARTING, Event.ABANDON): (State.STOPPING, (Do.ASK_ABANDON,)),
     (State.STARTING, Event.FORCE): (State.DUMPING, (Do.DUMP_STACK,)),
@@ -70,12 +76,14 @@ TABLE: Final[Mapping[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.STARTING, Event.DIED): _DIED,
     (State.READY, Event.SILENT): (State.READY, (Do.WARN,)),
     (State.READY, Event.HUNG): (State.DUMPING, (Do.DUMP_STACK,)),
+    (State.READY, Event.TOO_LARGE): (State.DUMPING, (Do.DUMP_STACK,)),
     (State.READY, Event.HEALTHY): (State.READY, ()),
     (State.READY, Event.STOP): (State.STOPPING, (Do.ASK_STOP,)),
     (State.READY, Event.ABANDON): (State.STOPPING, (Do.ASK_ABANDON,)),
     (State.READY, Event.FORCE): (State.DUMPING, (Do.DUMP_STACK,)),
     (State.READY, Event.ENDED): _ENDED,
     (State.READY, Event.DIED): _DIED,
+    (State.STOPPING, Event.TOO_LARGE): (State.DUMPING, (Do.DUMP_STACK,)),
     (State.STOPPING, Event.ABANDON): (State.STOPPING, (Do.ASK_ABANDON,)),
     (State.STOPPING, Event.FORCE): (State.DUMPING, (Do.DUMP_STACK,)),
     (State.STOPPING, Event.ENDED): _ENDED,

@@ -22,6 +22,10 @@ from dropsafe.supervisor.policy import Mode, Standing
 SILENCE_WARNING: Final = 10.0
 SILENCE_KILL: Final = 30.0
 LATENESS_TOLERATED: Final = 2.0
+# The longest time that a worker may ask for by a lease. More would only hide that it hangs.
+LEASE_LONGEST: Final = 900.0
+# A critical worker whose breaker has been open for so long: perhaps the OS can do better with a fresh service.
+ESCALATE_AFTER: Final = 900.0
 STOP_BUDGET: Final = 180.0
 ABANDON_AT: Final = 1 / 3
 FORCE_AT: Final = 2 / 3
@@ -33,24 +37,30 @@ DUMP_GRACE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One worker that the service consists of. `patience`: how long a stop waits for it before asking the next."""
+    """One worker that the service consists of.
+
+    `patience`: how long a stop waits for it before asking the next. `critical`: without it the service is of no use.
+    """
 
     name: str
     module: str
     patience: float = math.inf
+    critical: bool = False
 
 
 # In the order in which they stop (and restart with a new configuration). The watcher first: it alone makes new
 # entries, so from then on the work only shrinks; but taking one huge file must not leave the uploader claiming all
 # the while, hence its patience. The janitor last: it keeps the room that receipts for the last uploads need.
 ROLES: Final = (
-    Role("watcher", "dropsafe.workers.watcher", patience=5.0),
-    Role("uploader", "dropsafe.workers.uploader"),
+    Role("watcher", "dropsafe.workers.watcher", patience=5.0, critical=True),
+    Role("uploader", "dropsafe.workers.uploader", critical=True),
     Role("janitor", "dropsafe.workers.janitor"),
 )
 
 
 _RUNNING: Final = frozenset({State.STARTING, State.READY})
+# What is asked of a worker by a stop or a restart; an exit after it is explained.
+_ASKED: Final = frozenset({Event.STOP, Event.ABANDON, Event.FORCE})
 _GOING: Final = frozenset({State.STOPPING, State.DUMPING, State.KILLED})
 
 
@@ -87,6 +97,8 @@ class Worker:
     start_at: float | None = None
     generation: int = 0
     last_seen: float = 0.0
+    lease: float = 0.0
+    open_since: float | None = None
     ready_at: float = 0.0
     dumped_at: float = 0.0
     stop_began: float | None = None
@@ -116,6 +128,8 @@ class Machine:
         self.phase = Phase.SERVING
         self.budget = budget
         self.stop_began = 0.0
+        self.given_up = ""
+        """The critical worker because of which the service ends, if one would not stay up."""
         self._generation = 0
         self._random = random
         self._woken = now
@@ -136,6 +150,7 @@ class Machine:
             worker.dumped_at += gap
             worker.start_at = None if worker.start_at is None else worker.start_at + gap
             worker.stop_began = None if worker.stop_began is None else worker.stop_began + gap
+            worker.open_since = None if worker.open_since is None else worker.open_since + gap
         return gap
 
     def begin(self, now: float) -> None:
@@ -143,10 +158,11 @@ class Machine:
         for worker in self.workers.values():
             worker.start_at = now
 
-    def seen(self, name: str, now: float) -> None:
-        """Any message of the worker is a sign of life."""
+    def seen(self, name: str, now: float, lease: float = 0.0) -> None:
+        """A sign of life from the work loop. `lease`: the seconds that its next step may take before the next one."""
         worker = self.workers[name]
         worker.last_seen = now
+        worker.lease = min(lease, LEASE_LONGEST)
         worker.warned = False
 
     def ready(self, name: str, now: float) -> None:
@@ -159,14 +175,18 @@ class Machine:
         self._apply(worker, Event.READY, now)
 
     def exited(self, name: str, exit_code: int, now: float) -> list[Action]:
-        """The worker's process is gone and reaped. Its claims come first, then whether and when it starts again."""
+        """The worker's process is gone and reaped. Its claims come first, then whether and when it starts again.
+
+        While the service stops no entry is blamed: a system that is going down kills in whatever order it likes.
+        """
         worker = self.workers[name]
         asked = worker.stop_began is not None
         if self.phase is not Phase.SERVING and (worker.killed or exit_code != 0):
             self._by_force = True
         explained = asked and (worker.killed or exit_code == 0)
         refused = exit_code == ExitCode.CONFIGURATION
-        actions = self._apply(worker, Event.ENDED if explained or refused else Event.DIED, now)
+        blameless = explained or refused or self.phase is not Phase.SERVING
+        actions = self._apply(worker, Event.ENDED if blameless else Event.DIED, now)
         if not explained:
             worker.deaths += 1
         if self.phase is not Phase.SERVING:
@@ -176,6 +196,10 @@ class Machine:
         else:
             self._judge(worker, policy.Event.REFUSED_CONFIG if refused else policy.Event.DIED, now)
         return actions
+
+    def too_large(self, name: str, now: float) -> list[Action]:
+        """The worker uses more memory than it may."""
+        return self._apply(self.workers[name], Event.TOO_LARGE, now)
 
     def stop(self, now: float) -> list[Action]:
         """Somebody asks the service to stop; asked again, the stop advances by a phase."""
@@ -204,7 +228,7 @@ class Machine:
 
     def due(self, now: float) -> list[Action]:
         """Everything whose time has come."""
-        actions: list[Action] = []
+        actions = self._give_up(now)
         while self.phase in (Phase.DRAINING, Phase.ABANDONING, Phase.FORCING) and self._phase_end() <= now:
             actions += self._enter(Phase(self.phase + 1), now)
         for worker in self.workers.values():
@@ -236,6 +260,8 @@ class Machine:
     @property
     def exit_code(self) -> ExitCode:
         """Of a finished machine: OK only if each worker left by itself."""
+        if self.given_up:
+            return ExitCode.WORKER_FAILED
         all_left = all(worker.state is State.LEFT for worker in self.workers.values())
         return ExitCode.OK if all_left and not self._by_force else ExitCode.TEMPORARY
 
@@ -244,7 +270,7 @@ class Machine:
     def _apply(self, worker: Worker, event: Event, now: float) -> list[Action]:
         before = worker.state
         worker.state, todo = TABLE.get((before, event), (before, ()))
-        if before in _RUNNING and worker.state in _GOING and event is not Event.HUNG:
+        if before in _RUNNING and worker.state in _GOING and event in _ASKED:
             worker.stop_began = now
         match event:
             case Event.START_DUE:
@@ -267,7 +293,7 @@ class Machine:
     def _reset(self, worker: Worker, now: float) -> None:
         """A new process: nothing of its predecessor counts but the standing."""
         worker.start_at = worker.stop_began = None
-        worker.last_seen = now
+        worker.last_seen, worker.lease = now, 0.0
         worker.generation = self._generation
         worker.abandon_asked = worker.warned = worker.healthy = worker.killed = False
 
@@ -275,17 +301,30 @@ class Machine:
         verdict = policy.decide(worker.standing, event, now, self._random)
         worker.standing = verdict.standing
         worker.start_at = verdict.start_at
+        if worker.standing.mode is not Mode.OPEN:
+            worker.open_since = None
+        elif worker.open_since is None:
+            worker.open_since = now
+
+    def _give_up(self, now: float) -> list[Action]:
+        """The service stops, in order, if a critical worker would not stay up. One that is up just now has its chance."""
+        for worker in self.workers.values() if self.phase is Phase.SERVING else ():
+            too_long = worker.open_since is not None and now - worker.open_since >= ESCALATE_AFTER
+            if worker.role.critical and worker.state is State.WAITING and too_long:
+                self.given_up = worker.name
+                return [Action(Do.GIVE_UP, worker.name), *self.stop(now)]
+        return []
 
     def _dates(self, worker: Worker) -> Iterator[tuple[float, Event]]:
         """What will happen to the worker by the mere passing of time, and when."""
         match worker.state:
             case State.WAITING:
-                if worker.start_at is not None:
+                if worker.start_at is not None and self.phase is Phase.SERVING:
                     yield worker.start_at, Event.START_DUE
             case State.STARTING | State.READY:
                 if not worker.warned:
-                    yield worker.last_seen + SILENCE_WARNING, Event.SILENT
-                yield worker.last_seen + SILENCE_KILL, Event.HUNG
+                    yield worker.last_seen + max(SILENCE_WARNING, worker.lease), Event.SILENT
+                yield worker.last_seen + max(SILENCE_KILL, worker.lease), Event.HUNG
                 if worker.state is State.READY and not worker.healthy:
                     yield worker.ready_at + policy.HEALTH_AFTER, Event.HEALTHY
             case State.STOPPING:

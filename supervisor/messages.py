@@ -21,7 +21,8 @@ PROBE: Final = "probe"
 ALIVE: Final = "alive"
 READY: Final = "ready"
 BEAT: Final = "beat"
-ERROR: Final = "error"
+ERROR: Final = "error"  # its last words
+UNEXPECTED: Final = "unexpected"  # an error that nobody caught, after which it goes on
 LOG: Final = "log"
 
 

@@ -9,10 +9,16 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from typing import Final
 
 READY = "READY=1"
 STOPPING = "STOPPING=1"
 WATCHDOG = "WATCHDOG=1"
+
+# In seconds. The first of them must come before the unit's own time-out is over, each other before the last one is.
+EXTEND_BY: Final = 15
+EXTEND_EVERY: Final = 5.0
+EXTEND: Final = f"EXTEND_TIMEOUT_USEC={EXTEND_BY * 1_000_000}"
 
 
 def sd_notify(*lines: str) -> None:

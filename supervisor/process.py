@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,12 +30,28 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Account:
-    """What a worker has told us in this life, and how its last one ended."""
+    """What is known of a worker's present life, and of those before it.
+
+    `memory` is what it uses (bytes, 0: not known yet), `condemned` why it is being killed, `error` its last words.
+    """
 
     hand: str | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
+    memory: int = 0
+    condemned: str = ""
     error: str = ""
     last_death: str = ""
+    errors: int = 0
+    last_error: str = ""
+
+    def note_error(self, text: str) -> None:
+        """One that the worker did not expect: counted over all its lives."""
+        self.errors += 1
+        self.last_error = text
+
+    def successor(self) -> Account:
+        """That of its next life."""
+        return Account(last_death=self.last_death, errors=self.errors, last_error=self.last_error)
 
 
 class WorkerProcess:
@@ -86,6 +103,15 @@ class WorkerProcess:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGUSR2)
 
+    def memory(self) -> int:
+        """What it uses of the machine's memory (resident set), in bytes; 0 if it has just ended."""
+        import psutil  # here, for it takes a while to load, and the first look has time
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
     def kill(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
@@ -133,12 +159,24 @@ def _keyboard_signals_blocked() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    from multiprocessing import resource_tracker
-
-    # Started first: starting it would unblock the signals again (bpo-33613), just before the spawn.
-    resource_tracker.ensure_running()
+    _ensure_tracker()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ensure_tracker() -> None:
+    """Start Python's resource tracker, which a spawn would start: that would unblock the signals again (bpo-33613).
+
+    It is a child of ours like the workers, and as easily killed with them. What it tracks, named semaphores and shared
+    memory, we have none of: so its warning that some might leak is not true of us, and is told in our own words.
+    """
+    from multiprocessing import resource_tracker
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        resource_tracker.ensure_running()
+    if said:
+        _log.info("A helper process of Python's (resource_tracker) had been killed; it runs again. No data is touched")

@@ -15,11 +15,12 @@ from dropsafe import __version__
 from dropsafe.errors import DropsafeError
 from dropsafe.log import log_place
 from dropsafe.spool.clock import iso
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import reasons
 from dropsafe.supervisor.machine import Machine, Phase, Worker
-from dropsafe.supervisor.notify import READY, WATCHDOG, sd_notify, status_line
+from dropsafe.supervisor.notify import EXTEND, EXTEND_EVERY, READY, WATCHDOG, sd_notify, status_line
 from dropsafe.supervisor.process import Account, WorkerProcess
-from dropsafe.supervisor.status import WRITE_EVERY, Condition, Reason, Status, StatusFile, Stop, WorkerStatus
+from dropsafe.supervisor.status import WRITE_EVERY, Condition, InForce, Status, StatusFile, Stop, WorkerStatus
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
 
@@ -36,9 +37,12 @@ class Reporter:
         self._details = details
         self._spool_id = spool_id
         self._on_change = on_change
+        self.in_force = InForce()
+        """Set anew by whoever reads the configuration."""
         self._told: Status | None = None
         self._told_at = 0.0
         self._told_ready = False
+        self._asked_for_time: tuple[Condition | None, float] = (None, 0.0)
         self._file_works = True
         self._worker_states: dict[str, tuple[str, str]] = {}
 
@@ -47,18 +51,23 @@ class Reporter:
         machine: Machine,
         processes: Mapping[str, WorkerProcess],
         accounts: Mapping[str, Account],
-        others: Sequence[Reason],
+        others: Sequence[Problem],
     ) -> None:
         """To be called in every turn of the loop: it is what feeds the service manager's watchdog."""
         found = [*others]
         for name, worker in machine.workers.items():
-            found += reasons.of_worker(worker, accounts[name].last_death) + reasons.of_progress(accounts[name].progress)
+            account = accounts[name]
+            found += reasons.of_worker(worker, account.last_death, account.condemned)
+            found += reasons.of_progress(account.progress)
         found.sort(key=reasons.is_over)  # a service manager shows the first one alone
         condition = _condition(machine, found)
         workers = tuple(
             self._worker(worker, processes.get(name), accounts[name]) for name, worker in machine.workers.items()
         )
-        self._tell(self._status(condition, found, workers, _stop(machine)))
+        stop = _stop(machine)
+        self._tell(self._status(condition, found, workers, stop))
+        if condition is Condition.STARTING or (stop is not None and stop.seconds_left > 0):
+            self._ask_for_time(condition)
         if machine.settled and not self._told_ready and condition is not Condition.STOPPING:
             self._told_ready = True
             sd_notify(READY)
@@ -79,6 +88,13 @@ class Reporter:
         self._file.remove()
         if self._details is not None:
             self._details.remove()
+
+    def _ask_for_time(self, condition: Condition) -> None:
+        """Of the service manager, for as long as the loop turns: it ends a service that has stopped asking."""
+        asked, at = self._asked_for_time
+        if condition is not asked or time.monotonic() - at >= EXTEND_EVERY:
+            self._asked_for_time = (condition, time.monotonic())
+            sd_notify(EXTEND)
 
     def _tell(self, status: Status) -> None:
         changed = self._told is None or _essence(status) != _essence(self._told)
@@ -102,21 +118,34 @@ class Reporter:
             self._file_works = False
 
     def _status(
-        self, condition: Condition, found: Sequence[Reason], workers: tuple[WorkerStatus, ...], stop: Stop | None
+        self, condition: Condition, found: Sequence[Problem], workers: tuple[WorkerStatus, ...], stop: Stop | None
     ) -> Status:
         now = iso(time.time())
         since = self._told.since if self._told is not None and self._told.condition is condition else now
-        return Status(condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop)
+        return Status(
+            condition, self._spool_id, since, now, os.getpid(), __version__, tuple(found), workers, stop, self.in_force
+        )
 
     def _worker(self, worker: Worker, process: WorkerProcess | None, account: Account) -> WorkerStatus:
         name, state = worker.name, worker.state.value
         if self._worker_states.get(name, ("", ""))[0] != state:
             self._worker_states[name] = (state, iso(time.time()))
         pid = process.pid if process is not None else None
-        return WorkerStatus(name, state, self._worker_states[name][1], pid, worker.deaths, _figures(account.progress))
+        return WorkerStatus(
+            name,
+            state,
+            self._worker_states[name][1],
+            pid,
+            worker.deaths,
+            _figures(account.progress),
+            account.errors,
+            account.memory or None,
+            account.last_error,
+            account.last_death,
+        )
 
 
-def _condition(machine: Machine, found: Sequence[Reason]) -> Condition:
+def _condition(machine: Machine, found: Sequence[Problem]) -> Condition:
     if machine.phase is not Phase.SERVING:
         return Condition.STOPPING
     if not machine.settled:
@@ -154,6 +183,7 @@ def _essence(status: Status) -> object:
     return (
         status.condition,
         status.reasons,
-        tuple((worker.name, worker.state, worker.pid) for worker in status.workers),
+        tuple((worker.name, worker.state, worker.pid, worker.last_error) for worker in status.workers),
         status.stop and (status.stop.phase, status.stop.waiting_for),
+        status.in_force,
     )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dropsafe.config import Config
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import Checkup
 from dropsafe.errors import ConfigError, ExitCode
 from dropsafe.spool import Spool
+from dropsafe.spool.locks import await_the_dying
 from dropsafe.spool.recovery import recover, return_claims
+from dropsafe.spool.stations import place_of
 from dropsafe.supervisor.ipc.office import Office, Service
 from dropsafe.supervisor.ipc.platform import system
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
-from dropsafe.supervisor.status import Status, StatusFile, details_path
+from dropsafe.supervisor.status import InForce, Status, StatusFile, details_path, plain_address
 from dropsafe.supervisor.supervisor import Ports, Supervisor
+
+# A worker is gone 2 s after its supervisor (DESIGN 5); a little more, as nothing is lost by waiting.
+FORMER_LEAVE_WITHIN: Final = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,34 +45,45 @@ def serve(
         _log.warning("%s", spool.caution)
     lock = ServiceLock(spool.core.layout)
     running = [config]
+    layout = spool.core.layout
+    details = StatusFile(details_path(layout.locks), layout.file_mode)
+    office = _office(spool, config, Settings(Path(config.path or ""), lambda: running[0], read_config), checkup)
+    reporter = Reporter(status_path, spool.spool_id, _both(office, on_change), details)
+    reporter.in_force = _in_force(config)
 
     def reload() -> dict[str, Any]:
-        running[0] = _reload(config, read_config)
-        return running[0].to_dict()
+        read = _reload(config, read_config)
+        _arrive(spool, read)
+        reporter.in_force = _in_force(read)
+        running[0] = read
+        return read.to_dict()
 
     try:
+        _arrive(spool, config)
         ports = Ports(
             recover=lambda: _recover(spool),
             return_claims=lambda hand, died: return_claims(spool.core, hand, died=died),
             reload=reload,
             check=lock.check,
         )
-        layout = spool.core.layout
-        details = StatusFile(details_path(layout.locks), layout.file_mode)
-        office = _office(spool, config, Settings(Path(config.path or ""), lambda: running[0], read_config), checkup)
-        reporter = Reporter(status_path, spool.spool_id, _both(office, on_change), details)
         supervisor = Supervisor(
             config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", office=office
         )
         if office is not None:
             office.attach(Service(supervisor.note, lambda: reporter.status, supervisor.progress))
         supervisor.catch_signals()
+        supervisor.catch_errors()
         return supervisor.run()
     finally:
         lock.release()
 
 
 def _recover(spool: Spool) -> None:
+    # The service lock is ours, so such an uploader is one whose supervisor was killed, and on its way out.
+    if living := await_the_dying(spool.core.layout, "uploader", FORMER_LEAVE_WITHIN):
+        _log.warning(
+            "An uploader of the service before this one still lives (%s); what it holds stays with it", living[0]
+        )
     if done := recover(spool.core).words():
         _log.info("Recovered at the start: %s", done)
 
@@ -91,6 +107,10 @@ def _both(office: Office | None, on_change: Callable[[Status], None]) -> Callabl
     return tell
 
 
+def _in_force(config: Config) -> InForce:
+    return InForce(config["station_name"], plain_address(config), str(config.path or ""), config.file_digest)
+
+
 def _reload(running: Config, read_config: Callable[[], Config]) -> Config:
     config = read_config()
     if config["spool_dir"] != running["spool_dir"]:
@@ -99,3 +119,8 @@ def _reload(running: Config, read_config: Callable[[], Config]) -> Config:
             remedy="Restart the service for that.",
         )
     return config
+
+
+def _arrive(spool: Spool, config: Config) -> None:
+    if carried := spool.core.stations.arrive(place_of(config.path), config["station_name"]):
+        _log.warning("%s", carried)

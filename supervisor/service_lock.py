@@ -15,6 +15,7 @@ from dropsafe.spool import durable
 from dropsafe.spool.clock import iso
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.locks import Lock, lock_path
+from dropsafe.spool.written import read_json
 
 NAME = "service"
 
@@ -59,8 +60,7 @@ class ServiceLock:
 
     def _holder(self) -> str:
         try:
-            with open(self._note, encoding="utf-8") as file:
-                note = json.load(file)
+            note = read_json(self._note)
             return f" (process {int(note['pid'])}, since {note['since']})"
         except (OSError, ValueError, KeyError, TypeError):
             return ""

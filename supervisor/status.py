@@ -1,8 +1,8 @@
 """The one status value, and the two files in which it may be read.
 
 `Status` is what every surface shows. A reason's `text` and `remedy` never name an entry, a file or an address: those
-stand in `detail`, which `public()` leaves out. So the `status.json` of the run folder, for any local user, has none;
-the one in the spool's `locks/`, for those who may use the spool, has all.
+stand in `detail` and `in_force`, which `public()` leaves out. So the `status.json` of the run folder, for any local
+user, has none; the one in the spool's `locks/`, for those who may use the spool, has all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from dropsafe.spool.health import Problem
 from dropsafe.spool.platform import system
 
 FILE_MODE: Final = 0o644
@@ -38,19 +39,18 @@ class Condition(Enum):
     ERROR = "ERROR"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why all is not well, what that means, and what to do about it."""
-
-    code: str
-    text: str
-    remedy: str
-    detail: str = ""
+def plain_address(config: Mapping[str, Any]) -> str:
+    """Of the destination, without its query, which may hold a secret; empty if there is none."""
+    return (config.get("destination.url") or "").partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat."""
+    """One worker. `since` is the wall time of its last change of state, `figures` those of its last beat.
+
+    `memory_bytes` is what it uses (None: not known), `errors` counts those that it did not expect, `last_error` and
+    `last_death` are their words, which may name an entry.
+    """
 
     name: str
     state: str
@@ -58,6 +58,10 @@ class WorkerStatus:
     pid: int | None
     deaths: int
     figures: Mapping[str, int | float | str]
+    errors: int = 0
+    memory_bytes: int | None = None
+    last_error: str = ""
+    last_death: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,16 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """What the service goes by: names of station and destination, and the file it has read (`Config.file_digest`)."""
+
+    station: str = ""
+    destination: str = ""
+    file: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """All of it, at one moment (`as_of`, UTC). `spool_id` tells a reader whether it is about the spool that it means."""
 
@@ -79,9 +93,10 @@ class Status:
     as_of: str
     pid: int
     version: str
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[Problem, ...] = ()
     workers: tuple[WorkerStatus, ...] = ()
     stop: Stop | None = None
+    in_force: InForce = InForce()
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, for those who may know everything."""
@@ -92,6 +107,9 @@ class Status:
         content = self.to_json()
         for reason in content["reasons"]:
             del reason["detail"]
+        content["in_force"] = {"station": self.in_force.station}
+        for worker in content["workers"]:
+            del worker["last_error"], worker["last_death"]
         return content
 
     def in_a_line(self) -> str:

@@ -20,19 +20,21 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any, Final, Protocol
 
-from dropsafe.errors import DropsafeError, ExitCode, SpoolError, UsageError
-from dropsafe.log import log_unexpected
-from dropsafe.supervisor import messages, reasons
+from dropsafe.errors import DropsafeError, ExitCode, SpoolError, UsageError, WorkerFailed
+from dropsafe.log import log_place, log_unexpected
+from dropsafe.spool.health import Problem
+from dropsafe.supervisor import messages, reasons, unexpected
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.lifecycle import Do
-from dropsafe.supervisor.machine import ROLES, STOP_BUDGET, Action, Machine, Phase, Role
+from dropsafe.supervisor.machine import ESCALATE_AFTER, ROLES, STOP_BUDGET, Action, Machine, Phase, Role
 from dropsafe.supervisor.notify import STOPPING, sd_notify
 from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit
 from dropsafe.supervisor.reporter import Reporter
-from dropsafe.supervisor.status import Reason
 
 # Claims that could not be returned, for want of a working disk, are tried again that often.
 RETURN_AGAIN: Final = 10.0
+# How often the workers' memory is looked at.
+MEMORY_EVERY: Final = 10.0
 # Children of a supervisor that ends by an error leave by themselves within 2 s; those that have not are killed.
 LEAVE_GRACE: Final = 3.0
 
@@ -63,17 +65,18 @@ class Office(Protocol):
     def reloaded(self, error: str) -> None:
         """The configuration was read again; `error` says why it was refused, if it was."""
 
-    def problems(self) -> Iterable[Reason]: ...
+    def problems(self) -> Iterable[Problem]: ...
 
     def end(self) -> None: ...
 
 
 class Note(Enum):
-    """What signals and the recovery thread leave for the loop."""
+    """What signals and other threads leave for the loop."""
 
     STOP = "stop"
     RELOAD = "reload"
     RECOVERED = "recovered"
+    LOOK = "look"
 
 
 _SIGNALS: Final = {"SIGTERM": Note.STOP, "SIGINT": Note.STOP, "SIGBREAK": Note.STOP, "SIGHUP": Note.RELOAD}
@@ -104,7 +107,10 @@ class Supervisor:
         self._return_at = 0.0
         self._return_error = ""
         self._config_error = config_error
-        self._recovery_error: Exception | None = None
+        self._recovery_error: BaseException | None = None
+        self._own_errors: deque[str] = deque(maxlen=1)
+        self._own_error_count = 0
+        self._weigh_at = time.monotonic() + MEMORY_EVERY
         self._reporter = reporter
         self._notes: deque[Note | Asked] = deque()
         self._woken, self._waker = Pipe(duplex=False)
@@ -119,6 +125,16 @@ class Supervisor:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), note)
 
+    def catch_errors(self) -> None:
+        """From now on an error that nobody catches, in any thread of this process, is a reason in the status."""
+        unexpected.catch(self.met, self.met)
+
+    def met(self, text: str) -> None:
+        """Something went wrong in this process that nobody expected, perhaps in a thread that is dead now. From any thread."""
+        self._own_errors.append(text)
+        self._own_error_count += 1
+        self.note(Note.LOOK)
+
     def progress(self, name: str) -> Mapping[str, Any]:
         """The figures of that worker's last heartbeat. From any thread."""
         return self._accounts[name].progress if name in self._accounts else {}
@@ -130,7 +146,10 @@ class Supervisor:
             self._waker.send_bytes(b"!")
 
     def run(self) -> ExitCode:
-        """Recover, start the workers, and keep them until asked to stop. DropsafeError if recovery fails."""
+        """Recover, start the workers, and keep them until asked to stop.
+
+        Raises DropsafeError if recovery fails, WorkerFailed after a stop because a critical worker would not stay up.
+        """
         self._report()
         threading.Thread(target=self._recover, name="recovery", daemon=True).start()
         try:
@@ -138,6 +157,8 @@ class Supervisor:
                 self._office.begin()
             while not self._machine.finished:
                 self._turn()
+            if self._machine.given_up:
+                raise _gave_up(self._machine.given_up, self._accounts[self._machine.given_up].last_death)
         except BaseException as error:
             self._reporter.failed(error)
             raise
@@ -169,6 +190,7 @@ class Supervisor:
             if process.sentinel in ready:
                 self._bury(process, now)
         self._carry_out(self._machine.due(now), now)
+        self._weigh(now)
         self._return_claims(now)
         self._ports.check()
         if self._office is not None:
@@ -188,6 +210,8 @@ class Supervisor:
             case Note.RECOVERED:
                 self._check_recovery()
                 self._machine.begin(now)
+            case Note.LOOK:
+                pass  # the turn itself is all that is wanted
 
     def _grant(self, asked: Asked, now: float) -> None:
         """Do what another thread asks, and answer it."""
@@ -220,18 +244,24 @@ class Supervisor:
     def _hear(self, process: WorkerProcess, now: float) -> None:
         name, account = process.name, self._accounts[process.name]
         for message in process.messages():
-            self._machine.seen(name, now)
             match message["type"]:
+                case messages.ALIVE:
+                    self._machine.seen(name, now)
                 case messages.READY:
                     self._note_hand(account, message)
                     self._machine.ready(name, now)
                     _log.info("%s is ready", name)
                 case messages.BEAT:
+                    lease = message.get("lease")
+                    self._machine.seen(name, now, lease if isinstance(lease, (int, float)) else 0.0)
                     progress = message.get("progress")
                     account.progress = progress if isinstance(progress, dict) else {}
                     self._note_hand(account, account.progress)
                 case messages.ERROR:
                     account.error = str(message.get("text", ""))
+                    account.note_error(account.error)
+                case messages.UNEXPECTED:
+                    account.note_error(str(message.get("text", "")))
                 case messages.LOG if self._office is not None:
                     self._office.log(name, message)
 
@@ -247,14 +277,16 @@ class Supervisor:
         actions = self._machine.exited(name, exit_code, now)
         self._log_exit(name, process.pid, exit_code, now)
         self._carry_out(actions, now)
-        self._accounts[name] = Account(last_death=account.last_death)
+        self._accounts[name] = account.successor()
 
     def _log_exit(self, name: str, pid: int | None, exit_code: int, now: float) -> None:
         worker, account, words = self._machine.workers[name], self._accounts[name], describe_exit(exit_code)
         if worker.stop_began is not None and exit_code == 0:
             _log.info("%s has stopped", name)
             return
-        account.last_death = f"{words[0].upper()}{words[1:]}. {account.error}".strip()
+        account.last_death = " ".join(
+            filter(None, (f"{words[0].upper()}{words[1:]}.", account.condemned, account.error))
+        )
         if worker.start_at is not None:
             then = f"it starts again in {worker.start_at - now:.1f} s"
         else:
@@ -278,19 +310,50 @@ class Supervisor:
                     self._return_at = now
                     self._return_claims(now)
             case Do.WARN:
-                _log.warning("%s has given no sign of life for 10 s", name)
+                _log.warning("%s has given no sign of life for %.0f s", name, self._silence_of(name, now))
             case Do.ASK_STOP if process is not None:
                 process.send(messages.STOP)
             case Do.ASK_ABANDON if process is not None:
                 _log.warning("%s is still at work: asked to abandon it and to return what it holds", name)
                 process.send(messages.ABANDON)
             case Do.DUMP_STACK if process is not None:
-                _log.error("%s does not answer: its stacks go to standard error, then it is killed", name)
+                why = self._condemn(name, now)
+                _log.error("%s is killed, and its stacks go to standard error before: %s", name, why)
                 process.dump_stack()
             case Do.KILL if process is not None:
                 process.kill()
+            case Do.GIVE_UP:
+                _log.critical(
+                    "%s would not stay up: the service stops, for its service manager to start it afresh", name
+                )
+                sd_notify(STOPPING)
             case _:
                 pass
+
+    def _condemn(self, name: str, now: float) -> str:
+        """Why it is killed, for its account."""
+        account = self._accounts[name]
+        if not account.condemned and self._machine.workers[name].stop_began is None:
+            account.condemned = f"It gave no sign of life for {self._silence_of(name, now):.0f} s."
+        return account.condemned or "It did not leave in the time that it had."
+
+    def _silence_of(self, name: str, now: float) -> float:
+        return now - self._machine.workers[name].last_seen
+
+    def _weigh(self, now: float) -> None:
+        """Look at what memory the workers use, and replace one that uses more than it may."""
+        if now < self._weigh_at:
+            return
+        self._weigh_at = now + MEMORY_EVERY
+        limit = self._config["supervisor"]["worker_memory_bytes"]
+        for name, process in self._processes.items():
+            account = self._accounts[name]
+            account.memory = process.memory()
+            if limit and account.memory > limit and not account.condemned:
+                account.condemned = (
+                    f"It used {account.memory:,} bytes of memory; supervisor.worker_memory_bytes allows {limit:,}."
+                )
+                self._carry_out(self._machine.too_large(name, now), now)
 
     def _spawn(self, role: Role, now: float) -> None:
         try:
@@ -342,7 +405,7 @@ class Supervisor:
         """In its own thread: it may be long, and may be killed at any point, so that a stop need not wait for it."""
         try:
             self._ports.recover()
-        except Exception as error:  # noqa: BLE001 - handed to the loop, which ends the service with it
+        except BaseException as error:  # noqa: BLE001 - handed to the loop, which ends the service with it
             self._recovery_error = error
         self.note(Note.RECOVERED)
 
@@ -364,7 +427,9 @@ class Supervisor:
         if self._config_error:
             others.append(reasons.config_kept(self._config_error))
         if self._unreturned:
-            others.append(reasons.claims_kept(len(self._unreturned), self._return_error))
+            others.append(reasons.claims_kept(self._return_error))
+        if self._own_errors:
+            others.append(reasons.own_errors(self._own_error_count, self._own_errors[-1]))
         if self._office is not None:
             others += self._office.problems()
         self._reporter.report(self._machine, self._processes, self._accounts, others)
@@ -380,3 +445,11 @@ class Supervisor:
             if not process.wait(max(0.0, deadline - time.monotonic())):
                 process.kill()
                 process.wait(LEAVE_GRACE)
+
+
+def _gave_up(name: str, last_death: str) -> WorkerFailed:
+    return WorkerFailed(
+        f"The {name} would not stay up for {ESCALATE_AFTER / 60:.0f} minutes, so the service has stopped, in order. "
+        f"Nothing is lost; entries wait in the spool. How it died last: {last_death}",
+        remedy=f"The service manager starts it afresh. If this comes again, see why in {log_place()}.",
+    )

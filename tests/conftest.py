@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from dropsafe.paths import RUN_VARIABLE
 from tests.support.raised import RAISED
 
 
@@ -25,6 +26,14 @@ def logging_as_it_was() -> Iterator[None]:
         handler.close()
     root.setLevel(levels[0])
     product.setLevel(levels[1])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def run_folder_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, nor any process that it starts, publishes a status where the machine's own may be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUN_VARIABLE, str(tmp_path_factory.mktemp("run")))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -56,21 +56,31 @@ def _alarm(blame: Kind | None, meaning: str, remedy: str) -> Row:
     return Row(Kind.ALARM, blame, meaning, remedy)
 
 
-_AGAIN = "it is read again by itself."
+_AGAIN = "it is read again by itself"
+_TRIED = "it is tried again by itself"
+_RELOAD = "then reload the service"
+_ONCE = {
+    _AGAIN: "then deliver again",
+    _TRIED: "then deliver again",
+    _RELOAD: "then deliver again. If a service runs, reload it",
+}
+"""What a service does by itself, or is to be told, is up to a person where one delivery has been tried and is over."""
+
+
 _CREDENTIALS = (
     "See whether the credentials are right: what destination.token_file, password_file or secret_headers name; with some "
-    f"proxies also proxy_password_file. Put the right ones there; {_AGAIN}"
+    f"proxies also proxy_password_file. Put the right ones there; {_AGAIN}."
 )
-_ADDRESS = "Correct destination.url or destination.method (dropsafe config set), then reload the service."
+_ADDRESS = f"Correct destination.url or destination.method (dropsafe config set), {_RELOAD}."
 _PROXY_CREDENTIALS = (
     "Set destination.proxy_username and proxy_password_file; or put the right password into the place that the latter "
-    f"names; {_AGAIN}"
+    f"names; {_AGAIN}."
 )
 _CLIENT_CERTIFICATE = (
     "See whether destination.client_cert (and client_key) name a certificate that is valid, not expired, and from an "
-    f"issuer that the server accepts. Put a new one there; {_AGAIN}"
+    f"issuer that the server accepts. Put a new one there; {_AGAIN}."
 )
-_NETWORK = "Log this machine in to its network, with a browser for instance; it is tried again by itself."
+_NETWORK = f"Log this machine in to its network, with a browser for instance; {_TRIED}."
 
 _DEFERRED = Row(Kind.DEFERRED, Kind.DEFERRED, "the server could not take it this time")
 _REJECTED = Row(Kind.REJECTED, Kind.REJECTED, "the server refuses it")
@@ -133,7 +143,7 @@ _ON_THE_LINE: dict[Trouble, tuple[Kind, Kind | None, str]] = {
         Kind.UNAVAILABLE,
         None,
         "Perhaps the server wants a certificate of this machine (destination.client_cert), knows no TLS from 1.2 on, or "
-        "speaks no TLS at that port. It is tried again by itself.",
+        f"speaks no TLS at that port; {_TRIED}.",
     ),
     Trouble.UNKNOWN_ISSUER: (
         Kind.ALARM,
@@ -148,7 +158,7 @@ _ON_THE_LINE: dict[Trouble, tuple[Kind, Kind | None, str]] = {
     Trouble.WRONG_HOST: (
         Kind.ALARM,
         None,
-        "Write the host in destination.url as it stands in the server's certificate, then reload the service.",
+        f"Write the host in destination.url as it stands in the server's certificate, {_RELOAD}.",
     ),
     Trouble.CLIENT_CERTIFICATE: (Kind.ALARM, None, _CLIENT_CERTIFICATE),
     Trouble.NO_PROXY: (
@@ -209,8 +219,15 @@ def of_trouble(trouble: Trouble, words: str) -> Deferred | Unavailable:
 
 def of_configured(key: str, words: str) -> Unavailable:
     """What a key names cannot be used, so nothing was sent. `words` say why."""
-    remedy = f"Mend what {key} names; {_AGAIN}"
+    remedy = f"Mend what {key} names; {_AGAIN}."
     return Unavailable(words, None, alarm=True, meaning=f"what {key} names cannot be used", remedy=remedy)
+
+
+def for_one_delivery(remedy: str) -> str:
+    """A remedy from here, in the words of `dropsafe deliver`: nothing is tried again when it has ended."""
+    for words, once in _ONCE.items():
+        remedy = remedy.replace(words, once)
+    return remedy
 
 
 def _short(words: str) -> str:

@@ -19,13 +19,19 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What came of it. `waiting_again` counts entries that were deferred and are still in the spool for later."""
+    """What came of it. `waiting_again` counts entries that were deferred and are still in the spool for later.
+
+    `unproven` counts those that the server has, but that could not be recorded here, for the reason `unproven_why`: they
+    are in the spool as well, and what has no receipt is sent again, with the same key.
+    """
 
     delivered: int
     bytes: int
     rejected: int
     damaged: int
     waiting_again: int
+    unproven: int
+    unproven_why: str
     unavailable: bool
     alarm: bool
     why: str
@@ -38,7 +44,7 @@ class DeliveryReport:
             return ExitCode.DESTINATION_UNAVAILABLE
         if self.rejected or self.damaged:
             return ExitCode.NEEDS_A_PERSON
-        return ExitCode.TEMPORARY if self.waiting_again else ExitCode.OK
+        return ExitCode.TEMPORARY if self.waiting_again or self.unproven else ExitCode.OK
 
 
 def deliver_once(
@@ -60,15 +66,17 @@ def deliver_once(
         engine.run_once(patience)
         told.beat(engine.progress())
         tally, breaker = engine.tally, engine.breaker
-        unproven = engine.unproven
+        unproven = engine.finisher.unproven
         return DeliveryReport(
             tally.delivered - len(unproven),
             tally.bytes - sum(entry.size for entry in unproven),
             tally.rejected,
             tally.damaged,
-            tally.waiting_again + engine.owed,
+            tally.waiting_again + engine.finisher.owed - len(unproven),
+            len(unproven),
+            engine.finisher.trouble if unproven else "",
             breaker.state is not BreakerState.CLOSED,
             breaker.alarm,
             breaker.why,
-            breaker.remedy,
+            engine.remedy,
         )

@@ -17,12 +17,15 @@ from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.spool import Spool
+from dropsafe.workers.aside import Aside
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
+from dropsafe.workers.classify import for_one_delivery
 from dropsafe.workers.concurrency import Concurrency
 from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
 from dropsafe.workers.link import BEAT, Link
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
+from dropsafe.workers.refusals import Burst, refused
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.supply import MOST_IN_HAND, Supply
 from dropsafe.workers.tally import Tally
@@ -38,7 +41,6 @@ ABANDON_GRACE = 0.6
 """For abandoned uploads, and once more for their threads: both must fit into the supervisor's ORPHAN_GRACE."""
 _TURN = 256
 """Answers taken in before the loop looks at the clock again."""
-_MOST_CRASHES = 1000
 _NEVER = float("inf")
 
 
@@ -74,14 +76,14 @@ class Engine:
         self.tally = Tally()
         self._ready: deque[Entry] = deque()
         self._out: dict[str, Entry] = {}
-        self._kept: deque[Entry] = deque()
-        self._suspect: Entry | None = None
+        self._aside = Aside()
+        self._refusals: Burst | None = None
         self._run_paths: dict[str, Path] = {}
-        self._crashes: dict[str, int] = {}
         self._beat_at = 0.0
         self._outage_told = False
         self._draining = False
         self._paused = False
+        self._is_once = False
         self._abandon_at = _NEVER
 
     @property
@@ -92,18 +94,17 @@ class Engine:
     @property
     def in_hand(self) -> int:
         """Claimed entries that have not left the hand."""
-        kept = len(self._kept) + (self._suspect is not None)
-        return len(self._ready) + len(self._out) + self._finisher.held + kept
+        return len(self._ready) + len(self._out) + self._finisher.held + len(self._aside)
 
     @property
-    def owed(self) -> int:
-        """Entries whose last step the spool has refused so far."""
-        return self._finisher.owed
+    def remedy(self) -> str:
+        """What a person can do about the destination, as far as it is known."""
+        return for_one_delivery(self._breaker.remedy) if self._is_once else self._breaker.remedy
 
     @property
-    def unproven(self) -> list[Entry]:
-        """Of those, what the server has."""
-        return self._finisher.unproven
+    def finisher(self) -> Finisher:
+        """It knows what the spool has refused so far."""
+        return self._finisher
 
     def wake(self) -> None:
         """Something may have arrived, or a stop is asked for. From any thread; costs nothing when said twice."""
@@ -117,29 +118,20 @@ class Engine:
 
     def run_once(self, patience: float) -> None:
         """Until nothing is due, or the destination has been unavailable for `patience` seconds."""
+        self._is_once = True
         self._loop(lambda now: self._is_done(now, patience))
 
     def progress(self) -> dict[str, object]:
         """Figures and words for the heartbeat."""
-        tally = self.tally
         return {
             "hand": self._hand.name,
-            "delivered": tally.delivered,
-            "deferred": tally.deferred,
-            "rejected": tally.rejected,
-            "damaged": tally.damaged,
-            "bytes": tally.bytes,
-            "last_success": tally.last_success,
-            "latency_ms": round(tally.latency * 1000, 1),
+            **self.tally.progress(),
             "in_hand": self.in_hand,
             "in_progress": len(self._out),
             "concurrency": self._limit.limit,
-            "thread_deaths": tally.thread_deaths,
             **self._breaker.progress(self._clock.monotonic()),
             "owed": self._finisher.owed,
             "trouble": self._finisher.trouble,
-            "unreadable": tally.unreadable,
-            "unreadable_why": tally.unreadable_why,
         }
 
     def _loop(self, is_done: Callable[[float], bool]) -> None:
@@ -162,6 +154,8 @@ class Engine:
         if now >= self._beat_at:
             self._hand.check()
             self._heed_pause()
+            if self._refusals is not None and self._refusals.is_over(now):
+                self._tell_refusals()
             self._link.beat(self.progress())
             self._beat_at = now + BEAT
         if self._link.probe_asked():
@@ -232,10 +226,7 @@ class Engine:
         """Another entry than the suspect, if there is one, and one that has not failed as a probe before that."""
         for entry in self._supply.claim(now, 1, self.in_hand):
             return entry
-        if self._kept:
-            return self._kept.popleft()
-        suspect, self._suspect = self._suspect, None
-        return suspect
+        return self._aside.probe()
 
     def _send(self, entry: Entry, now: float) -> None:
         if self._pace is not None:
@@ -263,7 +254,7 @@ class Engine:
         if entry is None:
             return  # it was given back when its upload was abandoned
         if isinstance(message, Died):
-            self._thread_died(entry)
+            self._thread_died(entry, message.error)
         else:
             self.tally.count_latency(message.seconds)
             self._answered(entry, message.answer)
@@ -291,9 +282,9 @@ class Engine:
             # It may be in hand only alone, so while it is kept nothing else could be the probe.
             self._defer(entry, Deferred(self._breaker.why))
         elif disposal is Disposal.SUSPECT:
-            self._suspect = entry
+            self._aside.suspect(entry)
         else:
-            self._kept.append(entry)
+            self._aside.keep(entry)
 
     def _adapt(self, sign: Sign, state: BreakerState) -> None:
         if sign is Sign.SUCCESS:
@@ -308,9 +299,8 @@ class Engine:
         self._supply.hint()
 
     def _closed(self, verdict: Verdict) -> None:
-        self._ready.extend(self._kept)
-        self._kept.clear()
-        suspect, self._suspect = self._suspect, None
+        self._ready.extend(self._aside.take_kept())
+        suspect = self._aside.take_suspect()
         if suspect is not None and verdict.blamed is not None:
             self._finish(suspect, verdict.blamed[1])
         elif suspect is not None:
@@ -323,7 +313,7 @@ class Engine:
         """Log an outage once a probe has confirmed it, and its end: single suspects come and go by the hundred."""
         breaker = self._breaker
         if breaker.failed_probes and not self._outage_told:
-            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {breaker.remedy}"
+            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {self.remedy}"
             log.warning("%s", words.strip())
             self._outage_told = True
             self._beat_at = 0.0
@@ -331,6 +321,11 @@ class Engine:
             log.info("The destination is available again.")
             self._outage_told = False
             self._beat_at = 0.0
+
+    def _tell_refusals(self) -> None:
+        if self._refusals is not None:
+            log.warning("%s", self._refusals.told())
+            self._refusals = None
 
     def _finish(self, entry: Entry, answer: Answer) -> None:
         """Apply an answer that stands."""
@@ -340,6 +335,7 @@ class Engine:
             self._defer(entry, answer)
         elif isinstance(answer, Rejected):
             self.tally.rejected += 1
+            self._refusals = refused(self._refusals, entry.id, answer, self._clock.monotonic())
             self.tally.last_attempt(entry.id)
             self._finisher.reject(entry, answer)
         elif isinstance(answer, Damaged):
@@ -374,18 +370,15 @@ class Engine:
         if path is not None:
             self._run_paths[entry.id] = path
 
-    def _thread_died(self, entry: Entry) -> None:
+    def _thread_died(self, entry: Entry, error: BaseException) -> None:
         """Give the entry back, but do not let one that kills threads do so again and again without a pause."""
-        self.tally.thread_deaths += 1
+        self._link.unexpected(f"A connection thread died while it sent {entry.id}: {type(error).__name__}: {error}")
+        again = self.tally.thread_died(entry.id) > 1
         self._crew.replace_one()
-        crashes = self._crashes[entry.id] = self._crashes.pop(entry.id, 0) + 1
-        if len(self._crashes) > _MOST_CRASHES:
-            del self._crashes[next(iter(self._crashes))]
-        again = crashes > 1
         self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())
 
     def _parcel_of(self, entry: Entry) -> Parcel:
-        return Parcel.of(entry, self._spool.meta(entry))
+        return Parcel.of(entry, self._spool.meta(entry), self._spool.core.stations.of(entry.id))
 
     # The end
 
@@ -413,11 +406,8 @@ class Engine:
         self._paused = paused
 
     def _let_go(self) -> None:
-        suspect = [self._suspect] if self._suspect is not None else []
-        self._suspect = None
-        self._finisher.give_back([*self._recalled(), *self._ready, *self._kept, *suspect])
+        self._finisher.give_back([*self._recalled(), *self._ready, *self._aside.take_all()])
         self._ready.clear()
-        self._kept.clear()
 
     def _is_drained(self, now: float) -> bool:
         if now >= self._abandon_at and self._out:
@@ -427,6 +417,7 @@ class Engine:
         return not self._out and not self._finisher.uncommitted
 
     def _end(self) -> None:
+        self._tell_refusals()
         if self._out:  # an error ended the loop: whoever owns the hand gives everything back
             self._crew.cancel.set()
             self._crew.recall()

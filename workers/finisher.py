@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dropsafe.errors import DropsafeError, EntryNotFound, LockLost, SpoolError
+from dropsafe.plural import several
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.reasons import Reason
@@ -27,6 +28,12 @@ GROUP_SECONDS = 0.05
 """A group of receipts is committed when it has that many, or its first is that old."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+_OWED = {
+    "delivered": "The server has %(entries)s, but that could not be recorded here (%(why)s): still in hand. What "
+    "gets no receipt is sent again with the same key, by which the server knows it",
+    "": "not %(step)s now, but still in hand: %(entries)s (%(why)s)",
+}
 
 
 class Hand(Protocol):
@@ -128,7 +135,8 @@ class Finisher:
         reason = Reason(
             kind="rejected",
             summary=f"The server refused it ({answer.why}). Nothing is lost; the file is here.",
-            remedy=f"Mend what the server complains of; then: dropsafe retry {entry.id}, or discard it.",
+            remedy="Mend what the server complains of; then: dropsafe retry ID. If the report itself was edited for that: "
+            "dropsafe readmit ID. If it is not wanted: dropsafe discard ID",
             detail=answer.detail,
             status=answer.status,
         )
@@ -165,11 +173,13 @@ class Finisher:
         except (LockLost, SpoolError):
             raise
         except (OSError, DropsafeError) as error:
-            self._owe(step, str(error))
-            log.warning("%d entries could not be %s now (%s); they stay in hand", len(step.entries), step.name, error)
+            why = (isinstance(error, OSError) and error.strerror) or str(error)
+            self._owe(step, why)
+            words = {"entries": _number_of(step), "step": step.name, "why": why}
+            log.warning(_OWED.get(step.name, _OWED[""]), words)
         except Exception as error:
             self._owe(step, repr(error))
-            log.exception("%d entries could not be %s now; they stay in hand", len(step.entries), step.name)
+            log.exception("not %s now, but still in hand: %s", step.name, _number_of(step))
 
     def _missing(self, step: _Step, error: EntryNotFound) -> None:
         """Somebody took an entry out of our folder. Where several are concerned, the others still need their step."""
@@ -208,3 +218,7 @@ def receipt_for(entry: Entry, answer: Delivered, worker: str, attempt: int, at: 
         server_id=answer.server_id,
         address=answer.address,
     )
+
+
+def _number_of(step: _Step) -> str:
+    return several(len(step.entries), "entry", "entries")

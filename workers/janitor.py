@@ -11,14 +11,16 @@ from typing import Any
 from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
 from dropsafe.log import log_place
+from dropsafe.plural import several
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
 from dropsafe.spool.foreign import absorb_left_reasons
-from dropsafe.spool.health import Problem, Vitals, disk_is_low, problems
+from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
+from dropsafe.spool.listing import closed_folders, is_read_only
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
-from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +73,9 @@ class Janitor:
         self._unproven = 0
         self._missing_locks: dict[str, float] = {}
         self._left_behind: list[str] = []
-        self._low = False
-        self._beaten = self._clock.monotonic()
+        self._low = self._read_only = False
+        self._closed: list[str] = []
+        self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
             Chore("disk", self._watch_disk, lambda: DISK_EVERY),
             Chore("audit", self._audit, lambda: max(config["audit_interval"], AUDIT_SHARE * self._audit_took)),
@@ -87,7 +90,7 @@ class Janitor:
         self._link.ready()
         while not self._link.stopping():
             self.do_what_is_due()
-            self._beat()
+            self._pulse.beat()
             wake.wait(BEAT)
 
     def do_what_is_due(self) -> None:
@@ -110,6 +113,7 @@ class Janitor:
 
     def problems(self) -> Iterator[Problem]:
         """Everything in the spool that is not well, the most urgent first."""
+        yield from access_problems(self._read_only, self._closed)
         for chore in self._chores:
             if chore.trouble:
                 text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
@@ -118,16 +122,18 @@ class Janitor:
                 )
         yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
         if self._left_behind:
-            things = len(self._left_behind)
-            text = f"{things} thing(s) that dead workers left behind cannot be put right. Nothing is lost; it is tried again."
+            text = "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again."
             yield Problem(
                 "left-behind", text, f"See what the system complains of in {log_place()}.", self._left_behind[0]
             )
         if self._unproven:
-            text = f"{self._unproven} entries in sent/ have no receipt; they are kept."
-            yield Problem("unproven", text, "Move them to pending/ to have them sent again.")
+            entries = several(self._unproven, "entry in sent/ has", "entries in sent/ have")
+            yield Problem(
+                "unproven", f"{entries} no receipt. Nothing is deleted.", "To have it sent again: move it to pending/."
+            )
         if self._core.journal.lost:
-            text = f"{self._core.journal.lost} lines of history could not be written. No report is touched by that."
+            lines = several(self._core.journal.lost, "line", "lines")
+            text = f"{lines} of history could not be written. No report is touched by that."
             yield Problem("history", text, "See that the spool's disk is writable and not full.")
 
     def _vitals(self) -> Vitals:
@@ -144,30 +150,23 @@ class Janitor:
             pauses,
         )
 
-    def _tick(self) -> None:
-        """A sign of life from the middle of a long chore."""
-        if self._clock.monotonic() - self._beaten >= BEAT:
-            self._beat()
-
-    def _beat(self) -> None:
-        self._beaten = self._clock.monotonic()
-        self._link.beat(self.progress())
-
     def _watch_disk(self) -> None:
-        room = system.room(self._core.layout.root)
-        self._low = disk_is_low(room, self._limits)
+        layout = self._core.layout
+        self._read_only, self._closed = is_read_only(layout), closed_folders(layout)
+        self._low = disk_is_low(system.room(layout.root), self._limits)
         if self._low:
             self._expire()
         self._core.reserve.refill(self._policy.min_free_bytes)
 
     def _audit(self) -> None:
         start = self._clock.monotonic()
-        self._figures = self._core.audit(self._tick)
-        if absorbed := absorb_left_reasons(self._core, self._tick):
+        self._figures = self._core.audit(self._pulse.tick)
+        if absorbed := absorb_left_reasons(self._core, self._pulse.tick):
             log.info("%d reason files of entries moved by hand became history", absorbed)
         self._audit_took = self._clock.monotonic() - start
 
     def _orphans(self) -> None:
+        self._pulse.beat(LEASE)
         done = recover_orphans(self._core, self._missing_locks)
         self._left_behind = done.trouble
         if done.words():
@@ -181,9 +180,11 @@ class Janitor:
         if not self._guard.may_expire(self._clock.now(), self._clock.monotonic()):
             log.warning("the clock has jumped: nothing is expired for a day")
             return
-        done = expire(self._core, self._policy, self._tick)
+        self._pulse.beat(LEASE)  # where receipts are missing, all that there are may be read for one bucket
+        done = expire(self._core, self._policy, lambda: self._pulse.tick(LEASE))
         self._unproven = done.unproven
         if done.entries:
-            log.info("%d delivered entries (%d bytes) were past retention and were removed", done.entries, done.bytes)
+            entries = several(done.entries, "delivered entry", "delivered entries")
+            log.info("past retention, and removed: %s (%d bytes)", entries, done.bytes)
         expire_receipts(self._core, self._policy)
         expire_journal(self._core, self._config["journal_days"])

@@ -11,7 +11,8 @@ from dropsafe.spool.health import Problem
 
 _GRANT = (
     "Grant the service's user read, write and search permission on that folder. If its disk is mounted read-only, "
-    "mount it for writing."
+    "mount it for writing. Under systemd, `dropsafe service install` lets the service write there, and tells what else is "
+    "missing."
 )
 
 

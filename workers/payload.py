@@ -124,7 +124,7 @@ class Payload:
         if system.writers(self._descriptor) is Writers.SOME:
             return PayloadUnreadable(f"somebody is still writing {self._parcel.path}")
         return PayloadDamaged(
-            f"its SHA-256 begins with {digest.hex()[:16]}, that of what was accepted with {self._parcel.digest16}."
+            f"its SHA-256 begins with {digest.hex()[:16]}, that in the name is {self._parcel.digest16}."
         )
 
 

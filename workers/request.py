@@ -27,6 +27,7 @@ from dropsafe.spool.entry import CONTENT_TYPE, DEFAULT_CONTENT_TYPE
 from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.transport import Parcel
 
+STATION = "Dropsafe-Station"
 _TARGET = re.compile(r"/[!-~]*")
 _PLACE = re.compile(r"\{(name|id|day)\}")
 _LINE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -121,20 +122,20 @@ class RequestHead:
             "User-Agent": f"dropsafe/{__version__}",
             "Accept": "application/json, application/problem+json, */*;q=0.5",
             "Accept-Encoding": "identity",
-            "Dropsafe-Station": encoded(station),
         }
         fixed = {
             "Host": address.origin,
             **{name: value for name, value in usual.items() if name.lower() not in given},
             **_checked(headers),
         }
+        self._station = "" if STATION.lower() in given else station
         self._fixed = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
 
     def for_parcel(self, parcel: Parcel, target: str, size: int, digest: bytes) -> bytes:
         """The head up to and including the empty line. Raises SecretUnusable."""
         attributes = f"Dropsafe-Attributes: {attributes_value(parcel.attributes)}\r\n" if parcel.attributes else ""
         return (
-            f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}"
+            f"{self._beginning(target, parcel.station)}"
             f"Content-Type: {_content_type(parcel.content_type)}\r\n"
             f"Content-Length: {size}\r\n"
             f"Content-Digest: sha-256=:{base64.b64encode(digest).decode('ascii')}:\r\n"
@@ -145,9 +146,11 @@ class RequestHead:
 
     def without_parcel(self, target: str) -> bytes:
         """The head of a request that has no body and is about no entry. Raises SecretUnusable."""
-        return f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}{self._secrets()}\r\n".encode(
-            "ascii"
-        )
+        return f"{self._beginning(target, self._station)}{self._secrets()}\r\n".encode("ascii")
+
+    def _beginning(self, target: str, station: str) -> str:
+        named = f"{STATION}: {encoded(station or self._station)}\r\n" if self._station else ""
+        return f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}{named}"
 
     def _secrets(self) -> str:
         secrets = self._credentials.for_server()

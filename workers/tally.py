@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 _SMOOTHING = 0.1
 _MOST_REMEMBERED = 10_000
+_MOST_KILLERS = 1000
 
 
 @dataclass(slots=True)
@@ -26,10 +27,34 @@ class Tally:
     waiting_again: int = 0
     """Entries that were deferred and have not met another outcome since."""
     _attempts: dict[str, int] = field(default_factory=dict)
+    _killers: dict[str, int] = field(default_factory=dict)
+
+    def progress(self) -> dict[str, object]:
+        """For the heartbeat."""
+        return {
+            "delivered": self.delivered,
+            "deferred": self.deferred,
+            "rejected": self.rejected,
+            "damaged": self.damaged,
+            "bytes": self.bytes,
+            "last_success": self.last_success,
+            "latency_ms": round(self.latency * 1000, 1),
+            "thread_deaths": self.thread_deaths,
+            "unreadable": self.unreadable,
+            "unreadable_why": self.unreadable_why,
+        }
 
     def count_latency(self, seconds: float) -> None:
         """One request took that long."""
         self.latency = seconds if not self.latency else self.latency + _SMOOTHING * (seconds - self.latency)
+
+    def thread_died(self, entry_id: str) -> int:
+        """A thread died with it in hand; returns how many have, as far as that is remembered."""
+        self.thread_deaths += 1
+        deaths = self._killers[entry_id] = self._killers.pop(entry_id, 0) + 1
+        if len(self._killers) > _MOST_KILLERS:
+            del self._killers[next(iter(self._killers))]
+        return deaths
 
     def attempt(self, entry_id: str) -> int:
         """The number of the attempt that an outcome belongs to, from 1, as far as this process has seen."""

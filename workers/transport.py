@@ -22,10 +22,12 @@ class Parcel:
     content_type: str
     attributes: dict[str, str]
     path: Path
+    station: str = ""
+    """The name of the station that accepted it, if that is not this one."""
 
     @classmethod
-    def of(cls, entry: Entry, meta: Meta) -> Parcel:
-        """The parcel for an entry and what was submitted with it."""
+    def of(cls, entry: Entry, meta: Meta, station: str = "") -> Parcel:
+        """The parcel for an entry and what was submitted with it, at another station if one is named."""
         return cls(
             entry.id,
             meta.original_name,
@@ -34,6 +36,7 @@ class Parcel:
             meta.content_type,
             meta.attributes,
             entry.path,
+            station,
         )
 
     @property

@@ -22,6 +22,7 @@ def run(config: dict[str, Any], link: Link) -> None:
         closing(HttpTransport.from_config(settings)) as transport,
         closing(spool.take_hand("uploader")) as hand,
     ):
+        spool.core.stations.stay()
         engine = Engine(spool, hand, transport, link, Settings.from_config(settings))
         link.on_stop(engine.wake)
         # The first beat names the hand: from then on the supervisor can return what is in it.

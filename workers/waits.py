@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from dropsafe.printable import in_lines
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.health import Problem
-from dropsafe.spool.printable import in_lines
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = {Taken.WAITS: 1.0, Taken.FULL: 4.0, Taken.TOO_LARGE: 10.0, Taken.REFUSED: 10.0}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -32,6 +32,8 @@ from watchdog.observers.api import ObservedWatch
 
 from dropsafe.config import Config
 from dropsafe.log import log_place
+from dropsafe.plural import several
+from dropsafe.printable import MAX_SHOWN, in_lines
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.clock import iso
@@ -41,9 +43,8 @@ from dropsafe.spool.health import Problem
 from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
 from dropsafe.spool.pausing import Work
-from dropsafe.spool.printable import MAX_SHOWN, in_lines
 from dropsafe.workers import waits
-from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
 from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ WAITS_TOLD = 5
 MOST_SHOWN = 160
 """Characters of each."""
 
+T = TypeVar("T")
 Look = Callable[[], Iterable[Candidate | Stranger]]
 
 
@@ -122,7 +124,8 @@ class Watcher:
         self._spool = spool
         self._clock = spool.core.clock
         self._link = link
-        self._intake = Intake(spool.core)
+        self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
+        self._intake = Intake(spool.core, link.abandon)
         self._wake = threading.Event()
         self._hinted = threading.Event()
         self._observer = Observer()
@@ -137,7 +140,8 @@ class Watcher:
         self._handler = _Handler(self._hinted, self._wake, {watched.folder.path for watched in self._watched})
 
     def run(self) -> None:
-        settled = self._intake.finish_interrupted(lambda: self._link.beat(self.progress()))
+        self._pulse.beat(LEASE)  # the entries of interrupted intakes are looked for in the whole spool
+        settled = self._intake.finish_interrupted(lambda: self._pulse.tick(LEASE))
         if settled:
             log.info("%d interrupted intakes were finished", settled)
         self._link.on_stop(self._wake.set)
@@ -150,7 +154,7 @@ class Watcher:
                 if not paused:
                     self._look_at_all()
                     self._start_ready(pool)
-                self._link.beat(self.progress())
+                self._pulse.beat()
                 self._spool.core.producer.check()
                 self._wait(BEAT if paused else self._rest())
             self._finish_busy()
@@ -187,7 +191,8 @@ class Watcher:
             if watched.trouble:
                 yield watched.trouble
         if strangers := [line for watched in self._watched for line in watched.strangers]:
-            text = f"{len(strangers):,} thing(s) in a drop folder or in pending/ cannot be taken; they stay where they are."
+            things = several(len(strangers), "thing", "things")
+            text = f"{things} in a drop folder or in pending/ cannot be taken. Nothing there is touched."
             remedy = f"Replace each by a regular file, or move it away; {log_place()} names them."
             yield Problem("cannot-be-taken", text, remedy, in_lines(strangers))
         yield from waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now)
@@ -220,8 +225,8 @@ class Watcher:
         parked: list[tuple[Record, Candidate]] = []
         if not trouble:
             try:
-                found = list(watched.look())
-                parked = list(self._intake.parked(watched.folder))
+                found = list(self._ticking(watched.look()))
+                parked = list(self._ticking(self._intake.parked(watched.folder)))
             except OSError as error:
                 trouble = unreadable(watched.folder, error)
         if trouble and trouble != watched.trouble:
@@ -233,7 +238,7 @@ class Watcher:
         watched.trouble = trouble
         self._observe(watched)
         known = set(watched.strangers)
-        watched.strangers = [f"{item.path}: {item.why}" for item in found if isinstance(item, Stranger)]
+        watched.strangers = [str(item) for item in found if isinstance(item, Stranger)]
         for stranger in [line for line in watched.strangers if line not in known][:MAX_SHOWN]:
             log.warning("It cannot be taken and is left alone: %s", stranger)
         candidates = [item for item in found if isinstance(item, Candidate) and item.path not in self._busy]
@@ -251,6 +256,12 @@ class Watcher:
             watched.next_look = min(watched.next_look, now + settle)
         for wait in watched.waiting.values():
             watched.next_look = min(watched.next_look, max(wait.next_try, now + SHORTEST_LOOK))
+
+    def _ticking(self, items: Iterable[T]) -> Iterator[T]:
+        """A share may take minutes to list."""
+        for item in items:
+            self._pulse.tick()
+            yield item
 
     def _start_ready(self, pool: ThreadPoolExecutor) -> None:
         for watched in self._watched:
@@ -305,7 +316,7 @@ class Watcher:
         """What is being taken is finished; the rest stays where it is."""
         while self._busy and not self._link.abandon():
             self._collect()
-            self._link.beat(self.progress())
+            self._pulse.beat()
             self._wake.wait(BEAT)
             self._wake.clear()
 
@@ -329,6 +340,7 @@ class Watcher:
         if watched.hints is None and found is not None:
             watched.hinted = found
             self._handler.gone.discard(path)
+            self._pulse.beat(LEASE)  # a watch for each folder of a deep tree, perhaps on a slow share
             try:
                 watched.hints = self._observer.schedule(self._handler, path, recursive=recursive, event_filter=HINTS)
             except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
+from dropsafe.paths import RUN_VARIABLE
+from dropsafe.plural import several
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -43,7 +46,7 @@ def run(args: Namespace, context: Context) -> int:
     given = [part for part in (args.key, args.value) if part is not None]
     if len(given) not in wanted:
         raise UsageError(
-            f"`dropsafe config {args.action}` does not take {len(given)} arguments",
+            f"`dropsafe config {args.action}` does not take {several(len(given), 'argument', 'arguments')}",
             remedy="See: dropsafe config --help",
         )
     return action(given, context)
@@ -54,6 +57,7 @@ def _check(_: list[str], context: Context) -> int:
     from dropsafe.errors import ConfigError
 
     problems: list[str] = []
+    remedy = ""
     try:
         if context.config_file_exists():
             config = Config.inspect(context.config_path)
@@ -63,12 +67,15 @@ def _check(_: list[str], context: Context) -> int:
             problems += config.warnings
     except ConfigError as error:
         problems.append(error.message)
+        remedy = error.remedy
     notes = [] if problems else list(_notes(config))
     if context.options.json:
-        _print_json({"file": str(context.config_path), "problems": problems, "notes": notes})
+        _print_json({"file": str(context.config_path), "problems": problems, "remedy": remedy, "notes": notes})
     else:
         for line in problems:
             print(f"! {line}")
+        if remedy:
+            print(f"    {remedy}")
         if not problems:
             print(
                 f"{context.config_path} is right"
@@ -92,7 +99,7 @@ def _notes(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _get(given: list[str], context: Context) -> int:
-    from dropsafe.config_rules import keys
+    from dropsafe.config_keys import keys
 
     config = context.config
     if given:
@@ -147,10 +154,13 @@ def _running(context: Context) -> int | None:
 
 def _path(_: list[str], context: Context) -> int:
     config, places = context.config, context.places
+    run_origin = (
+        f"environment variable {RUN_VARIABLE}" if os.environ.get(RUN_VARIABLE) else f"default ({places.reason})"
+    )
     rows = {
         "configuration": (str(context.config_path), context.config_path_origin),
         "spool": (config["spool_dir"], config.origin("spool_dir")),
-        "run folder": (str(places.run_dir), f"default ({places.reason})"),
+        "run folder": (str(places.run_dir), run_origin),
         "log folder": (str(places.log_dir), f"default ({places.reason})"),
     }
     if context.options.json:

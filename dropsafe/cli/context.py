@@ -84,9 +84,13 @@ class Context:
     @cached_property
     def config_or_new(self) -> Config:
         """The same for the command that makes the file: one that was named need not be there yet."""
+        from dropsafe import config_file
         from dropsafe.config import Config
 
-        return self.config if self.config_file_exists() else self._told(self._load(Config.in_force))
+        if self.config_file_exists():
+            return self.config
+        config_file.refuse_if_gone(self.config_path)
+        return self._told(self._load(Config.in_force))
 
     def config_for_start(self) -> Config:
         """The same for a service that starts: a good file is kept as the last good copy."""
@@ -100,7 +104,7 @@ class Context:
 
         config = self._read(Config.in_force)
         if config.fallback_reason:
-            Config.load(self.config_path)
+            Config.load(self.config_path)  # raises what was wrong
         return config
 
     def config_file_exists(self) -> bool:
@@ -126,7 +130,15 @@ class Context:
         return load(self.config_path, environ=self.environ, settings=self.settings, instance=self.instance)
 
     def _told(self, config: Config) -> Config:
-        for note in (config.fallback_reason, *config.warnings):
-            if note:
-                print(f"dropsafe: note: {note}", file=sys.stderr)
+        from dropsafe.printable import printable
+
+        if config.fallback_reason:
+            print(
+                "dropsafe: ! The configuration file is not in force, for it cannot be used. No report is touched by that.\n"
+                f"    {printable(config.fallback_reason)} What was changed since then does not count.\n"
+                f"    {printable(config.fallback_remedy)}",
+                file=sys.stderr,
+            )
+        for note in config.warnings:
+            print(f"dropsafe: note: {printable(note)}", file=sys.stderr)
         return config

@@ -8,11 +8,12 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
-from dropsafe.errors import TemporaryError
+from dropsafe.cli.escaping import ERASE
+from dropsafe.errors import DiskFullError, DropsafeError, TemporaryError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -23,7 +24,7 @@ EXAMPLES = ("dropsafe deliver", "dropsafe deliver --patience 0 --json")
 EXITS = {
     1: "done, but some were refused by the server or are damaged: they are in failed/ or quarantine/",
     69: "the server is unavailable; the entries wait",
-    75: "delivery is paused, or some did not go through now and wait for their next try",
+    75: "delivery is paused, or some did not go through now, or could not be recorded (a full disk), and are sent again",
 }
 
 
@@ -40,6 +41,7 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.spool.foreign import adopt_settled
     from dropsafe.spool.pausing import Work
     from dropsafe.spool.recovery import recover_orphans
+    from dropsafe.spool.stations import place_of
     from dropsafe.workers.deliver import deliver_once
     from dropsafe.workers.http import HttpTransport
     from dropsafe.workers.link import LocalLink
@@ -51,6 +53,8 @@ def run(args: Namespace, context: Context) -> int:
         # From cron, standard error is the log; a person at a terminal is told in words.
         log.set_up("warning" if config.origin("log.level") == "default" else config["log.level"])
     _refuse_if_paused(spool)
+    if carried := spool.core.stations.visit(place_of(config.path), config["station_name"]):
+        print(f"dropsafe: note: {carried}", file=sys.stderr)
     recover_orphans(spool.core, {})
     if Work.INTAKE not in spool.pauses():
         adopt_settled(spool.core)
@@ -60,24 +64,21 @@ def run(args: Namespace, context: Context) -> int:
     signal.signal(signal.SIGTERM, lambda *_: link.stop())
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
-    report = replace(report, remedy=_for_one_delivery(report.remedy))
     if show:
-        print("\r\x1b[K", end="", file=sys.stderr)
+        print(ERASE, end="", file=sys.stderr)
+    here = _still_here(spool)
     later, first = waiting_for_their_time(spool.core.layout.pending, time.time(), spool.core.limits.longest_backoff)
     if context.options.json:
         due = iso(first) if later else None
-        print(json.dumps({**asdict(report), "not_due": later, "next_due": due, "exit_code": int(report.exit_code)}))
+        counts = {"here": here, "not_due": later, "next_due": due}
+        print(json.dumps({**asdict(report), **counts, "exit_code": int(report.exit_code)}))
     else:
         _tell(asdict(report))
         _tell_later(later, first - time.time())
+        _tell_here(here)
         if Work.DELIVERY in spool.pauses():
             print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
     return int(report.exit_code)
-
-
-def _for_one_delivery(remedy: str) -> str:
-    """The remedy for this command, beside which a service may or may not run."""
-    return remedy.replace("then reload the service", "then deliver again. If a service runs, reload it")
 
 
 def _refuse_if_paused(spool: Spool) -> None:
@@ -91,6 +92,27 @@ def _refuse_if_paused(spool: Spool) -> None:
         )
 
 
+def _still_here(spool: Spool) -> dict[str, int] | None:
+    """How many entries are in the spool undelivered, by state; None where they cannot be counted."""
+    try:
+        stats = spool.stats()
+    except (OSError, DropsafeError):
+        return None
+    states = ("waiting", "inflight", "hold", "failed", "quarantine")
+    return {state: count for state in states if (count := getattr(stats, state))}
+
+
+def _tell_here(here: dict[str, int] | None) -> None:
+    from dropsafe.cli.words import number
+
+    if here is None:
+        print("What is still in the spool cannot be counted now: dropsafe status")
+    elif here:
+        words = {"inflight": "in hand", "hold": "on hold", "quarantine": "in quarantine"}
+        counts = ", ".join(f"{number(count)} {words.get(state, state)}" for state, count in here.items())
+        print(f"Not delivered, and still in the spool: {counts}")
+
+
 def _tell_later(count: int, seconds: float) -> None:
     from dropsafe.cli.words import several, span
 
@@ -101,14 +123,18 @@ def _tell_later(count: int, seconds: float) -> None:
         )
 
 
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
+
+
 def _show(progress: dict[str, object]) -> None:
     words = f"delivered {progress['delivered']}   in hand {progress['in_hand']}   server {progress['breaker']}"
-    print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+    print(f"{ERASE}{words}", end="", file=sys.stderr, flush=True)
 
 
 def _tell(report: dict[str, object]) -> None:
     from dropsafe.cli.words import number, several, size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     delivered, amount = int(str(report["delivered"])), int(str(report["bytes"]))
     print(f"{several(delivered, 'entry', 'entries')} delivered ({size(amount)})")
@@ -119,7 +145,15 @@ def _tell(report: dict[str, object]) -> None:
     if report["damaged"]:
         print(f"! {number(int(str(report['damaged'])))} damaged; nothing was deleted: dropsafe list --state quarantine")
     if report["waiting_again"]:
-        print(f"{number(int(str(report['waiting_again'])))} did not go through now and wait for their next try")
+        print(f"{number(int(str(report['waiting_again'])))} did not go through now; each waits for its next try")
+    if report["unproven"]:
+        print(
+            f"! {several(int(str(report['unproven'])), 'entry is', 'entries are')} on the server, but that could not be "
+            f"recorded here: {report['unproven_why']}.\n"
+            "    Nothing is lost: they stay in the spool, and what has no receipt is sent again with the same key, by which "
+            "the server knows it.\n"
+            f"    See that the disk of the spool can be written to. If it is full: {_lower(DiskFullError.remedy)}"
+        )
     if report["unavailable"]:
         print(f"! The server is unavailable: {printable(str(report['why']))}. The entries wait in pending/.")
         if report["remedy"]:

@@ -27,7 +27,7 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.cli.status import published
     from dropsafe.desk.explaining import explain
     from dropsafe.desk.gathering import gathered
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     facts = gathered(context.spool, published(context), args.id)
     told = explain(facts)

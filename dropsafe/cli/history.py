@@ -24,23 +24,26 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, context: Context) -> int:
     from dropsafe.desk.found import id_of, look_up
 
-    found = look_up(context.spool, args.id)
-    lines = context.spool.history(id_of(found))
+    entry_id = id_of(look_up(context.spool, args.id))
+    lines = context.spool.history(entry_id)
     if context.options.json:
         for line in lines:
             print(json.dumps(line))
         return 0
-    print(id_of(found))
+    print(entry_id)
     for line in lines:
-        print(f"  {told(line)}")
+        print(f"  {told(line, entry_id)}")
     if not lines:
         print("  The journal has nothing on it any more, or it was put into the spool by hand.")
     return 0
 
 
-def told(line: Mapping[str, Any]) -> str:
-    """A line of the journal for people."""
-    from dropsafe.spool.printable import printable
+def told(line: Mapping[str, Any], entry_id: str) -> str:
+    """A line of that entry's history for people."""
+    from dropsafe.printable import printable
 
-    rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
+    if line["id"] == entry_id:
+        rest = ", ".join(f"{key} {value}" for key, value in line.items() if key not in ("at", "event", "id"))
+    else:
+        rest = f"as {line['id']}, which it has been since"
     return printable(f"{line['at']}  {line['event']:<10} {rest}".rstrip())

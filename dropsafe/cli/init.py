@@ -11,18 +11,6 @@ if TYPE_CHECKING:
 HELP = "Make a spool, and a configuration file if there is none. Does no harm where both exist."
 EXAMPLES = ("dropsafe init --url https://reports.example.com/ingest", "dropsafe init --private --spool ~/reports")
 
-_FILE = """\
-# Dropsafe. Every key is optional but destination.url; `dropsafe config schema` explains them all.
-spool_dir = {spool}
-
-[destination]
-{url}
-# Folders whose files are taken, one table for each:
-# [[watch]]
-# path = "/data/reports"
-# pattern = "*.xml"
-"""
-
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--url", help="where reports are delivered to: destination.url in the new file")
@@ -35,7 +23,9 @@ def run(args: Namespace, context: Context) -> int:
 
     from dropsafe.cli.files import write_new
     from dropsafe.config import Config
+    from dropsafe.config_file import starter
     from dropsafe.spool import Spool, limits_from
+    from dropsafe.spool.stations import place_of
 
     config = context.config_or_new
     if args.url:
@@ -43,10 +33,10 @@ def run(args: Namespace, context: Context) -> int:
     spool_dir = config["spool_dir"]
     with Spool.create(spool_dir, group="" if args.private else args.group, limits=limits_from(config)) as spool:
         spool_id, caution = spool.spool_id, spool.caution
+        carried = spool.core.stations.arrive(place_of(context.config_path), config["station_name"])
     made = not context.config_file_exists()
     if made:
-        url = f"url = {json.dumps(args.url)}" if args.url else '# url = "https://reports.example.com/ingest"'
-        write_new(context.config_path, _FILE.format(spool=json.dumps(spool_dir), url=url))
+        write_new(context.config_path, starter(spool_dir, args.url))
     if context.options.json:
         print(
             json.dumps(
@@ -56,8 +46,8 @@ def run(args: Namespace, context: Context) -> int:
         return 0
     print(f"The spool is at {spool_dir}")
     print(f"The configuration is {context.config_path}{'' if made else ' (it was there already, and is unchanged)'}")
-    if caution:
-        print(f"! {caution}")
+    for note in filter(None, (caution, carried)):
+        print(f"! {note}")
     command = f"dropsafe --config {context.config_path}" if context.options.config else "dropsafe"
     if args.url and not made and config.get("destination.url") != args.url:
         print(f"It does not have that address yet:  {command} config set destination.url {args.url}")

@@ -15,9 +15,11 @@ from dropsafe.desk.sorting import SORTS
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.desk.standstill import Standstill
 
-HELP = """The entries of the spool, state by state, oldest first. Delivered ones are shown with --state sent.
-NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its turn."""
+HELP = """The entries that are not delivered, state by state, oldest first. Delivered ones are shown with --state sent,
+discarded ones with --state discarded. NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its
+turn, "waits" for what the line below the table says."""
 EXAMPLES = (
     "dropsafe list",
     "dropsafe list --state failed --matching 'unknown station'",
@@ -25,7 +27,9 @@ EXAMPLES = (
     "dropsafe list --json --sort size",
 )
 
-USUAL = ("inflight", "pending", "failed", "quarantine", "hold", "discarded")
+USUAL = ("inflight", "pending", "failed", "quarantine", "hold")
+"""What is still to be delivered, or to be decided upon."""
+ON_REQUEST = ("discarded", "sent")
 _ERROR_WIDTH = 60
 _SHORTEST = 4
 _PAGE = 1000
@@ -34,7 +38,7 @@ _MOST_COUNTED = 100_000
 
 
 def arguments(parser: ArgumentParser) -> None:
-    add_filters(parser, [*USUAL, "sent"])
+    add_filters(parser, [*USUAL, *ON_REQUEST])
     parser.add_argument("--sort", choices=tuple(SORTS), help="oldest, largest or alphabetically first, across states")
     parser.add_argument(
         "--limit", type=count, default=100, metavar="N", help="show at most so many (default 100; 0: all)"
@@ -43,7 +47,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.status import published
     from dropsafe.desk.rows import rows
+    from dropsafe.desk.standstill import standstill
     from dropsafe.spool.states import State
 
     spool = context.spool
@@ -56,7 +62,8 @@ def run(args: Namespace, context: Context) -> int:
             nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
         )
     shown = list(islice(entries, args.limit) if args.limit else entries)
-    facts = rows(spool, shown)
+    stands = standstill(spool, published(context), shown)
+    facts = rows(spool, shown, stands)
     if context.options.json:
         for fact in facts:
             print(json.dumps(fact))
@@ -71,12 +78,15 @@ def run(args: Namespace, context: Context) -> int:
         if more > 0:
             number = f"{more:,}" if more <= _MOST_COUNTED else f"over {_MOST_COUNTED:,}"
             print(f"… and {number} more: these are the first {args.limit}; --limit 0 shows all")
+    if stands:
+        _print_standstill(stands)
     return 0
 
 
 def _nothing(args: Namespace) -> str:
     if args.matching is not None or args.older_than is not None:
-        return "No entry was found for that."
+        others = "" if args.state else " Delivered and discarded ones are looked for with --state sent or discarded."
+        return f"No entry was found for that.{others}"
     if args.state:
         return f"No entry is in {' or '.join(f'{state}/' for state in args.state)}."
     return "Nothing waits, and nothing needs a person."
@@ -93,6 +103,16 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
     return short
 
 
+def _print_standstill(stands: Standstill) -> None:
+    from dropsafe.cli.words import span
+    from dropsafe.printable import printable
+
+    probe = ""
+    if stands.next_probe is not None:
+        probe = f" Next probe in {span(stands.next_probe)}." if stands.next_probe >= 1 else " It is being tried now."
+    print(f"\n! {printable(stands.text)}{probe}\n    → {stands.remedy}")
+
+
 def _print(facts: Iterator[dict[str, Any]], short: dict[str, str], utc: bool) -> None:
     head = ["ID", "ACCEPTED" if utc else "AGE", "SIZE", "TRIES", "STATE", "NEXT TRY", "NAME", "LAST ERROR"]
     while page := list(islice(facts, _PAGE)):
@@ -103,14 +123,15 @@ def _print_page(head: Sequence[str], facts: Sequence[dict[str, Any]], short: dic
     from datetime import datetime
 
     from dropsafe.cli.words import shorten, size, span, table
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     now = time.time()
     rows = [head]
     for fact in facts:
         accepted = datetime.fromisoformat(fact["accepted"])
         when = f"{accepted:%Y-%m-%d %H:%M:%S}Z" if utc else span(max(0.0, now - accepted.timestamp()))
-        cells = [short[fact["id"]], when, size(fact["size"]), str(fact["attempts"]), fact["state"]]
+        cells = [short[fact["id"]], when, size(fact["size"])]
+        cells += ["–" if fact["attempts"] is None else str(fact["attempts"]), fact["state"]]
         cells.append(_next_try(fact["next_try"], now, utc))
         rows.append([*cells, shorten(printable(fact["name"]), 32), _beginning(printable(fact["error"]))])
     print(table(rows, right=(1, 2, 3)))
@@ -120,7 +141,7 @@ def _next_try(moment: str | None, now: float, utc: bool) -> str:
     from dropsafe.cli.words import span
     from dropsafe.spool.clock import from_iso
 
-    if moment is None or moment == "now":
+    if moment is None or not moment[0].isdigit():
         return moment or "–"
     return moment.partition(".")[0].replace("T", " ") + "Z" if utc else f"in {span(max(1.0, from_iso(moment) - now))}"
 

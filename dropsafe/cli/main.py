@@ -51,6 +51,7 @@ COMMANDS = {
     "resume": Entry("pausing", "go on after a pause", "RESUME"),
     "verify": Entry("verify", "read everything and compare it with its digests; changes nothing"),
     "config": Entry("config_cmd", "check, read, change or explain the configuration"),
+    "service": Entry("service", "have the operating system run the service, and look after it"),
     "receive": Entry("receive", "an example server that takes reports"),
     "demo": Entry("demo", "see it all work, on a spool and a server of its own"),
     "completion": Entry("completion", "have the shell complete commands, options and ids"),
@@ -76,24 +77,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be printable
+    from dropsafe.cli.escaping import escaped
+
+    streams = sys.stdout, sys.stderr
+    sys.stderr = escaped(sys.stderr)
     try:
-        before, name, after = split(sys.argv[1:] if argv is None else argv)
+        return _main(sys.argv[1:] if argv is None else argv)
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+def _main(argv: Sequence[str]) -> int:
+    try:
+        before, name, after = split(argv)
         shared = main_parser().parse_args(before)
         if name is None:
             main_parser().print_help(sys.stderr)
             return 2
         if name not in COMMANDS:
-            main_parser().error(f"there is no command {name!r}{_meant(name)}")
+            main_parser().error(f"there is no command {name!r}{_meant(name)} All of them: dropsafe --help")
     except SystemExit as end:  # argparse has told it
         return cast(int, end.code)
 
     from dropsafe.cli.trouble import guarded
 
-    streams = sys.stdout, sys.stderr
-    try:
-        return guarded(lambda: _run(name, shared, after))
-    finally:
-        sys.stdout, sys.stderr = streams
+    return guarded(lambda: _run(name, shared, after), name)
 
 
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
@@ -168,4 +176,4 @@ def _meant(name: str) -> str:
     import difflib
 
     close = difflib.get_close_matches(name, COMMANDS, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}?" if close else "."

@@ -54,6 +54,7 @@ def _sections() -> Iterator[str]:
     for variable, meaning in (
         ("DROPSAFE_CONFIG", "the configuration file"),
         ("DROPSAFE_SPOOL", "the folder of the spool"),
+        ("DROPSAFE_RUN_DIR", "the folder in which the status of the service is published"),
         ("DROPSAFE_KEY", "a key of the configuration in capitals, a dot as two underscores: DROPSAFE_DESTINATION__URL"),
         ("NO_COLOR", "no colours"),
     ):

@@ -24,7 +24,7 @@ from dropsafe.cli.selection import (
     may_go_on,
 )
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
-from dropsafe.spool.states import Event, State, sources_of
+from dropsafe.spool.states import Event, State, sources_of, transition
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -41,9 +41,12 @@ class Command:
     event: Event
     usual: State | None
     HELP: str
-    done: str
+    done: tuple[str, str]
+    """After the number, of one and of several."""
     EXAMPLES: Sequence[str]
     must_say: bool = False
+    undo: str = ""
+    """What for, and which command, to which the ids are added."""
 
     EXITS = {  # noqa: RUF012 - a constant of the class, not a field
         1: "some were done, others not (moved by another program, or refused by the system), or the answer was no",
@@ -202,20 +205,18 @@ class _Teller:
         print(json.dumps({"summary": told}))
 
     def _tell_end(self, result: Result, chosen: int, gone: int) -> None:
-        from dropsafe.cli.words import number, several
+        from dropsafe.plural import number, several
 
         print(
-            f"{several(result.moved, 'entry', 'entries')} {self._command.done}"
-            if result.moved
-            else "Nothing was changed."
+            several(result.moved, *self._command.done) + self._undo(result) if result.moved else "Nothing was changed."
         )
         if result.due:
             print(
-                f"{several(result.due, 'was', 'were')} due already: nothing keeps them from being sent but their turn."
+                f"{several(result.due, 'was', 'were')} due already: only its turn keeps an entry like that from being sent."
             )
         if gone > 0:
             print(
-                f"{number(gone)} had been moved meanwhile by the service, another program or a person; they are not lost."
+                f"{number(gone)} had been moved meanwhile by the service, another program or a person. Nothing is lost."
             )
         self._tell_refused(result.refused)
         if result.gave_up:
@@ -224,7 +225,16 @@ class _Teller:
             )
         if result.interrupted:
             left = chosen - result.moved - result.due - len(result.refused)
-            print(f"Interrupted: the other {number(left)} are where they were. The same command goes on with them.")
+            rest = several(left, "is where it was", "are where they were")
+            print(f"Interrupted: the other {rest}. The same command goes on from there.")
+
+    def _undo(self, result: Result) -> str:
+        if not self._command.undo:
+            return ""
+        if result.moved > len(result.words):
+            target = transition(sources_of(self._command.event)[0], self._command.event).target
+            return f" {self._command.undo} ID; see them: dropsafe list --state {target}"
+        return f" {self._command.undo} {' '.join(result.words)}"
 
     @staticmethod
     def _tell_refused(errors: Sequence[DropsafeError | OSError]) -> None:
@@ -248,28 +258,32 @@ RETRY = Command(
     State.FAILED,
     "Send entries again: refused ones from failed/, those in quarantine/, and, with --state pending or by id, those that "
     "wait for their next try: they become due now.",
-    "will be sent again, first among those that wait.",
+    (
+        "entry will be sent again, first among those that wait.",
+        "entries will be sent again, first among those that wait.",
+    ),
     ("dropsafe retry 4k7q", "dropsafe retry --state failed --all", "dropsafe retry --matching 'unknown station'"),
 )
 HOLD = Command(
     Event.HOLD,
     State.PENDING,
     "Park entries: they are not sent until they are taken off hold.",
-    "on hold. To have them sent after all: dropsafe unhold",
+    ("entry is on hold.", "entries are on hold."),
     ("dropsafe hold 4k7q", "dropsafe hold --matching '*.csv' --state pending"),
+    undo="To have that sent after all: dropsafe unhold",
 )
 UNHOLD = Command(
     Event.UNHOLD,
     State.HOLD,
     "Take entries off hold: they are sent, first among those that wait.",
-    "off hold and due now.",
+    ("entry is off hold and due now.", "entries are off hold and due now."),
     ("dropsafe unhold 4k7q", "dropsafe unhold --all"),
 )
 READMIT = Command(
     Event.READMIT,
     State.QUARANTINE,
     "Vouch for the bytes of entries as they are now, after an edit or damage: each gets a new id, and is sent.",
-    "will be sent as they are now, under new ids.",
+    ("entry will be sent as it is now, under a new id.", "entries will be sent as they are now, under new ids."),
     ("dropsafe readmit 4k7q",),
     must_say=True,
 )
@@ -277,14 +291,15 @@ DISCARD = Command(
     Event.DISCARD,
     None,
     "Say that entries are not wanted: they go to discarded/, and are never sent and never deleted by Dropsafe.",
-    "in discarded/ now. Nothing was deleted; to undo it: dropsafe restore",
+    ("entry is in discarded/ now. Nothing was deleted.", "entries are in discarded/ now. Nothing was deleted."),
     ("dropsafe discard 4k7q", "dropsafe discard --state failed --older-than 30d"),
     must_say=True,
+    undo="To undo it: dropsafe restore",
 )
 RESTORE = Command(
     Event.RESTORE,
     State.DISCARDED,
     "Take discarded entries back: they are sent, first among those that wait.",
-    "restored, and due now.",
+    ("entry is restored, and due now.", "entries are restored, and due now."),
     ("dropsafe restore 4k7q", "dropsafe restore --all --matching line-3"),
 )

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
+from dropsafe.cli.escaping import ERASE
+
 Item = TypeVar("Item")
 
 _ON_SCREEN, _ELSEWHERE = 0.2, 10.0
@@ -35,9 +37,7 @@ class Progress:
         self._next = now + (_ON_SCREEN if self._screen else _ELSEWHERE)
         self._shown = True
         line = words(self._what, done, self._total, now - self._begun)
-        print(
-            f"\r\x1b[K{line}" if self._screen else line, end="" if self._screen else "\n", file=sys.stderr, flush=True
-        )
+        print(f"{ERASE}{line}" if self._screen else line, end="" if self._screen else "\n", file=sys.stderr, flush=True)
 
     def over(self, items: Iterable[Item]) -> Iterator[Item]:
         """Passes them on, telling how many there were."""
@@ -48,7 +48,7 @@ class Progress:
     def close(self) -> None:
         """Leave the line for what comes."""
         if self._shown and self._screen:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(ERASE, end="", file=sys.stderr, flush=True)
 
 
 def words(what: str, done: int, total: int | None, seconds: float) -> str:

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from dropsafe.config import Config
     from dropsafe.errors import ExitCode
     from dropsafe.spool import Spool
-    from dropsafe.supervisor.status import Reason, Status
+    from dropsafe.spool.health import Problem
+    from dropsafe.supervisor.status import Status
 
 HELP = "Run the service in the foreground: take files, deliver, keep house. Ctrl-C or SIGTERM stops it, SIGHUP reloads."
 EXAMPLES = ("dropsafe run", "dropsafe --instance line-3 run")
 EXITS = {
-    70: "a worker would not stay up; the service manager starts it afresh",
+    70: "the uploader or the watcher would not stay up for 15 minutes, or the service met an error that it did not expect; "
+    "the service manager starts it afresh",
     75: "another service has the spool, or the stop needed force",
 }
 
@@ -37,7 +39,7 @@ def run(_args: Namespace, context: Context) -> int:
 
     at_terminal = sys.stdout.isatty()
     config = _config_for(context, at_terminal)
-    log.set_up(config["log.level"])
+    log.set_up_service(config["log"])
     with Spool(config["spool_dir"], limits_from(config)) as spool:
         run_dir = context.places.run_dir
         with suppress(OSError):  # the supervisor says so when it cannot write the status there
@@ -52,7 +54,7 @@ def run(_args: Namespace, context: Context) -> int:
 def _config_for(context: Context, at_terminal: bool) -> Config:
     """At a terminal the log is for trouble only, unless its level was chosen."""
     config = context.config_for_start()
-    if at_terminal and config.origin("log.level") == "default":
+    if at_terminal and "log.file" not in config and config.origin("log.level") == "default":
         config["log.level"] = "warning"
     return config
 
@@ -118,7 +120,7 @@ class Narrator:
         names = ", ".join(f"{name} ({figures[name]} in hand)" if figures[name] else name for name in stop.waiting_for)
         self._say(f"Stopping: waiting for {names}, at most {stop.seconds_left} s; Ctrl-C again hurries it")
 
-    def _tell_reasons(self, reasons: tuple[Reason, ...]) -> None:
+    def _tell_reasons(self, reasons: tuple[Problem, ...]) -> None:
         for reason in reasons:
             if reason.code not in self._told:
                 detail = f" ({reason.detail.splitlines()[0]})" if reason.detail else ""

@@ -15,38 +15,27 @@ if TYPE_CHECKING:
 HELP = "Everything about one entry: where it is and why, what is known of it, its receipt and its history."
 EXAMPLES = ("dropsafe show 4k7q", "dropsafe show --json 4k7q")
 
+_FILES = {
+    "expired": "removed after retention_days; its receipt is kept",
+    "gone": "not here under this id, and there is no receipt for it",
+}
+"""What is said where there is none."""
+
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help=ID_HELP)
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.status import published
     from dropsafe.desk.rows import detail
 
-    fact = detail(context.spool, args.id)
-    if fact["state"] in ("pending", "inflight"):
-        fact["waits"] = _waits(context)
+    fact = detail(context.spool, published(context), args.id)
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
         _print(fact)
     return 0
-
-
-def _waits(context: Context) -> dict[str, str] | None:
-    """Why it is not delivered yet, as far as the service says; None if it says nothing against it."""
-    from dropsafe.cli.status import published
-    from dropsafe.desk.gathering import against_delivery
-    from dropsafe.spool.health import told
-    from dropsafe.spool.pausing import Work
-
-    if pause := context.spool.pauses().get(Work.DELIVERY):
-        return {"text": f"Delivery is paused: {told(pause)}.", "remedy": "dropsafe resume delivery"}
-    service = published(context)
-    if service is None or service.get("spool_id") != context.spool.spool_id:
-        return {"text": "No service runs here.", "remedy": "Start it, or: dropsafe deliver"}
-    reason = against_delivery(context.spool, service)
-    return {"text": reason["text"], "remedy": reason["remedy"]} if reason else None
 
 
 def _print(fact: dict[str, Any]) -> None:
@@ -58,8 +47,9 @@ def _print(fact: dict[str, Any]) -> None:
     age = time.time() - datetime.fromisoformat(fact["accepted"]).timestamp()
     _say(f"{fact['id']}  {fact['state'].upper()}  {fact['original_name']}")
     _say(f"  accepted   {fact['accepted']}  ({ago(age)})")
-    _say(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
-    _say(f"  file       {fact['path'] or 'removed after retention_days; its receipt is kept'}")
+    if fact["size"] is not None:
+        _say(f"  size       {size(fact['size'])}   {fact.get('content_type', '')}")
+    _say(f"  file       {fact['path'] or _FILES[fact['state']]}")
     for name, value in fact.get("attributes", {}).items():
         _say(f"  attribute  {name}={value}")
     if reason := fact["reason"]:
@@ -75,10 +65,12 @@ def _print(fact: dict[str, Any]) -> None:
         _say(f"             {receipt['address']}  {receipt['server_id'] or ''}".rstrip())
         _say(f"  sha256     {receipt['sha256']}")
     for line in fact["history"]:
-        _say(f"  history    {history.told(line)}")
+        _say(f"  history    {history.told(line, fact['id'])}")
+    if fact["state"] == "gone":
+        _say(f"  what to do dropsafe explain {fact['id']}")
 
 
 def _say(line: str) -> None:
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     print(printable(line))  # whoever may write into the spool must not write to this terminal

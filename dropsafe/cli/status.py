@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from dropsafe.errors import ExitCode, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Spool, Stats
+    from dropsafe.spool.health import Problem
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
 EXAMPLES = ("dropsafe status", "dropsafe status --json")
@@ -38,7 +41,8 @@ def run(args: Namespace, context: Context) -> int:
         # Not in the spool's group: then only what the service publishes for everybody.
         if service is None:
             raise
-        fact = {"condition": service["condition"], "reasons": service["reasons"], "workers": service["workers"]}
+        fact = {key: service[key] for key in ("condition", "reasons", "workers")}
+        fact["station"] = service.get("in_force", {}).get("station", "")
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
@@ -78,6 +82,7 @@ def _is_gone(pid: object) -> bool:
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     from dropsafe.spool.platform import system
+    from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
@@ -87,11 +92,14 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    reasons = _reasons(context, stats, _whole(spool, service)["reasons"] if service else [])
+    whole = _whole(spool, service) if service else {"reasons": []}
+    in_force = whole.get("in_force", {})
+    reasons = _reasons(context, stats, whole["reasons"])
+    reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
         "condition": _condition(service, reasons),
-        "station": config["station_name"],
-        "destination": (config.get("destination.url") or "").partition("?")[0],
+        "station": in_force.get("station") or config["station_name"],
+        "destination": in_force.get("destination", plain_address(config)),
         "spool": str(spool.path),
         "config": str(context.config_path),
         "counts": asdict(stats),
@@ -111,19 +119,52 @@ def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
 
     try:
         content = read_json(str(details_path(f"{spool.path}/locks")))
-        return content if content["pid"] == service["pid"] else service
-    except (OSError, ValueError, KeyError, TypeError):
+        texts = [*content["in_force"].values(), *(reason["detail"] for reason in content["reasons"])]
+        is_whole = _public(content) == _public(service) and all(isinstance(text, str) for text in texts)
+        return content if is_whole else service
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return service
+
+
+def _public(content: dict[str, Any]) -> object:
+    """What both have to say alike. Others may write in the spool; and where nobody can, its status is an earlier one."""
+    reasons = [(reason["code"], reason["text"], reason["remedy"]) for reason in content["reasons"]]
+    return content["pid"], content["in_force"]["station"], reasons
 
 
 def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.desk.vitals import problems_of
+    from dropsafe.desk.vitals import access_problems_of, problems_of
     from dropsafe.spool.health import CODES
 
     found = problems_of(context.spool, context.config, stats)
     own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
-    return [reason for reason in told if reason["code"] not in CODES] + own
+    # The service may be refused what this user is not, and the other way round.
+    codes = {reason["code"] for reason in told}
+    refused = [asdict(problem) for problem in access_problems_of(context.spool) if problem.code not in codes]
+    return refused + [reason for reason in told if reason["code"] not in CODES] + own
+
+
+def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
+    """Whether the file says something else than the service has read of it."""
+    from dropsafe.spool.health import Problem
+    from dropsafe.supervisor.status import plain_address
+
+    config = context.config
+    if in_force.get("file") != str(config.path) or in_force.get("digest") == config.file_digest:
+        return
+    text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."
+    remedy = (
+        f"Have it read the file: kill -HUP {service['pid']} (as a unit of systemd: systemctl reload dropsafe)"
+        if hasattr(signal, "SIGHUP")
+        else "Have it read the file: restart the service."
+    )
+    pairs = {
+        "station_name": (in_force["station"], config["station_name"]),
+        "destination.url": (in_force.get("destination", ""), plain_address(config)),
+    }
+    lines = [f"{key} is {old!r} in the service, {new!r} in the file" for key, (old, new) in pairs.items() if old != new]
+    yield Problem("configuration-unread", text, remedy, "\n".join(lines))
 
 
 def _why_there(spool: Spool, code: str) -> dict[str, str]:
@@ -150,18 +191,19 @@ def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) ->
 
 def _print(fact: dict[str, Any], utc: bool) -> None:
     from dropsafe.cli.words import coloured, number, several, size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
     condition = coloured(fact["condition"], colours.get(fact["condition"], "grey"))
-    where = f"   {fact['station']} → {fact['destination'] or '(no destination set)'}" if "station" in fact else ""
-    print(f"Dropsafe  {condition}{where}")
+    where = f" → {printable(fact['destination']) or '(no destination set)'}" if "destination" in fact else ""
+    print(f"Dropsafe  {condition}   {printable(fact['station'])}{where}".rstrip())
     if "counts" in fact:
         counts = fact["counts"]
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""
         print(
             f"waiting {number(counts['waiting'])}{oldest}    in hand {number(counts['inflight'])}    "
-            f"delivered and kept {number(counts['sent'])}    needs a person {number(fact['needs_a_person'])}"
+            f"on hold {number(counts['hold'])}    delivered and kept {number(counts['sent'])}    "
+            f"needs a person {number(fact['needs_a_person'])}"
         )
         if _age(counts["as_of"]) > _OLD_COUNT:
             print(f"(all but those waiting were counted {_when(counts['as_of'], utc)})")
@@ -177,7 +219,7 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         if reason["remedy"]:
             print(f"    → {reason['remedy']}")
     if fact["workers"]:
-        print("\n" + "    ".join(f"{worker['name']}  {worker['state']}" for worker in fact["workers"]))
+        print("\n" + "    ".join(map(_of_worker, fact["workers"])))
     if "counts" in fact:
         print(f"\nspool {fact['spool']}    {size(fact['free_bytes'])} free    configuration {fact['config']}")
         if fact["condition"] == "NO SERVICE":
@@ -187,6 +229,15 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
                 print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
             else:
                 print("No service runs here.")
+
+
+def _of_worker(worker: dict[str, Any]) -> str:
+    from dropsafe.cli.words import several, size
+
+    memory = size(worker["memory_bytes"]) if worker.get("memory_bytes") else ""
+    deaths = several(worker["deaths"], "death", "deaths") if worker.get("deaths") else ""
+    more = ", ".join(filter(None, (memory, deaths)))
+    return f"{worker['name']}  {worker['state']}{f' ({more})' if more else ''}"
 
 
 def _when(moment: str, utc: bool) -> str:

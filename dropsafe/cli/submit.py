@@ -21,7 +21,10 @@ EXAMPLES = (
     "dropsafe submit --attribute serial=A1 --type text/xml report.xml",
     "make-report | dropsafe submit --name report.xml -",
 )
-EXITS = {75: "the queue or the disk is full, or it is unknown whether it was accepted: what to repeat is told"}
+EXITS = {
+    75: "the queue or the disk is full, the file changed while it was read, or it is unknown whether it was accepted: "
+    "what to repeat is told"
+}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -34,11 +37,15 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.spool.stations import place_of
+
     attributes = _attributes(args.attribute)
     if len(args.files) > 1 and (args.name is not None or args.id):
         raise UsageError("--name and --id are for one file. Nothing was accepted.")
     if "-" in args.files and args.name is None:
         raise UsageError("What comes from standard input needs a name: --name. Nothing was accepted.")
+    # Its name may have been set since: a spool that nobody delivers from until it is carried away must have it.
+    context.spool.core.stations.visit(place_of(context.config.path), context.config["station_name"])
     plain = len(args.files) > 1 and not (attributes or args.type or args.wait is not None or "-" in args.files)
     if plain:
         return _submit_many(args.files, context)
@@ -69,9 +76,13 @@ def _submit_many(paths: list[str], context: Context) -> int:
         _tell_progress(len(error.accepted), len(paths))
         if isinstance(error, AcceptanceUnknown):
             from dropsafe.cli.words import quoted
+            from dropsafe.printable import printable
 
             for path, entry_id in zip(paths[len(error.accepted) :], error.ids, strict=False):
-                print(f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {quoted(path)}", file=sys.stderr)
+                print(
+                    f"dropsafe: to confirm it: dropsafe submit --id {entry_id} {printable(quoted(path))}",
+                    file=sys.stderr,
+                )
         raise
     for path, acceptance in zip(paths, accepted, strict=True):
         _tell(path, acceptance, context)
@@ -83,15 +94,17 @@ def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
         print(json.dumps({"file": path, **asdict(acceptance)}))
         return
     from dropsafe.cli.words import size
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(path)}")
 
 
 def _tell_progress(done: int, total: int) -> None:
     sys.stdout.flush()
-    if total > 1:
-        print(f"dropsafe: {done} of {total} files were accepted before the error; they are safe", file=sys.stderr)
+    if total > 1 and done:
+        print(f"dropsafe: accepted before the error, and safe: {done} of {total} files", file=sys.stderr)
+    elif total > 1:
+        print(f"dropsafe: none of the {total} files was accepted; they are where they were", file=sys.stderr)
 
 
 def _attributes(texts: list[str]) -> dict[str, str]:

@@ -62,7 +62,7 @@ def run(args: Namespace, context: Context) -> int:
 
 
 def _tell(difference: Difference, as_json: bool) -> None:
-    from dropsafe.spool.printable import printable
+    from dropsafe.printable import printable
 
     if as_json:
         print(json.dumps(asdict(difference)))

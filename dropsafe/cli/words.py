@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dropsafe.desk.words import ago, number, several, shorten, size, span
+from dropsafe.desk.words import ago, shorten, size, span
+from dropsafe.plural import number, several
 
 __all__ = ["ago", "coloured", "number", "quoted", "several", "shorten", "size", "span", "table"]
 

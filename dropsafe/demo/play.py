@@ -14,6 +14,7 @@ from dropsafe.cli.words import number, size
 from dropsafe.demo.proof import Proof, prove
 from dropsafe.demo.reports import Report, reports
 from dropsafe.demo.stage import Stage
+from dropsafe.plural import several
 from dropsafe.spool.listing import PARKING
 
 PATIENCE = 180.0
@@ -116,7 +117,11 @@ def tell(proof: Proof) -> None:
     print(f"compared byte for byte: {size(proof.compared_bytes)}")
     for difference in proof.differences:
         print(f"! {difference}")
-    print("Nothing was lost." if not proof.differences else f"{len(proof.differences)} difference(s): see above.")
+    print(
+        "Nothing was lost."
+        if not proof.differences
+        else f"{several(len(proof.differences), 'difference', 'differences')}: see above."
+    )
 
 
 def tell_where(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import urllib3
 
+from dropsafe.plural import several
 from dropsafe.spool import Receipt, Spool
 from dropsafe.spool.audit import AuditFigures
 from dropsafe.spool.moves import digest_of
@@ -44,16 +45,16 @@ def prove(spool: Spool, server: str, repeats: int, originals: Iterable[str], sto
         if kept != served:
             differences.append(f"{entry.id}: the server's bytes are not those in sent/")
     if figures.waiting or figures.unexplained:
-        differences.append(f"{figures.waiting} entries still wait, {figures.unexplained} are unexplained")
+        differences.append(f"entries that still wait: {figures.waiting}, unexplained: {figures.unexplained}")
     return Proof(figures, len(receipts), len(stored), repeats, compared, differences)
 
 
 def _of_sets(originals: Counter[str], receipts: dict[str, Receipt], stored: dict[str, str]) -> Iterator[str]:
     delivered = Counter(receipt.sha256 for receipt in receipts.values())
     for digest, count in (originals - delivered).items():
-        yield f"{count} dropped file(s) with SHA-256 {digest} have no receipt"
+        yield f"{several(count, 'dropped file', 'dropped files')} without a receipt: SHA-256 {digest}"
     for digest, count in (delivered - originals).items():
-        yield f"{count} receipt(s) for SHA-256 {digest}, which was not dropped that often"
+        yield f"{several(count, 'receipt', 'receipts')} for SHA-256 {digest}, which was not dropped that often"
     for entry_id, receipt in receipts.items():
         if stored.get(entry_id) != receipt.sha256:
             yield f"{entry_id}: its receipt says {receipt.sha256}, the server has {stored.get(entry_id, 'nothing')}"

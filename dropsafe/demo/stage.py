@@ -76,11 +76,14 @@ class Stage:
         finally:
             self._service = None
 
+    @property
+    def _status_path(self) -> Path:
+        return status_path(default_places(self.instance).run_dir, self.instance)
+
     def status(self) -> dict[str, Any]:
         """What the service has published; empty if nothing (yet)."""
-        path = status_path(default_places(self.instance).run_dir, self.instance)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(self._status_path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -104,12 +107,13 @@ class Stage:
 
     def _failed(self, what: str) -> DropsafeError:
         tail = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:] if self.log.exists() else []
-        return WorkerFailed(f"The demonstration could not go on: {what}.\n" + "\n".join(tail))
+        return WorkerFailed(f"The demonstration could not go on: {what}.", remedy="\n".join(tail))
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, and leave no status behind."""
         if self._service is not None:
             self._service.kill()
             self._service.wait()
+        self._status_path.unlink(missing_ok=True)
         self.spool.close()
         self.receiver.kill()

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dropsafe.desk.words import ago, several, shorten, size, span
+from dropsafe.desk.words import ago, shorten, size, span
+from dropsafe.plural import several
 from dropsafe.spool.pausing import Pause
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Grade, Receipt
@@ -24,7 +25,8 @@ _DETAIL = 120
 class Facts:
     """All that is known. `state` is None for an entry of which only the history is left. `age` and `due_in` in seconds;
     `due_in` 0: due. `destination` is what the running service says against it, empty if nothing. `word` names the entry
-    on a command line; `successor` is the id that a readmitted one has now."""
+    on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
+    whether the lock file of the worker that holds it is there. `was_accepted`: whether the history says so."""
 
     id: str
     word: str
@@ -44,8 +46,11 @@ class Facts:
     pause: Pause | None = None
     paused_words: str = ""
     holder: str = ""
+    has_lock: bool = True
     strikes: int = 0
     successor: str = ""
+    predecessor: str = ""
+    was_accepted: bool = True
     last: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -60,6 +65,8 @@ class Explanation:
 def explain(facts: Facts) -> Explanation:
     """The words for that state. The first line names the entry."""
     lines, commands = _WORDS[facts.state](facts)
+    if facts.predecessor:
+        commands = [*commands, ("before it was readmitted", f"dropsafe history {facts.predecessor}")]
     return Explanation([line for line in lines if line][:MOST_LINES], commands)
 
 
@@ -123,6 +130,16 @@ def _inflight(facts: Facts) -> Words:
         then = "If that does not succeed it goes back to pending/ by itself; nothing is to be done."
         return [first, _tried(facts), then, facts.destination], [("to see the workers", "dropsafe status")]
     then = "No service runs here. Unless `dropsafe deliver` is at work just now, that worker has died with it in hand."
+    if not facts.has_lock:
+        unknown = (
+            "Its lock file is gone, so nobody can tell whether it is dead: a service takes the entry back once it has "
+            "run for a minute; `dropsafe deliver` does not wait for that."
+        )
+        safe = "Nothing is lost: it is sent under the same key then. By hand, only while neither of the two runs:"
+        return [first, unknown, safe], [
+            ("to have it taken back", "dropsafe run"),
+            ("by hand", f"mv inflight/*/{facts.id}_* pending/   (in the folder of the spool)"),
+        ]
     safe = "Nothing is lost: the next start, or the next `dropsafe deliver`, finds it and sends it under the same key."
     return [first, then, safe], [("to find it and send it", "dropsafe deliver")]
 
@@ -169,17 +186,19 @@ def _expired(facts: Facts) -> Words:
         f" to {receipt.address}." if receipt else "."
     )
     gone = "Its file has left sent/ since, as retention_days says; the receipt is kept. Nothing is lost and nothing to be done."
+    if facts.successor:
+        gone = f"Somebody readmitted its file since: as {facts.successor} it is an entry of its own."
     return [first, _proof(facts), gone], [("to see the receipt", f"dropsafe show {facts.id}")]
 
 
 def _failed(facts: Facts) -> Words:
     first = f"{_subject(facts)}, was refused by the server and lies in failed/."
-    then = "It is not sent again by itself. Mend the server or the report, then retry; or discard it."
+    then = "It is not sent again by itself. Mend the cause, then retry; or mend the report itself, then readmit."
     return (
         [first, *_why(facts), then],
         [
-            ("after mending", f"dropsafe retry {facts.word}"),
-            ("if the file itself was edited", f"dropsafe readmit {facts.word}"),
+            ("if the report is as it was", f"dropsafe retry {facts.word}"),
+            ("if the report was edited", f"dropsafe readmit {facts.word}"),
             ("if it is not wanted", f"dropsafe discard {facts.word}"),
         ],
     )
@@ -200,6 +219,20 @@ def _quarantine(facts: Facts) -> Words:
             [first, *_why(facts), "Perhaps it is harmless and only the place at which the uploader met a fault."],
             [
                 ("to try it again", f"dropsafe retry {facts.word}"),
+                ("if it is not wanted", f"dropsafe discard {facts.word}"),
+            ],
+        )
+    if kind == "damaged" and not facts.was_accepted:
+        return (
+            [
+                first,
+                "Nobody has accepted an entry of that name here, as far as the history goes back: somebody put the file into "
+                "the spool by hand, under a name that was made up or comes from elsewhere.",
+                "Its bytes do not fit the SHA-256 in that name, so it is not sent. Nothing was deleted.",
+                "Readmit it, and it is sent as it is, under a new id; or discard it.",
+            ],
+            [
+                ("to have it sent", f"dropsafe readmit {facts.word}"),
                 ("if it is not wanted", f"dropsafe discard {facts.word}"),
             ],
         )

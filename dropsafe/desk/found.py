@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dropsafe.errors import EntryNotFound
-
 if TYPE_CHECKING:
     from dropsafe.spool import Entry, Receipt, Spool
 
 
 def look_up(spool: Spool, word: str) -> Entry | Receipt | str:
-    """The entry; else its receipt; else the id itself, if the journal knows it. Raises EntryNotFound."""
-    try:
-        return spool.find(word)
-    except EntryNotFound as nowhere:
-        try:
-            return spool.find_receipt(word)
-        except EntryNotFound:
-            if _has_history(spool, word.strip()):
-                return word.strip()
-            raise nowhere from None
+    """The entry whose id, or its random part, begins so. Where there is none: the receipt, or the id itself if the
+    journal alone knows it. Raises EntryNotFound, with the candidates if there are several."""
+    from dropsafe.spool.listing import find_beginning, not_one
+    from dropsafe.spool.receipts import receipts_beginning
 
-
-def _has_history(spool: Spool, word: str) -> bool:
-    from dropsafe.spool.names import is_id
-
-    return is_id(word) and bool(spool.history(word))
+    word, layout = word.strip(), spool.core.layout
+    found: dict[str, Entry | Receipt | str] = {**find_beginning(layout, word)}
+    if word and not found:
+        found = {entry_id: entry_id for entry_id in spool.core.journal.ids_beginning(word)}
+        found |= receipts_beginning(layout, word)
+    if len(found) == 1:
+        return next(iter(found.values()))
+    raise not_one(sorted(found), word)
 
 
 def id_of(found: Entry | Receipt | str) -> str:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 from dropsafe.desk.explaining import Facts
 from dropsafe.desk.found import look_up
+from dropsafe.desk.standstill import Service, at_destination, serves
 from dropsafe.spool import Entry, Receipt, Spool
 from dropsafe.spool.buckets import due_time
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.health import told
+from dropsafe.spool.journal import ARRIVALS, earlier_id, later_id
+from dropsafe.spool.locks import lock_path
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import State
 
 
-def gathered(spool: Spool, service: Mapping[str, Any] | None, word: str) -> Facts:
+def gathered(spool: Spool, service: Service | None, word: str) -> Facts:
     """All that is known of the entry that `word` names; `service` is the status of the service that runs, if one does.
 
     Raises EntryNotFound.
@@ -26,23 +27,19 @@ def gathered(spool: Spool, service: Mapping[str, Any] | None, word: str) -> Fact
     found = look_up(spool, word)
     if isinstance(found, str):
         return _of_history(spool, found)
-    return _of_receipt(found) if isinstance(found, Receipt) else _of_entry(spool, service, found)
+    return _of_receipt(spool, found) if isinstance(found, Receipt) else _of_entry(spool, service, found)
 
 
-def against_delivery(spool: Spool, service: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The service's reason why nothing is delivered, if it has one."""
-    if service is None or service.get("spool_id") != spool.spool_id:
-        return None
-    return next((reason for reason in service["reasons"] if reason["code"].startswith("destination-")), None)
-
-
-def _of_entry(spool: Spool, service: Mapping[str, Any] | None, entry: Entry) -> Facts:
+def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
     now = time.time()
-    against = against_delivery(spool, service) or {"text": "", "remedy": ""}
+    has_service = serves(spool, service)
+    against = at_destination(service) if service is not None and has_service else None
     tries, error = spool.tries([entry.id]).get(entry.id, (0, ""))
     receipt = find_receipt(spool.core.layout, entry.id)
     pause = spool.pauses().get(Work.DELIVERY)
     waits = entry.state is State.PENDING and not spool.is_due(entry)
+    holder = entry.path.parent.name if entry.state is State.INFLIGHT else ""
+    history = spool.history(entry.id)
     return Facts(
         id=entry.id,
         word=entry.id.partition("_")[2],
@@ -56,17 +53,20 @@ def _of_entry(spool: Spool, service: Mapping[str, Any] | None, entry: Entry) -> 
         reason=spool.reason(entry),
         receipt=receipt,
         delivered_ago=now - from_iso(receipt.at) if receipt else 0.0,
-        has_service=service is not None and service.get("spool_id") == spool.spool_id,
-        destination=str(against["text"]),
-        destination_remedy=str(against["remedy"]),
+        has_service=has_service,
+        destination=against.text if against else "",
+        destination_remedy=against.remedy if against else "",
         pause=pause,
         paused_words=told(pause) if pause else "",
-        holder=entry.path.parent.name if entry.state is State.INFLIGHT else "",
+        holder=holder,
+        has_lock=bool(holder) and os.path.lexists(lock_path(spool.core.layout, holder)),
         strikes=spool.core.strikes.count(entry.id),
+        predecessor=earlier_id(history, entry.id),
+        was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
 
 
-def _of_receipt(receipt: Receipt) -> Facts:
+def _of_receipt(spool: Spool, receipt: Receipt) -> Facts:
     return Facts(
         id=receipt.id,
         word=receipt.id,
@@ -75,9 +75,11 @@ def _of_receipt(receipt: Receipt) -> Facts:
         size=receipt.size,
         receipt=receipt,
         delivered_ago=time.time() - from_iso(receipt.at),
+        successor=later_id(spool.history(receipt.id), receipt.id),
     )
 
 
 def _of_history(spool: Spool, entry_id: str) -> Facts:
-    facts = Facts(id=entry_id, word=entry_id, name="", state=None, last=spool.history(entry_id)[-1])
-    return replace(facts, successor=spool.core.journal.successor(entry_id))
+    history = spool.history(entry_id)
+    successor = later_id(history, entry_id)
+    return Facts(id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor)

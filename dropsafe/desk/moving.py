@@ -20,6 +20,9 @@ GROUP = 256
 _REFUSALS_TOLERATED = 10
 """One after the other: then it is the disk, not the entries."""
 
+_NAMED = 10
+"""More are not named in one command."""
+
 OnMoved = Callable[[Sequence[Entry], Sequence[Entry]], object]
 """Called for each group with the entries as they were and as they are now; one may be gone."""
 
@@ -34,6 +37,15 @@ class Result:
     interrupted: bool = False
     in_a_row: int = 0
     """Refusals one after the other."""
+    words: list[str] = field(default_factory=list)
+    """The first of the moved, as a command names them."""
+
+    def count(self, moved: Iterable[Entry]) -> None:
+        """These as moved."""
+        for entry in moved:
+            self.moved += 1
+            if len(self.words) < _NAMED:
+                self.words.append(entry.name.token)
 
     @property
     def gave_up(self) -> bool:
@@ -95,16 +107,16 @@ def _move_group(spool: Spool, event: Event, group: list[Entry], result: Result, 
         moved = spool.move_all(group, event)
     except (OSError, DropsafeError) as error:
         if len(group) == 1:
-            result.moved += not os.path.lexists(group[0].path)
+            result.count(entry for entry in group if not os.path.lexists(entry.path))
             result.refused.append(error)
             result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
             return
-        result.moved += sum(not os.path.lexists(entry.path) for entry in group)
+        result.count(entry for entry in group if not os.path.lexists(entry.path))
         for entry in group:  # one that is refused must not keep the others from it
             if os.path.lexists(entry.path) and not result.gave_up:
                 _move_group(spool, event, [entry], result, on_moved)
         return
-    result.moved += len(moved)
+    result.count(moved)
     result.in_a_row = 0
     on_moved(group, moved)
 

@@ -6,52 +6,54 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dropsafe.desk.found import look_up
+from dropsafe.desk.standstill import Service, Standstill, standstill
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool import Entry, Receipt, Spool
 from dropsafe.spool.buckets import due_time
 from dropsafe.spool.clock import iso
+from dropsafe.spool.names import stamp_time
 from dropsafe.spool.states import State
 
 
-def rows(spool: Spool, entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+def rows(spool: Spool, entries: Sequence[Entry], stands: Standstill | None) -> Iterator[dict[str, Any]]:
     """A line for each, made when it is asked for. `next_try` is None for what does not wait, "now" for what waits for
-    nothing but its turn."""
-    # Of delivered ones the receipt tells more than the journal.
-    tries = spool.tries([entry.id for entry in entries if entry.state != State.SENT])
-    return (_row(spool, entry, *tries.get(entry.id, (0, ""))) for entry in entries)
+    nothing but its turn, "waits" if delivery stands still."""
+    tries = spool.tries([entry.id for entry in entries])
+    when_due = "waits" if stands else "now"
+    return (_row(spool, entry, when_due, *tries.get(entry.id, (None, ""))) for entry in entries)
 
 
-def _row(spool: Spool, entry: Entry, attempts: int, error: str) -> dict[str, Any]:
+def _row(spool: Spool, entry: Entry, when_due: str, attempts: int | None, error: str) -> dict[str, Any]:
+    """`attempts` is None where the journal knows of none, which of a delivered one means that it does not know."""
     reason = spool.reason(entry)
     next_try = None
     if entry.state is State.PENDING:
-        next_try = "now" if spool.is_due(entry) else iso(due_time(entry.path))
+        next_try = when_due if spool.is_due(entry) else iso(due_time(entry.path))
     return {
         "id": entry.id,
         "state": str(entry.state),
         "name": entry.name.original,
         "size": entry.size,
         "accepted": iso(entry.name.accepted.timestamp()),
-        "attempts": attempts,
+        "attempts": 0 if attempts is None and entry.state is not State.SENT else attempts,
         "next_try": next_try,
         "error": reason.brief if reason else error,
         "path": str(entry.path),
     }
 
 
-def detail(spool: Spool, word: str) -> dict[str, Any]:
-    """Everything about the one that `word` names; of one past retention, its receipt. Raises EntryNotFound."""
-    try:
-        return _whole(spool, spool.find(word))
-    except EntryNotFound as nowhere:
-        try:
-            return _expired(spool, spool.find_receipt(word))
-        except EntryNotFound:
-            raise nowhere from None
+def detail(spool: Spool, service: Service | None, word: str) -> dict[str, Any]:
+    """Everything about the one that `word` names; of one past retention its receipt, else its history. `service` is as in
+    `standstill`, which `waits` has of one that is to be delivered. Raises EntryNotFound."""
+    found = look_up(spool, word)
+    if isinstance(found, str):
+        return _gone(spool, found)
+    return _expired(spool, found) if isinstance(found, Receipt) else _whole(spool, service, found)
 
 
-def _whole(spool: Spool, entry: Entry) -> dict[str, Any]:
-    reason = spool.reason(entry)
+def _whole(spool: Spool, service: Service | None, entry: Entry) -> dict[str, Any]:
+    reason, stands = spool.reason(entry), standstill(spool, service, [entry])
     return {
         "id": entry.id,
         "state": str(entry.state),
@@ -60,6 +62,7 @@ def _whole(spool: Spool, entry: Entry) -> dict[str, Any]:
         "accepted": iso(entry.name.accepted.timestamp()),
         **asdict(spool.meta(entry)),
         "reason": asdict(reason) if reason else None,
+        "waits": asdict(stands) if stands else None,
         "receipt": _receipt(spool, entry.id),
         "history": spool.history(entry.id),
     }
@@ -77,6 +80,23 @@ def _expired(spool: Spool, receipt: Receipt) -> dict[str, Any]:
         "reason": None,
         "receipt": asdict(receipt),
         "history": spool.history(receipt.id),
+    }
+
+
+def _gone(spool: Spool, entry_id: str) -> dict[str, Any]:
+    """Its history is all that is kept: it has another id since, or somebody has removed its file."""
+    history = spool.history(entry_id)
+    told = {key: line[key] for line in history if line["id"] == entry_id for key in ("name", "size") if key in line}
+    return {
+        "id": entry_id,
+        "state": "gone",
+        "path": None,
+        "size": told.get("size"),
+        "accepted": iso(stamp_time(entry_id)),
+        "original_name": str(told.get("name", "")),
+        "reason": None,
+        "receipt": None,
+        "history": history,
     }
 
 

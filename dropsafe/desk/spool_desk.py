@@ -24,8 +24,9 @@ from dropsafe.desk.jobs import Job, Jobs
 from dropsafe.desk.rows import detail, rows
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.sorting import SORTS
+from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
-from dropsafe.desk.vitals import problems_of
+from dropsafe.desk.vitals import access_problems_of, problems_of
 from dropsafe.errors import TemporaryError, UsageError
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
@@ -69,7 +70,10 @@ class SpoolDesk(Desk):
 
     def status_get(self) -> Value:
         now = iso(time.time())
-        config, stats = self.settings.in_force(), self.spool.stats()
+        found = [
+            *access_problems_of(self.spool),
+            *problems_of(self.spool, self.settings.in_force(), self.spool.stats()),
+        ]
         return {
             "condition": "NO SERVICE",
             "spool_id": self.spool.spool_id,
@@ -77,7 +81,7 @@ class SpoolDesk(Desk):
             "as_of": now,
             "pid": None,
             "version": __version__,
-            "reasons": [asdict(problem) for problem in problems_of(self.spool, config, stats)],
+            "reasons": [asdict(problem) for problem in found],
             "workers": [],
             "stop": None,
         }
@@ -125,7 +129,13 @@ class SpoolDesk(Desk):
             shown = page(self.spool.core.layout, choice.states, offset, limit)
             counts = asdict(self.spool.stats())
             total = sum(counts["waiting" if state is State.PENDING else state.value] for state in choice.states)
-        return {"entries": list(rows(self.spool, shown)), "offset": offset, "total": max(total, offset + len(shown))}
+        stands = standstill(self.spool, self.service(), shown)
+        return {
+            "entries": list(rows(self.spool, shown, stands)),
+            "waits": asdict(stands) if stands else None,
+            "offset": offset,
+            "total": max(total, offset + len(shown)),
+        }
 
     def entries_survey(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         entries = _choice(states, matching, older_than).entries(self.spool)
@@ -141,10 +151,12 @@ class SpoolDesk(Desk):
         return self.jobs.start("entries.count", self.by, count)
 
     def entries_get(self, entry: str) -> Value:
-        found = detail(self.spool, entry)
-        if found["state"] == "expired":
+        service = self.service()
+        found = detail(self.spool, service, entry)
+        if found["path"] is None:
             return found
-        lines = list(rows(self.spool, [self.spool.find(found["id"])]))
+        here = [self.spool.find(found["id"])]
+        lines = list(rows(self.spool, here, standstill(self.spool, service, here)))
         return {**found, **{key: lines[0][key] for key in ("attempts", "next_try", "error")}}
 
     def entries_history(self, entry: str) -> Value:

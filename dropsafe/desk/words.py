@@ -1,13 +1,8 @@
-"""How numbers, sizes and times are said: in one manner, for people, wherever they read them."""
+"""How sizes and times are said: in one manner, for people, wherever they read them."""
 
 from __future__ import annotations
 
 _STEPS = ((86_400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
-
-
-def number(value: float) -> str:
-    """Grouped: 1,204."""
-    return f"{value:,.0f}"
 
 
 def size(count: float) -> str:
@@ -30,11 +25,6 @@ def span(seconds: float) -> str:
 def ago(seconds: float) -> str:
     """How long ago something was; a moment in the future is the clock's fault, and is called now."""
     return "now" if seconds < 1 else f"{span(seconds)} ago"
-
-
-def several(count: int, one: str, many: str) -> str:
-    """`1 entry`, `2 entries`."""
-    return f"{number(count)} {one if count == 1 else many}"
 
 
 def shorten(text: str, width: int) -> str:

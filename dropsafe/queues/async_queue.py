@@ -217,7 +217,7 @@ class AsyncPendingQueue:
         return await self._in_thread(lambda: self._open().failed_count())
 
     async def retry_failed(self, operation_id: str) -> bool:
-        """Send a failed one once more. False if no failed operation has that id."""
+        """Send a failed one once more. False if no failed operation has that id, or if it was edited or damaged."""
         return await self._in_thread(lambda: self._changed(self._open().retry(operation_id)))
 
     async def delete_failed(self, operation_id: str) -> bool:

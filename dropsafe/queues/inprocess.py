@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from dropsafe.config import Config
 from dropsafe.errors import TemporaryError
+from dropsafe.plural import several
 from dropsafe.queues.background import Condition, Keeper
 from dropsafe.queues.callback import Callback, CallbackTransport
 from dropsafe.queues.manner import Manner
@@ -132,7 +133,8 @@ class InProcess:
             return  # the child of a fork: threads and lock are the parent's
         self.ask_to_stop()
         if not self._delivery.join(self._stop_timeout):
-            log.warning("%d call(s) are abandoned after %g s; their entries go back", self.active, self._stop_timeout)
+            calls = several(self.active, "call is", "calls are")
+            log.warning("%s abandoned after %g s; what was in hand goes back", calls, self._stop_timeout)
             self.abandon()
             if not self._delivery.join(_FORCE):
                 log.error("the delivery thread hangs; what it holds is returned to pending/ by the next start")

@@ -5,6 +5,7 @@ Safe for threads. It may be used again after `close`, which only lets go of what
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import threading
@@ -13,7 +14,8 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from dropsafe.errors import EntryNotFound, WrongState
+from dropsafe.errors import EntryNotFound, UsageError, WrongState
+from dropsafe.plural import several
 from dropsafe.queues.operations import QueuedOperation, name_of, read
 from dropsafe.spool import SYSTEM_CLOCK, Clock, Limits, Spool, durable
 from dropsafe.spool.counter import Count, CounterFile
@@ -22,6 +24,8 @@ from dropsafe.spool.listing import files_of, find, find_all
 from dropsafe.spool.names import is_id, new_id
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import State
+
+log = logging.getLogger(__name__)
 
 # An entry that is deferred goes back to where a listing has been already: so pending/ is listed again.
 WAITING = (State.PENDING, State.INFLIGHT, State.PENDING)
@@ -151,13 +155,17 @@ class OperationSpool:
         raise EntryNotFound(f"There is no operation {operation_id!r} in this queue. Nothing was changed.")
 
     def retry(self, operation_id: str) -> bool:
-        """From `failed/` or `quarantine/` back to `pending/`. False if no failed operation has that id."""
+        """From `failed/` or `quarantine/` back to `pending/`. False if no failed operation has that id, or if it was
+        edited or damaged, which the log tells: a program that retries them all must come to the others."""
         with self._moving:
             if not self._has_failed(operation_id):
                 return False
             try:
                 self.spool.retry(operation_id)
             except (EntryNotFound, WrongState):  # somebody was faster
+                return False
+            except UsageError as error:
+                log.warning("%s %s", error.message, error.remedy)
                 return False
             return True
 
@@ -176,7 +184,10 @@ class OperationSpool:
         """Whether one more would be accepted now, and if not, why. Waits for nobody."""
         limits, count = self.limits, self.quick_count()
         if limits.max_queue_size and count >= limits.max_queue_size:
-            return False, f"{count:,} operations wait and max_queue_size is {limits.max_queue_size:,}."
+            return (
+                False,
+                f"{several(count, 'operation waits', 'operations wait')} and max_queue_size is {limits.max_queue_size:,}.",
+            )
         room = system.room(str(self.path))
         if room.bytes < limits.min_free_bytes:
             return False, f"The disk has {room.bytes:,} bytes free and min_free_bytes is {limits.min_free_bytes:,}."

@@ -142,7 +142,8 @@ class QueueManager:
         return self._operations.operation(operation_id)
 
     def retry_failed(self, operation_id: str) -> bool:
-        """Send a failed one once more. Its attempts stay counted. False if no failed operation has that id."""
+        """Send a failed one once more. Its attempts stay counted. False if no failed operation has that id, or if it was
+        edited or damaged."""
         moved = self._operations.retry(operation_id)
         self._notices.changed()
         return moved

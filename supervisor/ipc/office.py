@@ -25,6 +25,7 @@ from dropsafe.desk.spool_desk import Checkup, SpoolDesk, watched
 from dropsafe.errors import DropsafeError, TemporaryError
 from dropsafe.spool import Spool
 from dropsafe.spool.clock import iso
+from dropsafe.spool.health import Problem
 from dropsafe.spool.pausing import Work
 from dropsafe.supervisor import policy, reasons
 from dropsafe.supervisor.asked import Asked, Wish
@@ -35,7 +36,7 @@ from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method
 from dropsafe.supervisor.ipc.pool import PATIENCE, Pool
 from dropsafe.supervisor.ipc.series import STEP, Counters, Series
 from dropsafe.supervisor.ipc.server import Call, Server
-from dropsafe.supervisor.status import Reason, Status
+from dropsafe.supervisor.status import Status
 
 HEARD_WITHIN: Final = 8.0
 """Seconds for the supervisor's loop to answer; less than a guest is given."""
@@ -148,7 +149,7 @@ class Office:
         dropped = message.get("dropped")
         self._lines.add(worker, level, logger, text, dropped if isinstance(dropped, int) else 0)
 
-    def problems(self) -> Iterator[Reason]:
+    def problems(self) -> Iterator[Problem]:
         """Why not all is well here."""
         if self._line.trouble:
             yield reasons.line_down(self._line.trouble)

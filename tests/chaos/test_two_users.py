@@ -53,7 +53,7 @@ class User:
     @property
     def environment(self) -> dict[str, str]:
         run_folder = str(self.home.parent / "run")
-        return {**os.environ, "HOME": str(self.home), "XDG_RUNTIME_DIR": run_folder, "TMPDIR": str(self.home)}
+        return {**os.environ, "HOME": str(self.home), "DROPSAFE_RUN_DIR": run_folder, "TMPDIR": str(self.home)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,25 @@ def test_everything_about_one_entry(desk: Any, spool: Spool) -> None:
         desk.entries_get("zzzz")
 
 
+def test_of_what_waits_it_is_told_that_delivery_stands_still(desk: Any, spool: Spool) -> None:
+    (waits,) = submit(spool, b"x")
+    rejected(spool)
+    desk.pauses_begin("delivery", "the line is cleaned")
+    page = desk.entries_list(["pending"])
+    assert (page["entries"][0]["next_try"], page["waits"]["remedy"]) == ("waits", "dropsafe resume delivery")
+    assert "the line is cleaned" in desk.entries_get(waits)["waits"]["text"]
+    assert desk.entries_list(["failed"])["waits"] is None
+
+
+def test_of_an_entry_that_was_readmitted_the_history_is_found_by_its_first_id(desk: Any, spool: Spool) -> None:
+    refused = rejected(spool)
+    (moved,) = desk.entries_move("readmit", [refused])["moved"]
+    found = desk.entries_get(refused[21:27])
+    assert (found["id"], found["state"], found["path"]) == (refused, "gone", None)
+    assert moved["id"] in desk.entries_explain(refused)["lines"][0]
+    assert desk.entries_explain(moved["id"])["commands"][-1]["command"] == f"dropsafe history {refused}"
+
+
 def test_entries_are_moved_by_their_ids_and_each_that_cannot_be_says_why(desk: Any, spool: Spool) -> None:
     refused, (waits,) = rejected(spool), submit(spool, b"x")
     told = desk.entries_move("retry", [refused, waits, "zzzz"])

@@ -6,6 +6,7 @@ import ast
 import ctypes
 import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -575,6 +576,12 @@ class TestFacts:
         assert abs(room.bytes - usage.free) < usage.total / 10
         assert room.inodes is None or room.inodes > 0
 
+    def test_a_disk_that_can_be_written_is_not_read_only(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"x")
+        (tmp_path / "file").chmod(0o400)
+        assert not system.is_read_only(str(tmp_path / "file")), "what lacks is a right"
+        assert not system.is_read_only(str(tmp_path / "missing"))
+
     def test_a_missing_folder_has_no_room(self, tmp_path: Path) -> None:
         with pytest.raises(OSError):  # noqa: PT011 - its number differs between systems
             system.room(str(tmp_path / "missing"))
@@ -646,3 +653,8 @@ class TestChangeSignal:
         signal.close()
         while signal.wait():
             pass
+
+
+def test_this_installation_of_the_system_has_a_number_or_none() -> None:
+    assert system.machine_id() == system.machine_id()
+    assert re.fullmatch("[0-9a-fA-F-]{32,36}|", system.machine_id())

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from dropsafe.errors import LockLost, SpoolError
+from dropsafe.errors import ExitCode, LockLost, SpoolError
 from dropsafe.spool import Entry, Grade, Limits, Spool, State, durable
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.pausing import Work
-from dropsafe.workers import delivery, supply
+from dropsafe.workers import delivery, refusals, supply
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds
 from dropsafe.workers.deliver import deliver_once
@@ -181,6 +181,26 @@ def test_a_refused_entry_goes_to_failed_with_the_server_s_words(spool: Spool) ->
     assert len(names_in(spool, State.SENT)) == 4
 
 
+def test_refusals_that_follow_one_another_are_one_line_in_the_log(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    submit(spool, 200)
+    run_once(spool, Scripted(lambda parcel, _: REFUSED))
+    (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert line.startswith("The server refused 200 reports, the first (2")
+    assert " with status 422. " in line
+
+
+def test_a_refused_burst_is_told_while_the_work_goes_on(
+    spool: Spool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "QUIET", 0.0)
+    monkeypatch.setattr(delivery, "BEAT", 0.05)
+    submit(spool, 1)
+    with running(spool, Scripted(lambda parcel, _: REFUSED)):
+        eventually(lambda: "The server refused 2" in caplog.text, "the line")
+
+
 def test_a_damaged_entry_goes_to_quarantine(spool: Spool) -> None:
     submit(spool, 5)
     run_once(
@@ -196,7 +216,8 @@ def test_a_damaged_entry_goes_to_quarantine(spool: Spool) -> None:
 def test_one_bad_entry_never_delays_the_others(spool: Spool, answer: Answer, goes_to: State) -> None:
     names = submit(spool, 60)
     transport = Scripted(lambda parcel, _: answer if parcel.name == "e0000" else delivered(parcel))
-    engine = run_once(spool, transport, patience=5.0)
+    # One connection: of several, the slowest could bring the bad answer last, when nothing is left to probe with.
+    engine = run_once(spool, transport, patience=5.0, connections=1)
     assert names_in(spool, State.SENT) == set(names[1:])
     assert names_in(spool, goes_to) == {"e0000"}
     assert transport.sent.count("e0000") == 1
@@ -399,7 +420,8 @@ def test_what_has_no_receipt_yet_is_not_reported_as_delivered(spool: Spool) -> N
     submit(spool, 4)
     with durable.observed(failing("receipt.write", 10_000, errno.ENOSPC)):
         report = deliver_once(spool, Scripted(), patience=0.5)
-    assert (report.delivered, report.bytes, report.waiting_again) == (0, 0, 4)
+    assert (report.delivered, report.bytes, report.waiting_again, report.unproven) == (0, 0, 0, 4)
+    assert (report.unproven_why, report.exit_code) == ("injected", ExitCode.TEMPORARY)
     assert len(names_in(spool, State.PENDING)) == 4
 
 

@@ -97,7 +97,7 @@ class TestUploader:
                 heard.append("ready")
                 super().ready()
 
-            def beat(self, progress: dict[str, object]) -> None:
+            def beat(self, progress: dict[str, object], *, lease: float = 0.0) -> None:
                 heard.append(str(progress["hand"]))
                 super().beat(progress)
 

@@ -15,7 +15,7 @@ from dropsafe.errors import ExitCode
 from dropsafe.supervisor import machine, policy
 from dropsafe.supervisor.machine import Role
 from dropsafe.supervisor.reporter import Reporter
-from dropsafe.supervisor.status import Status
+from dropsafe.supervisor.status import Status, StatusFile
 from dropsafe.supervisor.supervisor import Note, Ports, Supervisor
 from tests.support.waiting import PATIENCE, eventually
 
@@ -35,21 +35,23 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.status_path = folder / "status.json"
+        self.details_path = folder / "details.json"
         self.statuses: list[Status] = []
         self.returned: list[tuple[str, bool]] = []
         self.recover: Callable[[], object] = lambda: None
         self.return_claims: Callable[[str, bool], object] = lambda hand, died: None
         self.check: Callable[[], object] = lambda: None
         self.read_config: Callable[[], dict[str, Any]] = lambda: self.config
-        self.config: dict[str, Any] = {"log": {"level": "info"}}
+        self.config: dict[str, Any] = {"log": {"level": "info"}, "supervisor": {"worker_memory_bytes": 0}}
         self.supervisor: Supervisor | None = None
         self.outcome: ExitCode | BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, *workers: str, budget: float = 30.0) -> None:
-        roles = tuple(Role(name, f"fake_workers.{name}", patience=0.5) for name in workers)
+    def start(self, *workers: str, budget: float = 30.0, critical: str = "") -> None:
+        roles = tuple(Role(name, f"fake_workers.{name}", patience=0.5, critical=name == critical) for name in workers)
         ports = Ports(self.recover, self._return_claims, self._reload, self._check)
-        reporter = Reporter(self.status_path, "spool-1", self.statuses.append)
+        details = StatusFile(self.details_path)
+        reporter = Reporter(self.status_path, "spool-1", self.statuses.append, details)
         self.supervisor = Supervisor(self.config, ports, reporter, roles=roles, budget=budget)
         self._thread = threading.Thread(target=self._run, name="service")
         self._thread.start()

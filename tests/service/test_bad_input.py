@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.main import main
 from dropsafe.spool import Spool
 from dropsafe.spool.layout import FOLDERS
 from tests.support.scene import Scene, mounted, needs_mounts, scene
@@ -285,10 +286,13 @@ def test_on_a_full_disk_the_files_stay_and_all_arrive_once_there_is_room(
 
 
 @needs_mounts
-def test_a_spool_on_a_disk_that_can_only_be_read_is_told_and_kept(tmp_path: Path) -> None:
+def test_a_spool_on_a_disk_that_can_only_be_read_is_told_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with mounted(tmp_path / "disk", "size=4m") as disk:
         with make_spool(disk) as spool:
             spool.submit(b"kept", name="kept.xml")
+            spool.audit()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         shutil.copy(__file__, tmp_path / "report")
         for words in (["submit", str(tmp_path / "report")], ["--set", "destination.url=http://127.0.0.1:9/", "run"]):
@@ -307,6 +311,9 @@ def test_a_spool_on_a_disk_that_can_only_be_read_is_told_and_kept(tmp_path: Path
             assert "Read-only file system" in done.stderr
             assert "for writing" in done.stderr
             assert "Traceback" not in done.stderr
+        monkeypatch.setenv("DROPSAFE_MIN_FREE_BYTES", "0")
+        assert main(["--spool", str(disk / "spool"), "status"]) == 1
+        assert "! The disk of the spool can only be read: nothing is accepted" in capsys.readouterr().out
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         with Spool(disk / "spool") as spool:
             assert [entry.path.read_bytes() for entry in spool.entries()] == [b"kept"]

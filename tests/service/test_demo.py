@@ -45,7 +45,7 @@ def test_the_proof_sees_each_kind_of_difference(tmp_path: Path) -> None:
             return prove(spool, server.url, 0, originals, stored).differences
 
         assert differences(originals, stored) == []
-        assert "have no receipt" in differences([*originals, "0" * 64], stored)[0]
+        assert "without a receipt" in differences([*originals, "0" * 64], stored)[0]
         assert "was not dropped" in differences(originals[1:], stored)[0]
         assert "nothing" in differences(originals, dict(list(stored.items())[1:]))[0]
         assert "there is no receipt" in differences(originals, {**stored, "stranger": "0" * 64})[0]

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
-import secrets
 import shlex
-import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,7 +20,6 @@ from dropsafe.config import Config
 from dropsafe.errors import ExitCode
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Spool, State
-from dropsafe.supervisor.machine import STOP_BUDGET
 from dropsafe.supervisor.status import Condition
 from tests.support.page import DOCS, fenced, with_ours
 
@@ -41,9 +34,6 @@ OF_ADMINISTRATORS = [
     "usermod --append --groups dropsafe ana",
     "install --directory --owner=dropsafe --mode=755 /etc/dropsafe",
     "install --directory --owner=dropsafe --group=users --mode=3775 /data/reports",
-    "systemctl daemon-reload",
-    "systemctl enable --now dropsafe",
-    "systemctl reload dropsafe",
 ]
 """Not tried: they change the users and services of the machine that runs the tests."""
 
@@ -118,7 +108,7 @@ def test_every_command_works_in_the_order_of_the_page(person: Person) -> None:
     assert [line for line in left if not line.startswith(("dropsafe ", "cp "))] == OF_ADMINISTRATORS
     for line in [line for line in left if line not in OF_ADMINISTRATORS]:
         if line == "dropsafe run":
-            continue  # the unit's test does that
+            continue  # it does not end by itself
         if line == "dropsafe --version":
             assert main(["--version"]) == 0
             person.capsys.readouterr()
@@ -162,49 +152,6 @@ def test_the_line_for_cron_delivers(person: Person) -> None:
     assert target == "/dev/null"
     person.types(words)
     assert len(person.server.set()) == 1
-
-
-@not_on_windows
-def test_the_unit_starts_a_service_that_says_when_it_is_ready_and_stops_in_time(
-    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (text,) = fenced(PAGE, "ini")
-    unit = configparser.ConfigParser(interpolation=None, strict=True)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(text)
-    service = unit["Service"]
-    assert service["Type"] == "notify"
-    assert int(service["TimeoutStopSec"]) > STOP_BUDGET
-    assert service["RestartPreventExitStatus"] == str(int(ExitCode.CONFIGURATION))
-    person.types("dropsafe init --private --url https://reports.example.com/ingest")
-    program, *words = shlex.split(service["ExecStart"].replace("/etc/dropsafe", str(person.config.parent)))
-    assert program.endswith("/dropsafe")
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as heard:
-        monkeypatch.chdir(tmp_path)
-        heard.bind("notify")
-        heard.settimeout(30)
-        # Its status must not be published where another test's, or this machine's, may be.
-        command = [sys.executable, "-m", "dropsafe", "--instance", f"test-{secrets.token_hex(6)}", *words]
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        try:
-            while b"READY=1" not in heard.recv(4096):
-                pass
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
-            process.wait()
-
-
-@not_on_windows
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="asks systemd whether it understands the unit")
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
-    (text,) = fenced(PAGE, "ini")
-    path = tmp_path / "dropsafe.service"
-    path.write_text(text.replace("/usr/local/bin/dropsafe", "/bin/true").replace("User=dropsafe", "User=root"))
-    done = subprocess.run(["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False)
-    assert [line for line in done.stderr.splitlines() if path.name in line] == []
 
 
 @not_on_windows

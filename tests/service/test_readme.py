@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.parsers import parser_of
 from dropsafe.config import Config
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Spool, State
@@ -21,6 +22,7 @@ from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE_SERVER = "http://127.0.0.1:8080"
 ELSEWHERE = ("python3 dev.py", "pip install")
 """What CI and the packaging test run."""
 
@@ -54,11 +56,15 @@ class Reader:
     def types(self, words: list[str]) -> str:
         """Returns what the command printed; fails unless it ended as the README lets one expect."""
         assert words[0] == "dropsafe"
+        environment = self.environment
+        if "--config" in words:
+            environment = {name: value for name, value in environment.items() if not name.startswith("DROPSAFE_")}
+            words = [word.replace(EXAMPLE_SERVER, self.server.url) for word in words]
         needs_a_person = words[1] in ("status", "deliver")  # exit code 1 while something is refused
         done = subprocess.run(
             self.python("-m", *words),
             cwd=self.folder,
-            env=self.environment,
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -85,6 +91,7 @@ class Reader:
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
     (tmp_path / "report.xml").write_text("<report/>")
+    (tmp_path / "README.md").write_text(TEXT, encoding="utf-8")
     with ReceiverProcess(tmp_path / "server", options=["--error", "status=422"]) as server:
         yield Reader(tmp_path, server)
 
@@ -97,6 +104,16 @@ def test_what_it_shows_works_as_it_says(reader: Reader) -> None:
         command = left.pop(0)
         assert command[: len(words)] == list(words)
         return command
+
+    assert next_is("dropsafe", "receive") == ["dropsafe", "receive"], "as it listens without options"
+    assert parser_of("receive").get_default("listen") == EXAMPLE_SERVER.removeprefix("http://")
+    reader.server.faults()
+    reader.types(next_is("dropsafe", "init", "--config"))
+    reader.types(next_is("dropsafe", "submit", "--config"))
+    assert "1 entry delivered" in reader.types(next_is("dropsafe", "deliver", "--config"))
+    assert "delivered and kept 1" in reader.types(next_is("dropsafe", "status", "--config"))
+    assert len(reader.server.set()) == 1
+    reader.server.faults(error={"every_nth": 1, "status": 422})
 
     reader.types(next_is("dropsafe", "init"))
     (program,) = shown("python")
@@ -129,7 +146,7 @@ def test_what_it_shows_works_as_it_says(reader: Reader) -> None:
 
     reader.server.faults()
     reader.runs_the_service_until(delivered=2)
-    assert len(reader.server.set()) == 2
+    assert len(reader.server.set()) == 3
 
 
 def test_the_configuration_that_it_shows_is_valid() -> None:

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.main import main
 from dropsafe.errors import QueueFullError
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Reason, Spool, State
 from dropsafe.spool.attempt import Attempt
 from dropsafe.spool.pausing import Work
+from dropsafe.spool.platform import system
 from dropsafe.spool.states import Event
 from dropsafe.spool.strikes import struck_out
 from dropsafe.workers.waits import LONGEST_PAUSE, Wait, problems
@@ -98,6 +100,15 @@ def case_damaged(station: Station, way: str) -> list[Path]:
         (entry,) = spool.entries(State.PENDING)
         entry.path.write_bytes(station.expect(station.new_content("as edited")))
     station.delivers()
+    return []
+
+
+def case_edited(station: Station, way: str) -> list[Path]:
+    refused(station, station.spool_dir)
+    station.delivered.clear()
+    with station.opened() as spool:
+        (entry,) = spool.entries(State.FAILED)
+        entry.path.write_bytes(station.expect(station.new_content("corrected")))
     return []
 
 
@@ -207,10 +218,19 @@ def case_lost(station: Station, way: str) -> list[Path]:
     return []
 
 
+def case_configuration(station: Station, way: str) -> list[Path]:
+    good = station.config.read_text()
+    station.config.with_name("dropsafe.toml.last-good").write_text(good)
+    station.config.write_text(good.replace('"', "", 1))
+    station.submit("accepted all the same")
+    return []
+
+
 CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Before you begin": case_begin,
     "The server refused a report": case_refused,
     "Hundreds were refused, because a setting was wrong": case_hundreds,
+    "You edited a refused report": case_edited,
     "A report is damaged, or was edited": case_damaged,
     "The uploader died over a report": case_struck,
     "A report is on hold": case_hold,
@@ -218,6 +238,7 @@ CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Reports wait although the server is well": case_waits,
     "Nothing can be delivered": case_destination,
     "Somebody paused it": case_paused,
+    "The configuration cannot be used": case_configuration,
     "A file in the spool that is no entry": case_stranger,
     "The disk is dying, or can only be read": case_dying,
     "Carry a spool to another machine": case_carry,
@@ -235,6 +256,7 @@ SAID = {
     "The uploader died over a report": "died 3 times",
     "Nothing can be delivered": "url",
     "Somebody paused it": "the server moves house",
+    "The configuration cannot be used": "spool_dir",
     "A file was deleted": "delivered",
 }
 """What either way shows to whoever follows it."""
@@ -259,6 +281,27 @@ def test_what_the_page_says_leaves_everything_delivered_once_or_where_it_says(
     assert SAID.get(title, "") in station.said
     station.delivers(*spools)
     station.ends_well(*spools)
+
+
+@pytest.mark.parametrize("way", ["command", "hand"])
+def test_reports_of_a_carried_spool_bear_the_name_of_the_station_that_accepted_them(
+    station: Station, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "machine_id", lambda: "the old machine")
+    monkeypatch.setenv("DROPSAFE_STATION_NAME", "line-3")
+    assert main(["init"]) == 0
+    spools = case_carry(station, way)
+    monkeypatch.setattr(system, "machine_id", lambda: "the new machine")
+    monkeypatch.setenv("DROPSAFE_STATION_NAME", "line-7")
+    station.follows(WAYS["Carry a spool to another machine", way])
+    station.delivers(spools[0])
+    assert main(["init", "--spool", str(spools[0])]) == 0
+    station.submit("accepted on the new one", spool=spools[0])
+    station.delivers(*spools)
+    station.ends_well(*spools)
+    ours = [station.server.report(key) for key, sha256, _ in station.server.set() if sha256 in station.delivered]
+    names = {report["attributes"]["what"]: report["station"] for report in ours}
+    assert names == {"on the way": "line-3", "in hand": "line-3", "accepted on the new one": "line-7"}
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -289,10 +332,14 @@ def test_on_a_full_disk_what_the_page_says_makes_room(
 ) -> None:
     with mounted(tmp_path / "dropsafe", "size=4m"):
         station = Station(tmp_path, server, monkeypatch, capsys)
+        station.submit("delivered before", name="delivered.xml")
+        station.delivers()
+        (hour,) = os.listdir(station.spool_dir / "sent")
         station.submit("accepted before")
         with station.opened() as spool, pytest.raises(QueueFullError):
             fill_with_discarded(spool)
-        station.follows(WAYS[FULL_DISK, way])
+        station.follows(WAYS[FULL_DISK, way].replace("20261123T140000-000", hour))
+        assert not any(station.spool_dir.glob("sent/**/*.xml"))
         station.submit("accepted afterwards")
         station.delivers()
         station.ends_well()

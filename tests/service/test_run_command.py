@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -120,3 +121,27 @@ def test_what_was_being_uploaded_is_given_back_when_the_supervisor_is_killed(com
     assert {entry.id for entry in spool.entries(State.PENDING)} == ids
     assert "most recent call first" not in log, "none had to be ended by force"
     assert " error " not in log
+
+
+def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(command: Command, spool: Spool) -> None:
+    options, config = command[:-1], Path(command[command.index("--config") + 1])
+
+    def status() -> dict[str, Any]:
+        told = subprocess.run(
+            [*options, "status", "--json"], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        content: dict[str, Any] = json.loads(told.stdout)
+        return content
+
+    def codes() -> list[str]:
+        return [reason["code"] for reason in status()["reasons"]]
+
+    with running(command, stderr=subprocess.DEVNULL) as service:
+        eventually(lambda: status()["condition"] == "RUNNING", "the service runs")
+        config.write_text(f'station_name = "line-4"\n{config.read_text()}')
+        assert codes() == ["configuration-unread"]
+        assert status()["station"] != "line-4"
+        service.send_signal(signal.SIGHUP)
+        eventually(lambda: codes() == [] and status()["station"] == "line-4", "the file is read")
+        service.terminate()
+        assert service.wait(PATIENCE) == 0

@@ -10,9 +10,10 @@ import sys
 import threading
 from typing import Any
 
+import psutil
 import pytest
 
-from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError
+from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
 from dropsafe.supervisor import machine, policy, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.status import Condition, Status
@@ -88,6 +89,93 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_shown_with_its_tex
     logged = capfd.readouterr().err
     assert "Traceback" in logged
     assert "fake_workers/raises.py" in logged
+
+
+def test_a_worker_of_which_a_thread_died_is_restarted_and_the_text_is_for_those_who_may_use_the_spool(
+    service: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    service.start("threads", "works")
+    status = service.until(with_reason("threads-died"), "the death")
+    words = "The thread helper died: RuntimeError: the helper fell over entry 4k7q"
+    assert status.reasons[0].detail == f"It ended by an error (exit code 70). {words}"
+    details = json.loads(service.details_path.read_text(encoding="utf-8"))["workers"][0]
+    assert (details["last_error"], details["errors"] > 0) == (words, True)
+    assert words in details["last_death"]
+    published = service.worker("threads")
+    assert "4k7q" not in service.status_path.read_text(encoding="utf-8")
+    assert published["errors"] == published["deaths"] > 0
+    assert service.worker("works")["deaths"] == 0
+    logged = capfd.readouterr().err
+    assert "The thread helper died of an error that it did not expect: RuntimeError" in logged
+    assert "fake_workers/threads.py" in logged
+
+
+def test_an_error_that_could_be_raised_to_nobody_is_counted_and_ends_nothing(
+    service: Service, capfd: pytest.CaptureFixture[str]
+) -> None:
+    service.start("strays")
+    status = service.until(lambda status: status.workers[0].errors, "the count")
+    worker = status.workers[0]
+    assert (worker.last_error, worker.deaths) == ("RuntimeError: nobody hears this", 0)
+    assert service.stop() is ExitCode.OK
+    assert "fake_workers/strays.py" in capfd.readouterr().err
+
+
+def test_leaving_unasked_is_a_death_whatever_the_exit_code(service: Service) -> None:
+    service.start("leaves")
+    status = service.until(with_reason("leaves-died"), "the death")
+    assert status.reasons[0].detail == "It left without being asked (exit code 0)."
+    assert service.returned[0] == ("leaves-1", True)
+
+
+def test_a_worker_that_uses_too_much_memory_is_replaced_with_its_figures_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(supervisor, "MEMORY_EVERY", 0.1)
+    service.start("works")
+    eventually(
+        lambda: service.status_path.exists() and service.worker("works")["figures"].get("in_hand"), "a heartbeat"
+    )
+    service.config["supervisor"]["worker_memory_bytes"] = 1_000_000
+    status = service.until(with_reason("works-died"), "its death")
+    (detail,) = [reason.detail for reason in status.reasons if reason.code == "works-died"]
+    assert detail.startswith("It was killed by SIGKILL (signal 9). It used ")
+    assert detail.endswith(" bytes of memory; supervisor.worker_memory_bytes allows 1,000,000.")
+    service.until(lambda status: (status.workers[0].memory_bytes or 0) > 1_000_000, "the figure")
+    assert ("works-1", True) in service.returned
+    assert "fake_workers/works.py" in capfd.readouterr().err, "its stack is told"
+
+
+def test_a_lease_is_heard(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.start("hangs", "leases")
+    service.until(is_running, "RUNNING")
+    monkeypatch.setattr(machine, "SILENCE_KILL", 0.3)
+    service.until(lambda status: status.workers[0].deaths == 2, "the other one was replaced twice meanwhile")
+    assert service.worker("leases")["deaths"] == 0
+
+
+def test_a_critical_worker_that_does_not_stay_up_ends_the_service_in_order(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "BACK_OFF_LONGEST", 0.02)
+    monkeypatch.setattr(machine, "ESCALATE_AFTER", 0.2)
+    service.start("works", "crashes", critical="crashes")
+    outcome = service.end()
+    assert isinstance(outcome, WorkerFailed)
+    assert "SIGKILL" in str(outcome)
+    assert ("works-1", False) in service.returned, "it was asked, and left"
+    assert service.statuses[-1].condition is Condition.ERROR
+    assert [status for status in service.statuses if status.stop is not None]
+
+
+def test_an_error_in_a_thread_of_the_supervisor_s_own_is_a_reason(service: Service) -> None:
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    assert service.supervisor is not None
+    service.supervisor.met("The thread ipc died: OSError: no")
+    status = service.until(with_reason("service-error"), "the reason")
+    assert status.reasons[0].detail == "The thread ipc died: OSError: no"
+    assert service.stop() is ExitCode.OK
 
 
 def test_an_error_that_has_a_name_is_logged_in_words_without_a_traceback(
@@ -333,3 +421,20 @@ def test_what_a_person_asks_of_its_loop_is_done_or_refused_with_an_answer(servic
         ask(Wish.RELOAD)
     assert ask(Wish.STOP)
     assert service.end() is ExitCode.OK
+
+
+def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(
+    service: Service, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Whoever kills all children of the service meets it too; its warning speaks of leaks, and we have none."""
+    caplog.set_level("INFO", "dropsafe")
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    for child in psutil.Process().children():
+        if "resource_tracker" in " ".join(child.cmdline()):
+            child.kill()
+    os.kill(service.worker("works")["pid"], signal.SIGKILL)
+    eventually(lambda: service.worker("works")["deaths"] and service.worker("works")["state"] == "ready", "a restart")
+    assert "it runs again. No data is touched" in caplog.text
+    assert recwarn.list == []
+    assert service.stop() is ExitCode.OK

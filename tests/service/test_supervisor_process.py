@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from dropsafe.spool import Spool, State
+from dropsafe.supervisor.notify import EXTEND
 from tests.support.waiting import PATIENCE, eventually
 
 from .conftest import SUPPORT, has_left
@@ -169,7 +170,9 @@ def test_systemd_is_told_ready_stopping_and_signs_of_life(start: Start, tmp_path
             told += manager.recv(4096).decode().split("\n")
         assert "STATUS=STARTING" in told
         assert "WATCHDOG=1" in told
+        assert EXTEND in told
         service.popen.terminate()
-        while "STOPPING=1" not in told:
+        told.clear()
+        while not {"STOPPING=1", EXTEND} <= set(told):
             told += manager.recv(4096).decode().split("\n")
         assert service.end()[0] == 0

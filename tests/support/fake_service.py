@@ -16,7 +16,7 @@ from dropsafe.supervisor.supervisor import Ports, Supervisor
 
 def main() -> int:
     spool_dir, status_file, *workers = sys.argv[1:]
-    config = {"log": {"level": "info"}, "spool_dir": spool_dir}
+    config = {"log": {"level": "info"}, "spool_dir": spool_dir, "supervisor": {"worker_memory_bytes": 0}}
     with Spool(spool_dir) as spool:
         lock = ServiceLock(spool.core.layout)
         ports = Ports(

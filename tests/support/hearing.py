@@ -13,8 +13,8 @@ import pytest
 
 from dropsafe import config_rules, errors
 from dropsafe.cli import trouble
+from dropsafe.deploy import finding
 from dropsafe.spool import attempt, health, listing, reasons, verify
-from dropsafe.supervisor import status
 from dropsafe.workers import outcome, secret, tls
 from tests.support.messages import ERRORS, Sentence, normal, sentences
 
@@ -27,12 +27,12 @@ SPEAKERS: dict[type, Texts] = {
     config_rules.Problem: lambda it: (it.message,),
     health.Problem: lambda it: (it.text, *it.detail.split("\n")),
     reasons.Reason: lambda it: (it.summary,),
-    status.Reason: lambda it: (it.text,),
     listing.Stranger: lambda it: (it.why,),
     attempt.Attempt: lambda it: (it.why,),
     verify.Difference: lambda it: (it.meaning,),
     secret.SecretUnusable: lambda it: (it,),
     tls.TlsUnusable: lambda it: (it,),
+    finding.Finding: lambda it: (it.text,),
     outcome.Deferred: lambda it: (it.why,),
     outcome.Unavailable: lambda it: (it.why,),
     outcome.Rejected: lambda it: (it.why,),

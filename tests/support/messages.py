@@ -52,6 +52,7 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "_deferred": Call(1),
     "Deferred": Call(0),
     "Difference": Call(3, 4),
+    "Finding": Call(0, 1),
 }
 OF_THE_CONFIGURATION = {"Problem": Call(2, 4)}
 TABLES = {("spool/health.py", "_PAUSED"): 0, ("workers/waits.py", "_WORDS"): 1}

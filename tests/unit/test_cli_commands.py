@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import redirect_stdout
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dropsafe.cli.main import main
+from dropsafe.config import Config
 from dropsafe.spool import Reason, Spool
+from dropsafe.supervisor.service import _in_force
+from dropsafe.supervisor.status import details_path
 from tests.support.spools import delivered, files, rejected, submit
+from tests.support.users import as_root, as_user, reachable
 
 Run = Callable[..., int]
 
@@ -135,7 +141,17 @@ def test_a_full_queue_is_told_with_figures_and_what_was_accepted_before(
 def test_status_of_an_empty_spool_is_well(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["status"]) == 0
-    assert "waiting 0" in capsys.readouterr().out
+    assert "waiting 0    in hand 0    on hold 0" in capsys.readouterr().out
+
+
+def test_what_a_person_holds_is_counted_too(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", report(station)])
+    main(["hold", "--all"])
+    capsys.readouterr()
+    assert main(["status"]) == 0
+    assert "waiting 0    in hand 0    on hold 1" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["hold"] == 1
 
 
 def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +197,58 @@ def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: p
     told = capsys.readouterr().out
     assert "not belong in the spool and were left alone." in told
     assert "by hand\\n.xml" in told
+
+
+@as_root
+def test_status_names_the_folders_that_may_not_be_written_to(station: Path) -> None:
+    main(["status"])
+    with Spool(station / "spool") as spool:
+        for path in (spool.path, *spool.path.rglob("*")):
+            os.chown(path, 12345, 12345)
+        (spool.path / "pending").chmod(0o500)
+
+    def look() -> None:
+        with (station / "told").open("w") as told, redirect_stdout(told):
+            assert main(["status"]) == 1
+
+    (station / "told").touch()
+    os.chown(station / "told", 12345, 12345)
+    reachable(station)
+    assert as_user(12345, [], look) == 0
+    told = (station / "told").read_text()
+    assert (
+        "! Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost.\n"
+        in told
+    )
+    assert f"\n    {station / 'spool' / 'pending'}\n    → Give the service's user" in told
+
+
+def test_status_tells_what_the_service_says_now_where_the_spool_cannot_be_written(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its other status, in the spool, is then of an earlier moment."""
+    read_only = {"code": "read-only", "text": "The disk can only be read.", "remedy": "Mount it for writing."}
+    with Spool(station / "spool") as spool:
+        service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [read_only]}
+        service["in_force"] = {"station": "line-3"}
+        details = details_path(spool.core.layout.locks)
+        details.write_text(json.dumps({**service, "reasons": []}))
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    assert "! The disk can only be read." in capsys.readouterr().out
+    for nonsense in ([], {"reasons": [{**read_only, "detail": 5}]}, {"in_force": ["x"]}, {"in_force": {"station": 5}}):
+        details.write_text(json.dumps({**service, **nonsense} if isinstance(nonsense, dict) else nonsense))
+        assert main(["status"]) == 1
+        assert "line-3" in capsys.readouterr().out
+    true = {**read_only, "detail": "not \x1b raw"}
+    details.write_text(
+        json.dumps({**service, "reasons": [true], "in_force": {**service["in_force"], "destination": "\x1b"}})
+    )
+    assert main(["status"]) == 1
+    assert "\x1b" not in (told := capsys.readouterr().out)
+    assert "line-3 → \\x1b\n" in told
+    assert "    not \\x1b raw" in told
 
 
 def test_show_says_why_an_entry_waits_where_no_service_runs(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -472,6 +540,27 @@ def test_config_set_says_how_a_running_service_comes_to_read_it(
         assert ("until it reads the file" in capsys.readouterr().out) is told
 
 
+def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_else_now(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Config.in_force(station / "dropsafe.toml", settings=("station_name=line-3",))
+    with Spool(station / "spool") as spool:
+        service = {"spool_id": spool.spool_id, "condition": "RUNNING", "workers": [], "reasons": [], "pid": 4321}
+    service["in_force"] = asdict(_in_force(read))
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    capsys.readouterr()
+    assert main(["status"]) == 0, "what the command line of the service sets is no change of the file"
+    assert "RUNNING   line-3 → http://127.0.0.1:1/ingest\n" in capsys.readouterr().out
+    assert main(["config", "set", "station_name", "line-4"]) == 0
+    capsys.readouterr()
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "DEGRADED   line-3 → " in told
+    assert "! The configuration file was changed; the service goes on with what it read before." in told
+    assert "    station_name is 'line-3' in the service, 'line-4' in the file" in told
+    assert "kill -HUP 4321" in told or not hasattr(signal, "SIGHUP")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")
 def test_the_last_words_of_a_killed_service_are_not_its_status(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -516,3 +605,10 @@ def test_whoever_may_write_into_the_spool_does_not_write_to_the_terminal(
         told = capsys.readouterr()
         assert "\x1b" not in told.out + told.err
         assert "report.xml" in told.out
+
+
+def test_a_name_that_was_set_after_init_goes_with_what_is_submitted(station: Path) -> None:
+    assert main(["config", "set", "station_name", "line-3"]) == 0
+    assert main(["submit", report(station)]) == 0
+    with Spool(station / "spool") as spool:
+        assert [stay.station for stay in spool.core.stations.read()] == ["line-3"]

@@ -17,6 +17,7 @@ from dropsafe.cli.parsers import parser_of
 from dropsafe.desk import explaining
 from dropsafe.desk.explaining import MOST_LINES, Facts, explain
 from dropsafe.spool import Grade, Reason, Receipt, Spool, State
+from dropsafe.spool.claims import damage
 from dropsafe.spool.moves import DUPLICATE
 from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.strikes import struck_out
@@ -30,7 +31,7 @@ RECEIPT = Receipt(
 )  # fmt: skip
 BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0)
 SENT = replace(BASE, state=State.SENT, receipt=RECEIPT, delivered_ago=60.0)
-DAMAGED = Reason("damaged", "The file is not what was accepted: it differs. Nothing was deleted.", "readmit")
+DAMAGED = damage("its SHA-256 begins with 9c56cc51b374c3ba, that in the name is 0123456789abcdef.")
 REJECTED = Reason(
     "rejected",
     'The server refused it (422 "unknown station"). Nothing is lost; the file is here.',
@@ -83,6 +84,11 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ["deliver-x has claimed it", "Nothing is lost", "same key"],
         ["deliver"],
     ),
+    "claimed by one whose lock file is gone": (
+        replace(BASE, state=State.INFLIGHT, holder="deliver-x", has_service=False, has_lock=False),
+        ["lock file is gone", "run for a minute", "`dropsafe deliver` does not wait", "Nothing is lost", "same key"],
+        ["run", "mv"],
+    ),
     "sent, with the digest": (SENT, ["was delivered 1 min ago", "it has every byte", "receipt is kept"], ["show"]),
     "sent, with an id": (
         replace(SENT, receipt=replace(RECEIPT, grade=Grade.ID)),
@@ -108,7 +114,7 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
             '422 "unknown station"',
             "station: lin-3",
             "Nothing is lost",
-            "Mend the server or the report",
+            "mend the report itself, then readmit",
         ],
         ["retry", "readmit", "discard"],
     ),
@@ -119,7 +125,12 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     ),
     "damaged": (
         replace(BASE, state=State.QUARANTINE, reason=DAMAGED),
-        ["not what was accepted", "Nothing was deleted", "another copy"],
+        ["not what its name says", "Nothing was deleted", "another copy"],
+        ["readmit", "discard"],
+    ),
+    "made up by hand": (
+        replace(BASE, state=State.QUARANTINE, reason=DAMAGED, was_accepted=False),
+        ["Nobody has accepted an entry of that name here", "made up", "Nothing was deleted", "under a new id"],
         ["readmit", "discard"],
     ),
     "struck out": (
@@ -133,6 +144,16 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         replace(BASE, state=State.DISCARDED, reason=DUPLICATE),
         ["second copy", "Nothing is lost: that one goes on"],
         ["rm"],
+    ),
+    "readmitted before": (
+        replace(BASE, predecessor=OTHER),
+        ["waits in pending/"],
+        ["status", "hold", "history"],
+    ),
+    "delivered, and readmitted since": (
+        replace(SENT, state=State.EXPIRED, successor=OTHER),
+        [f"as {OTHER} it is an entry of its own"],
+        ["show"],
     ),
     "readmitted": (replace(BASE, state=None, successor=OTHER), [f"is {OTHER} since then"], ["explain"]),
     "gone": (
@@ -247,9 +268,56 @@ def test_an_id_that_was_given_up_leads_to_the_new_one(spool_dir: Path, capsys: p
         hand.damaged(hand.claim(1)[0], "it differs.")
         hand.close()
         new = spool.readmit(made).id
-    assert f"is {new} since then" in told(capsys, made)["lines"][0]
-    assert main(["history", made]) == 0
-    assert "damaged" in capsys.readouterr().out
+    for word in (made, made[21:25]):
+        assert f"is {new} since then" in told(capsys, word)["lines"][0]
+        for command in ("history", "show"):
+            assert main([command, word]) == 0
+            shown = capsys.readouterr().out
+            assert "damaged" in shown
+            assert f"as {new}" in shown
+    assert {"for": "before it was readmitted", "command": f"dropsafe history {made}"} in told(capsys, new)["commands"]
+    assert main(["show", new]) == 0
+    assert f"earlier_id {made}" in capsys.readouterr().out
+
+
+def test_a_name_that_nobody_accepted_is_told_from_an_edited_entry(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Spool(spool_dir) as spool:
+        accepted = spool.submit(b"x", name="r.xml").id
+        spool.find(accepted).path.write_bytes(b"edited")
+        (spool_dir / "pending" / f"{ID}_9c56cc51b374c3ba_made-up.xml").write_bytes(b"made up")
+        hand = spool.take_hand("test")
+        for entry in hand.claim(2):
+            hand.damaged(entry, "it differs.")
+        hand.close()
+    assert "Nobody has accepted" in told(capsys, ID)["lines"][1]
+    assert "Nobody has accepted" not in " ".join(told(capsys, accepted)["lines"])
+
+
+def test_a_claim_whose_lock_file_is_gone_is_told_apart(spool_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Spool(spool_dir) as spool:
+        made = spool.submit(b"x", name="r.xml").id
+        hand = spool.take_hand("test")
+        hand.claim(1)
+        assert "the next `dropsafe deliver`, finds it" in " ".join(told(capsys, made)["lines"])
+        (spool_dir / "locks" / f"{hand.name}.lock").unlink()
+        assert "lock file is gone" in told(capsys, made)["lines"][1]
+
+
+@pytest.mark.parametrize("command", ["explain", "history", "show"])
+def test_a_short_id_of_entries_that_are_gone_must_be_one_s_alone(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with Spool(spool_dir) as spool:
+        made = [spool.submit(b"x", name="r.xml").id for _ in range(2)]
+        for entry_id in made:
+            spool.find(entry_id).path.unlink()
+    assert main([command, made[0][:8]]) == 2
+    candidates = capsys.readouterr().err
+    assert all(entry_id in candidates for entry_id in made)
+    assert main([command, made[1][21:]]) == 0
+    assert made[1] in capsys.readouterr().out
 
 
 def test_history_is_one_line_for_each_event(spool_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

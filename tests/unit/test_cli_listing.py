@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,12 @@ import pytest
 from dropsafe.cli import listing
 from dropsafe.cli.main import main
 from dropsafe.spool import Reason, Spool
+from dropsafe.spool.clock import iso
+from tests.support.spools import deliver
+
+NOTHING_FOUND = (
+    "No entry was found for that. Delivered and discarded ones are looked for with --state sent or discarded."
+)
 
 
 @pytest.fixture
@@ -36,6 +45,17 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, An
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.fixture
+def service(spool_dir: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a service that runs for that spool has published; all is well."""
+    with Spool(spool_dir) as spool:
+        figures = {"next_probe_seconds": 45}
+        content = {"spool_id": spool.spool_id, "reasons": [], "workers": [{"name": "uploader", "figures": figures}]}
+    content["as_of"] = iso(time.time())
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: content)
+    return content
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [
@@ -47,6 +67,7 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, An
         (["--sort", "size"], ["late.xml", "c.xml", "B.xml", "a.xml"]),
         (["--sort", "name"], ["a.xml", "B.xml", "c.xml", "late.xml"]),
         (["--sort", "size", "--limit", "1"], ["late.xml"]),
+        (["--state", "discarded"], ["unwanted.xml"]),
         (["--sort", "name", "--limit", "0"], ["a.xml", "B.xml", "c.xml", "late.xml"]),
     ],
     ids=" ".join,
@@ -54,10 +75,15 @@ def listed(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, An
 def test_what_is_listed_and_in_which_order(
     spool_dir: Path, capsys: pytest.CaptureFixture[str], options: list[str], names: list[str]
 ) -> None:
+    """What a person has discarded does not wait for anything."""
+    with Spool(spool_dir) as spool:
+        spool.discard(spool.submit(b"x" * 90, name="unwanted.xml").id)
     assert [fact["name"] for fact in listed(capsys, *options)] == names
 
 
-def test_the_next_try_is_the_time_of_the_bucket(spool_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_next_try_is_the_time_of_the_bucket(
+    spool_dir: Path, service: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     facts = {fact["name"]: fact for fact in listed(capsys)}
     assert facts["a.xml"]["next_try"] == "now"
     assert facts["c.xml"]["next_try"] is None
@@ -70,6 +96,44 @@ def test_the_next_try_is_the_time_of_the_bucket(spool_dir: Path, capsys: pytest.
     assert "in 10 min" in text
     assert main(["list", "--utc"]) == 0
     assert facts["late.xml"]["next_try"][:10] in capsys.readouterr().out
+
+
+def test_nothing_is_due_now_where_delivery_stands_still_and_it_says_why(
+    spool_dir: Path, service: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service["reasons"] = [{"code": "destination-down", "text": "Nothing can be delivered now.", "remedy": "Wait."}]
+    assert {fact["name"]: fact["next_try"] for fact in listed(capsys)}["a.xml"] == "waits"
+    assert main(["list"]) == 0
+    told = capsys.readouterr().out
+    assert "now  " not in told
+    assert re.search(r"\n! Nothing can be delivered now\. Next probe in 4\d s\.\n    → Wait\.\n$", told)
+    assert main(["pause", "delivery", "--reason", "it moves house"]) == 0
+    capsys.readouterr()
+    assert main(["list", "--state", "pending"]) == 0
+    assert re.search(r"! Delivery is paused by .* since .*Z: it moves house\.\n", capsys.readouterr().out)
+    assert main(["list", "--state", "failed"]) == 0
+    assert "paused" not in capsys.readouterr().out, "what is not to be delivered does not wait for that"
+    assert main(["resume"]) == 0
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: None)
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    assert "\n! No service runs here.\n" in capsys.readouterr().out
+
+
+def test_how_often_a_delivered_one_was_tried_is_true_or_not_told(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Spool(spool_dir) as spool:
+        spool.retry(next(entry.id for entry in spool.entries("pending") if entry.name.original == "late.xml"))
+        with closing(spool.take_hand("test")) as hand:
+            deliver(spool, hand, *hand.claim(9))
+    tries = {fact["name"]: fact["attempts"] for fact in listed(capsys, "--state", "sent")}
+    assert tries == {"a.xml": 1, "B.xml": 1, "late.xml": 2}
+    for file in (spool_dir / "journal").iterdir():
+        file.unlink()
+    assert {fact["attempts"] for fact in listed(capsys, "--state", "sent")} == {None}
+    assert main(["list", "--state", "sent"]) == 0
+    assert "  –  sent" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("sort", [[], ["--sort", "size"]])
@@ -89,7 +153,7 @@ def test_a_count_of_very_many_ends_somewhere(
 
 
 def test_long_lists_come_in_pages_under_one_head_each(
-    spool_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    spool_dir: Path, service: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "_PAGE", 3)
     assert main(["list"]) == 0
@@ -102,7 +166,7 @@ def test_long_lists_come_in_pages_under_one_head_each(
     [
         (["--state", "hold"], "No entry is in hold/."),
         (["--state", "hold", "--state", "sent"], "No entry is in hold/ or sent/."),
-        (["--matching", "zzz"], "No entry was found for that."),
+        (["--matching", "zzz"], NOTHING_FOUND),
     ],
     ids=" ".join,
 )

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,10 @@ import dropsafe
 from dropsafe import errors, log
 from dropsafe.cli import main as main_module
 from dropsafe.cli.context import Context, Options
+from dropsafe.cli.escaping import ERASE, escaped
 from dropsafe.cli.main import COMMANDS, load, main, split
+from dropsafe.cli.trouble import ONLY_READ, guarded
+from dropsafe.config_file import put_back
 
 HEAVY = {
     "jsonschema",
@@ -85,7 +89,12 @@ def test_no_command_and_no_library_is_imported_for(option: str) -> None:
         "print(*(n for n in sys.modules if n.startswith('dropsafe.') or n in sys.argv[2:]), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, option, *HEAVY], capture_output=True, text=True, check=True)
-    assert set(done.stderr.split()) == {"dropsafe.cli", "dropsafe.cli.main"}
+    assert set(done.stderr.split()) == {
+        "dropsafe.cli",
+        "dropsafe.cli.main",
+        "dropsafe.cli.escaping",
+        "dropsafe.printable",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -112,9 +121,11 @@ def test_what_cannot_be_understood_exits_2(argv: list[str], capsys: pytest.Captu
     assert "usage:" in capsys.readouterr().err
 
 
-def test_a_mistyped_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stauts"]) == 2
-    assert "did you mean status?" in capsys.readouterr().err
+def test_a_mistyped_command_names_the_nearest_and_where_all_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sumbit"]) == 2
+    assert "there is no command 'sumbit'; did you mean submit? All of them: dropsafe --help" in capsys.readouterr().err
+    assert main(["xyzzy"]) == 2
+    assert "there is no command 'xyzzy'. All of them: dropsafe --help" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -214,12 +225,71 @@ def test_what_nobody_expected_is_calm_for_the_person_and_whole_in_the_log(
     assert main(["show"]) == 70
     told = capsys.readouterr().err
     assert "RuntimeError: the moon is out" in told
+    assert "Nothing was changed." in told
     assert "Traceback" not in told
     (file,) = own_logs.rglob("dropsafe.log")
     assert str(file) in told
     text = file.read_text(encoding="utf-8")
     assert text.count("Traceback") == 1
     assert "raise error" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("list", "Nothing was changed."),
+        ("submit", "the files themselves are untouched"),
+        ("hold", "still in the spool"),
+    ],
+)
+def test_an_error_of_the_system_says_what_it_means_for_the_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, words: str
+) -> None:
+    assert guarded(partial(raises(OSError(errno.EIO, "Input/output error")), Namespace(), None), command) == 73
+    assert words in capsys.readouterr().err
+
+
+def test_commands_that_are_told_to_change_nothing_exist() -> None:
+    assert set(COMMANDS) >= ONLY_READ
+
+
+def test_a_disk_that_cannot_be_written_is_told_by_the_spool_not_by_one_of_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dropsafe.Spool.create(tmp_path / "spool", group="").close()
+    lock = tmp_path / "spool" / "locks" / "admission.lock"
+    guarded(partial(raises(OSError(errno.EROFS, "Read-only file system", str(lock))), Namespace(), None))
+    assert f"Read-only file system: the spool {tmp_path / 'spool'}." in capsys.readouterr().err
+
+
+def test_no_name_from_outside_writes_on_the_terminal(run_as: RunAs, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "a\x1b[2Jb\ndropsafe: all is well"
+    for error in (
+        OSError(errno.EIO, "Input/output error", evil),
+        errors.UsageError(evil, remedy=evil),
+        ValueError(evil),
+    ):
+        run_as(raises(error))
+        main(["show"])
+        told = capsys.readouterr().err
+        assert "a\\x1b[2Jb" in told
+        assert "\x1b" not in told
+        assert "\ndropsafe: all" not in told
+    assert main(["list", "\x1b[2J"]) == 2
+    assert "\\x1b[2J" in capsys.readouterr().err
+
+
+def test_progress_still_writes_in_place(capsys: pytest.CaptureFixture[str]) -> None:
+    print(f"{ERASE}1 of 2\x1b[2J\t\n", end="", file=escaped(sys.stderr))
+    assert capsys.readouterr().err == f"{ERASE}1 of 2\\x1b[2J\t\n"
+
+
+def test_what_nobody_expected_where_the_log_is_standard_error_is_said_to_be_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log.set_up("warning")
+    assert guarded(partial(raises(RuntimeError("x")), Namespace(), None)) == 70
+    assert "The details are in the log (this command's standard error)" in capsys.readouterr().err
 
 
 def test_without_a_writable_log_folder_the_details_go_to_a_temporary_file(
@@ -304,8 +374,10 @@ class TestContext:
         context = Context(Options(config=str(file)), environ)
         assert context.config is context.config
         told = capsys.readouterr().err
-        assert told.count("dropsafe: note:") == 3
-        assert "The last good copy is used instead" in told
+        assert told.count("dropsafe: ! The configuration file is not in force") == 1
+        assert f"{file}, line 1: " in told
+        assert "In force instead: the last good copy, of 20" in told
+        assert f"cp -p {file}.last-good {file}" in told or os.name == "nt"
 
     def test_the_spool_is_opened_with_the_limits_of_the_configuration(self, tmp_path: Path) -> None:
         dropsafe.Spool.create(tmp_path / "spool").close()
@@ -377,6 +449,20 @@ class TestConfigCommand:
         assert all(word in told for word in words)
         assert self.run(file, "check", "--json") == 78
         assert json.loads(capsys.readouterr().out)["problems"]
+
+    def test_where_the_file_is_gone_its_last_good_copy_is_named_and_not_replaced(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        copy = file.with_name(file.name + ".last-good")
+        file.rename(copy)
+        before = copy.read_bytes()
+        for command in (("check",), ("set", "max_queue_size", "7")):
+            assert self.run(file, *command) == 78
+            told = "".join(capsys.readouterr())
+            assert "is gone" in told
+            assert put_back(file) in told
+        assert main(["init", "--config", str(file), "--private", "--spool", str(file.parent / "new")]) == 78
+        assert (copy.read_bytes(), file.exists()) == (before, False)
 
     def test_check_looks_at_environment_and_command_line_too(
         self, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

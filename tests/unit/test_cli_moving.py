@@ -233,6 +233,23 @@ def test_what_another_moves_meanwhile_is_counted_and_aborts_nothing(
     assert [states(spool_dir)[entry_id] for entry_id in made] == ["pending"] * 3 + ["hold"]
 
 
+def test_one_and_several_are_told_apart_and_the_way_back_names_the_ids(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, *others = put(spool_dir, State.PENDING, 13)
+    capsys.readouterr()
+    assert main(["hold", one]) == 0
+    assert f"1 entry is on hold. To have that sent after all: dropsafe unhold {one[21:]}\n" in capsys.readouterr().out
+    assert main(["discard", one, others[0]]) == 0
+    told = capsys.readouterr().out
+    assert "2 entries are in discarded/ now. Nothing was deleted. To undo it: dropsafe restore " in told
+    assert sorted(told.split("dropsafe restore ")[1].split()) == sorted([one[21:], others[0][21:]])
+    assert main(["hold", *others[1:]]) == 0
+    assert "dropsafe unhold ID; see them: dropsafe list --state hold" in capsys.readouterr().out
+    assert main(["restore", one]) == 0
+    assert "1 entry is restored, and due now." in capsys.readouterr().out
+
+
 def test_what_arrives_after_the_count_is_left_for_the_next_time(
     spool_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -251,6 +268,53 @@ def test_one_that_is_refused_keeps_none_of_the_others(spool_dir: Path, capsys: p
     assert "4 entries will be sent again" in told
     assert "Input/output error" in told
     assert sorted(states(spool_dir).values()) == ["failed"] + ["pending"] * 4
+
+
+def edit(folder: Path, ids: list[str]) -> None:
+    with Spool(folder) as spool:
+        for entry_id in ids:
+            spool.find(entry_id).path.write_bytes(b"edited")
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.QUARANTINE])
+def test_a_retry_of_what_was_edited_is_refused_and_keeps_none_of_the_others(
+    spool_dir: Path, state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """More of them in a row than a failing disk is given before it is given up."""
+    edited, (intact,) = put(spool_dir, state, 12), put(spool_dir, state)
+    edit(spool_dir, edited)
+    capsys.readouterr()
+    assert main(["retry", edited[0]]) == 2
+    assert f"dropsafe readmit {edited[0]}" in capsys.readouterr().out
+    assert main(["retry", "--state", state, "--all"]) == 1
+    told = capsys.readouterr().out
+    assert "1 entry will be sent again" in told
+    assert "Given up" not in told
+    there = states(spool_dir)
+    assert there.pop(intact) == "pending"
+    assert there == dict.fromkeys(edited, state.value)
+    assert main(["readmit", *edited]) == 0
+    assert set(states(spool_dir).values()) == {"pending"}
+
+
+def test_a_refused_report_that_nobody_wrote_to_is_not_read_for_a_retry(
+    spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(spool_dir, State.FAILED)
+    with Spool(spool_dir) as spool:
+        path = spool.find(made[0]).path
+        os.utime(path, (1, 1))
+        monkeypatch.setattr("dropsafe.spool.moves.is_intact", lambda *_: pytest.fail("it was read"))
+        assert spool.retry(made[0]).state is State.PENDING
+
+
+def test_what_lies_beside_an_entry_names_it_in_the_remedy(spool_dir: Path) -> None:
+    with Spool(spool_dir) as spool:
+        for state, command in ((State.QUARANTINE, "readmit"), (State.DISCARDED, "restore")):
+            (made,) = put(spool_dir, state)
+            reason = spool.reason(spool.find(made))
+            assert reason is not None
+            assert f"dropsafe {command} {made}" in reason.remedy
 
 
 def test_when_the_disk_refuses_one_after_the_other_it_gives_up(

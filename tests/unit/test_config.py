@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropsafe.config import Config
-from dropsafe.config_rules import check, keys, nearest
+from dropsafe.config_keys import keys, nearest
+from dropsafe.config_rules import check
 from dropsafe.errors import BadValue, ConfigError, UnknownKey, UsageError, WrongType
 
 ROOT = os.path.abspath(os.sep)
@@ -40,7 +41,7 @@ def folder(*names: str) -> str:
 def test_an_empty_configuration_has_every_default_and_no_address() -> None:
     config = Config()
     assert config.validate() == []
-    no_default = {f"destination.{name}" for name in ("url", "proxy", *NAMED_PLACES)}
+    no_default = {f"destination.{name}" for name in ("url", "proxy", *NAMED_PLACES)} | {"log.file"}
     assert set(keys()) - set(config) == no_default
     assert len(config) == len(list(config)) == len(keys()) - len(no_default)
     assert config["max_queue_size"] == 10_000

@@ -17,7 +17,8 @@ import tomlkit
 
 from dropsafe.cli.main import main
 from dropsafe.config import Config
-from dropsafe.config_rules import check, keys, watch_fields
+from dropsafe.config_keys import keys, watch_fields
+from dropsafe.config_rules import check
 from dropsafe.errors import BadValue, ConfigError, WrongType
 
 ROOT = os.path.abspath(os.sep)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dropsafe import config_file
 from dropsafe.config import Config
-from dropsafe.config_rules import keys
+from dropsafe.config_keys import keys
 from dropsafe.errors import BadValue, ConfigError, NoPermission, WrongType
 
 FOLDER = os.path.abspath(os.path.join(os.sep, "data"))
@@ -289,6 +289,24 @@ class TestStart:
         assert str(file) in config.fallback_reason
         assert config_file.last_good_path(file).read_text(encoding="utf-8") == COMMENTED
 
+    @pytest.mark.skipif(os.name != "posix", reason="making links takes rights on Windows")
+    def test_the_last_good_copy_is_found_through_a_link(self, file: Path, tmp_path: Path) -> None:
+        link = tmp_path / "elsewhere" / "link.toml"
+        link.parent.mkdir()
+        link.symlink_to(file)
+        Config.load_for_start(link, environ={})
+        file.write_text("broken", encoding="utf-8")
+        assert Config.load_for_start(link, environ={})["destination.timeout"] == 30
+
+    def test_a_file_that_is_gone_is_not_made_anew_over_its_last_good_copy(self, file: Path) -> None:
+        Config.load_for_start(file, environ={})
+        file.unlink()
+        for load in (Config.load_or_create, Config.load, Config.inspect):
+            with pytest.raises(ConfigError, match="is gone") as caught:
+                load(file)
+            assert config_file.put_back(file) in caught.value.remedy
+        assert config_file.last_good_path(file).read_text(encoding="utf-8") == COMMENTED
+
     def test_without_a_last_good_copy_a_broken_file_is_an_error(self, file: Path) -> None:
         file.write_text("max_queue_size = \n", encoding="utf-8")
         with pytest.raises(ConfigError, match="line 1"):
@@ -401,6 +419,7 @@ TEXTS = {
     "ipc.address": PATHS,
     "ipc.group": st.sampled_from(["", "dropsafe", "staff"]),
     "destination.client_cert": PATHS,
+    "log.file": PATHS,
     "destination.proxy": st.sampled_from(["http://proxy:3128", "http://[::1]:8080/"]),
 }
 HEADERS = st.dictionaries(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("spool", "workers", "supervisor", "schemas", "dropsafe", "gui")
+PARTS = ("spool", "workers", "supervisor", "schemas", "deploy", "dropsafe", "gui")
 
 THE_PLACE = {"spool/durable.py", "spool/_posix.py", "spool/_windows.py"}
 """The only modules that change files of a spool, or the sources of intake."""
@@ -23,7 +23,11 @@ ELSEWHERE: dict[str, str] = {
     "dropsafe/cli/demo.py": "the demonstration's own folder",
     "dropsafe/cli/run.py": "the run folder",
     "dropsafe/cli/trouble.py": "the report of an error, and a standard output that nobody reads",
+    "deploy/changes.py": "units and other files of the system",
+    "deploy/errand.py": "the trial of a drop folder, in files of its own",
+    "deploy/systemd.py": "the folder of a new spool, for the service's user",
     "dropsafe/log.py": "the log file",
+    "dropsafe/log_file.py": "the service's log files",
     "dropsafe/demo/": "the demonstration's own folder, drop folder and log",
     "dropsafe/receiver/": "what the example server stores",
     "supervisor/ipc/_posix.py": "the service's socket, in the run folder",

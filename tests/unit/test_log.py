@@ -6,13 +6,17 @@ import io
 import logging
 import os
 import re
-from contextlib import redirect_stderr
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import closing, redirect_stderr
 from pathlib import Path
 
 import pytest
 
-from dropsafe import log
+from dropsafe import journal, log
 
+on_posix = pytest.mark.skipif(os.name != "posix", reason="the journal is systemd's")
 LOGGER = logging.getLogger("dropsafe.workers.uploader")
 
 
@@ -76,7 +80,10 @@ def test_setting_up_again_replaces_the_handler() -> None:
     assert log.is_set_up()
 
 
-def test_under_the_journal_every_line_has_its_priority_and_no_time(tmp_path: Path) -> None:
+def test_without_the_journals_socket_every_line_has_its_priority_and_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "is_there", lambda: False)
     with open(tmp_path / "journal", "w+", encoding="utf-8") as stream:
         facts = os.fstat(stream.fileno())
         log.set_up("debug", stream=stream, environ={"JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"})
@@ -145,3 +152,109 @@ def test_where_the_log_is_can_be_told(tmp_path: Path) -> None:
     assert re.fullmatch(r"the log \(journalctl -u [^ ]+\)", told)
     log.set_up_file(tmp_path / "dropsafe.log")
     assert log.log_place() == f"the log {tmp_path / 'dropsafe.log'}"
+
+
+# The journal
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Iterator[socket.socket]:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as journald:
+        journald.bind(str(tmp_path / "socket"))
+        journald.settimeout(10)
+        yield journald
+
+
+def to_journal(tmp_path: Path, fallback: io.StringIO) -> journal.JournalHandler:
+    spare = logging.StreamHandler(fallback)
+    spare.setFormatter(log.JournalFormatter())
+    handler = journal.JournalHandler(spare, str(tmp_path / "socket"))
+    handler.setFormatter(log.FieldsFormatter())
+    log._install(handler, logging.INFO)
+    return handler
+
+
+@on_posix
+def test_the_journal_gets_fields_and_a_traceback_as_one_entry(tmp_path: Path, heard: socket.socket) -> None:
+    to_journal(tmp_path, io.StringIO())
+    LOGGER.warning("waiting for %s", "the\nserver")
+    fields = dict(line.split("=", 1) for line in heard.recv(65536).decode().splitlines())
+    assert fields["MESSAGE"] == "waiting for the\\x0aserver"
+    assert (fields["PRIORITY"], fields["DROPSAFE_PART"]) == ("4", "supervisor")
+    assert (fields["SYSLOG_IDENTIFIER"], fields["DROPSAFE_LOGGER"]) == ("dropsafe", "dropsafe.workers.uploader")
+    assert fields["CODE_FILE"] == __file__
+    try:
+        raise ValueError("out of tune")
+    except ValueError as error:
+        log.log_unexpected(LOGGER, "delivering", error)
+    name, _, rest = heard.recv(65536).partition(b"\n")
+    assert name == b"MESSAGE"
+    text = rest[8 : 8 + int.from_bytes(rest[:8], "little")].decode()
+    assert text.startswith("delivering: ValueError: out of tune\nTraceback")
+    assert b"EXCEPTION=ValueError\n" in rest
+
+
+@on_posix
+def test_what_the_journal_does_not_take_goes_to_the_stream_until_it_is_back(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    to_journal(tmp_path, stream)
+    LOGGER.info("first")
+    assert stream.getvalue() == "<6>workers.uploader: first\n"
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as journald:
+        journald.bind(str(tmp_path / "socket"))
+        LOGGER.info("x" * 1_000_000)
+        assert journald.recv(1_000_000).startswith(b"MESSAGE=xxx")
+    assert "xxx" not in stream.getvalue()
+
+
+@on_posix
+def test_it_is_used_where_standard_error_is_its_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "is_there", lambda: True)
+    with open(tmp_path / "stream", "w", encoding="utf-8") as stream:
+        facts = os.fstat(stream.fileno())
+        log.set_up("info", stream=stream, environ={"JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"})
+        assert isinstance(log._ours(), journal.JournalHandler)
+
+
+# Files
+
+
+def test_each_part_of_the_service_has_a_file_which_is_turned_over_when_it_is_full(tmp_path: Path) -> None:
+    settings = {"level": "info", "file": str(tmp_path / "log" / "dropsafe.log"), "size": 10_000, "count": 2}
+    log.set_up_service(settings)
+    LOGGER.info("from the supervisor")
+    assert log.log_place() == f"the log {settings['file']}"
+    log.set_up_service(settings, "uploader")
+    for number in range(400):
+        LOGGER.info("line %03d %s", number, "x" * 50)
+    names = sorted(path.name for path in (tmp_path / "log").iterdir())
+    assert names == ["dropsafe.log", *(f"dropsafe.uploader.log{suffix}" for suffix in ("", ".1", ".2"))]
+    assert "from the supervisor" in Path(settings["file"]).read_text(encoding="utf-8")
+    assert all(path.stat().st_size <= 10_000 for path in (tmp_path / "log").iterdir())
+    assert "line 399" in (tmp_path / "log" / "dropsafe.uploader.log").read_text(encoding="utf-8")
+    if os.name == "posix":
+        assert stat.S_IMODE((tmp_path / "log" / "dropsafe.uploader.log").stat().st_mode) == 0o640
+
+
+def test_a_log_file_that_cannot_be_written_is_told_and_does_not_silence_the_service(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").touch()
+    log.set_up_service({"level": "info", "file": str(tmp_path / "taken" / "a.log"), "size": 10_000, "count": 1})
+    LOGGER.info("still here")
+    said = capsys.readouterr().err
+    assert "cannot be written" in said
+    assert "still here" in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a disk that is always full")
+def test_on_a_full_disk_the_log_goes_to_standard_error_without_tracebacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.log").symlink_to("/dev/full")
+    log.set_up_service({"level": "info", "file": str(tmp_path / "a.log"), "size": 10_000, "count": 1})
+    LOGGER.info("still here")
+    said = capsys.readouterr().err
+    assert said.endswith(" info workers.uploader: still here\n")
+    assert "Traceback" not in said
+    log.set_up("info")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.cli.trouble import BROKEN_PIPE, INTERRUPTED
-from dropsafe.config_rules import keys
+from dropsafe.config_keys import keys
 from dropsafe.errors import ExitCode
 from tests.support.messages import PACKAGE, Sentence, normal, sentences
 

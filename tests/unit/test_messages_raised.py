@@ -358,7 +358,7 @@ WAYS: dict[str, Callable[[Scene], object]] = {
         _destination(headers={"X-Line": "3"}, secret_headers={"X-Line": "/b"})
     ),
     "The … of the demonstration's service does not run.": lambda scene: _stage(scene).worker_pid("uploader"),
-    "The demonstration could not go on: ….…": lambda scene: _stage(scene).wait(lambda: False, -1, "nothing"),
+    "The demonstration could not go on: ….": lambda scene: _stage(scene).wait(lambda: False, -1, "nothing"),
     "The receiver is not running.": lambda scene: ReceiverProcess(scene.folder / "data").stop(),
     "… cannot be written by this user. Nothing was changed.": _storing,
     "… cannot be used to store reports: …. Nothing was changed.": (
@@ -387,8 +387,8 @@ WAYS: dict[str, Callable[[Scene], object]] = {
     "This file of receipts cannot be read (…): what it proves looks unproven.": _receipts_unreadable,
     "spool_dir was changed, which a running service cannot follow. The configuration in force stays.": _other_spool,
     "The spool could not be put in order at the start (…). Nothing is lost; entries wait in it.": _recovery_failed,
-    "… entries in sent/ have no receipt; they are kept.": lambda scene: _janitor(scene, _unproven=2),
-    "… lines of history could not be written. No report is touched by that.": _history_lost,
+    "… no receipt. Nothing is deleted.": lambda scene: _janitor(scene, _unproven=2),
+    "… of history could not be written. No report is touched by that.": _history_lost,
     "… cannot be read (…). Nothing is lost.": (
         lambda scene: unreadable(scene.drop_folder(), OSError(errno.EIO, os.strerror(errno.EIO)))
     ),

@@ -37,13 +37,13 @@ def packages_in(root: Path) -> set[str]:
 
 
 def files_in(root: Path) -> set[str]:
-    """Every Python file and schema, by its place in an installation."""
+    """Every Python file, schema and template, by its place in an installation."""
     found = set()
     for package in packages_in(root):
         base = max((name for name in FOLDERS if f"{package}.".startswith(f"{name}.")), key=len)
         folder = root / FOLDERS[base] / Path(*package.removeprefix(base).strip(".").split("."))
         for file in folder.iterdir():
-            if file.suffix in {".py", ".json"} or file.name == "py.typed":
+            if file.suffix in {".py", ".json", ".service", ".conf"} or file.name == "py.typed":
                 found.add(f"{package.replace('.', '/')}/{file.name}")
     return found
 

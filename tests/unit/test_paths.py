@@ -108,3 +108,10 @@ def test_default_means_the_unnamed_instance() -> None:
 
 def test_no_instance_can_be_called_like_a_folder_of_the_spool() -> None:
     assert set(FOLDERS) == paths.TAKEN
+
+
+def test_the_environment_may_name_another_run_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DROPSAFE_RUN_DIR", str(tmp_path))
+    assert default_places("line-3").run_dir == tmp_path
+    monkeypatch.setenv("DROPSAFE_RUN_DIR", "")
+    assert default_places().run_dir != tmp_path

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropsafe.config_rules import _validator, keys
+from dropsafe.config_keys import keys
+from dropsafe.config_rules import _validator
 from dropsafe.schemas.quick import is_plainly_right
 from dropsafe.spool import Limits, Spool
 

@@ -20,20 +20,27 @@ from dropsafe.errors import (
     AcceptanceUnknown,
     AcceptError,
     DropsafeError,
+    LockTimeout,
     QueueFullError,
+    TemporaryError,
     UsageError,
 )
 from dropsafe.spool import Acceptance, Spool, State, durable
 from dropsafe.spool.accept import same_bytes
+from dropsafe.spool.listing import strangers
+from dropsafe.spool.recovery import recover
 from tests.support.forking import in_child
 from tests.support.spools import (
     ROOMY,
     Watched,
     a_file,
+    deliver,
     failing,
     ids,
+    interrupted,
     payload_of,
     removes_open_files,
+    reopened,
     scratch,
     states,
     submit,
@@ -170,7 +177,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_accepted(spool: Spool, tmp_
                     path.write_bytes(b"y" * 3000)
                     os.utime(path, ns=(1, 1))
 
-    with durable.observed(observer), pytest.raises(AcceptError, match="changed while it was being read"):
+    with durable.observed(observer), pytest.raises(TemporaryError, match="changed while it was being read"):
         spool.submit(path)
     assert list(spool.entries()) == []
     assert scratch(spool) == []
@@ -265,6 +272,51 @@ def test_rule_3_2_submitting_again_with_that_id_keeps_the_key_and_merges(spool: 
     figures = spool.audit()
     assert (figures.counts["pending"], figures.accepted, figures.unexplained) == (1, 1, 0)
     assert spool.core.admission.peek().entries == 1  # type: ignore[union-attr]
+
+
+SOME_ID = "20260921T141320.000Z_aaaaaaaa"
+
+
+def test_two_at_once_under_one_id_are_not_accepted_with_different_bytes(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would take one for the other: it has the key, and the second report would count as delivered."""
+    monkeypatch.setattr("dropsafe.spool.accept.LOCK_TIMEOUT", 0.01)
+    refused: list[BaseException] = []
+
+    def twin() -> None:
+        with pytest.raises(LockTimeout) as told:
+            reopened(spool).submit(b"others", name="x", entry_id=SOME_ID)
+        refused.append(told.value)
+
+    with interrupted("accept.rename", twin, moment="before"):
+        spool.submit(b"payload", name="x", entry_id=SOME_ID)
+    assert refused
+    with pytest.raises(UsageError, match="its bytes are others"):
+        spool.submit(b"others", name="x", entry_id=SOME_ID)
+    assert [entry.path.read_bytes() for entry in spool.entries()] == [b"payload"]
+    assert not list((spool.path / "locks").glob("submit-*"))
+
+
+def test_a_twin_that_is_delivered_while_it_is_submitted_again_ends_as_one(spool: Spool) -> None:
+    """The same bytes under the same key: the server recognises them, and the second copy is put aside."""
+    made = spool.submit(b"payload", name="x").id
+    hand = spool.take_hand("uploader")
+    with interrupted("accept.rename", lambda: deliver(spool, hand, *hand.claim(1)), moment="before"):
+        assert spool.submit(b"payload", name="x", entry_id=made).id == made
+    deliver(spool, hand, *hand.claim(1))
+    hand.close()
+    assert sorted(states(spool, made)) == ["discarded", "sent"]
+    with pytest.raises(UsageError, match="its bytes are others"):
+        spool.submit(b"others", name="x", entry_id=made)
+
+
+def test_a_submission_under_an_id_that_is_killed_keeps_nobody_from_the_next(spool: Spool) -> None:
+    (spool.path / "locks" / f"submit-{SOME_ID[21:]}.lock").touch()
+    assert not list(strangers(spool.core.layout))
+    recover(spool.core)
+    assert not list((spool.path / "locks").glob("submit-*"))
+    assert spool.submit(b"payload", name="x", entry_id=SOME_ID).id == SOME_ID
 
 
 def test_a_bucket_that_goes_before_the_rename_is_replaced(spool: Spool, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from dropsafe.spool import Spool, State
 from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.clock import ManualClock, iso
 from dropsafe.spool.health import MAX_STRANGERS, Vitals, problems
-from dropsafe.spool.retention import Policy, expire
+from dropsafe.spool.retention import Policy, expire, load_guard, save_guard
 from tests.support.spools import (
     ROOMY,
     deliver,
@@ -174,6 +174,7 @@ STRANGERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a folder in locks": ("locks/mine", Path.mkdir),
     "a file in locks": ("locks/admission.bak", Path.touch),
     "a folder named like a lock": ("locks/service.lock", Path.mkdir),
+    "a link in locks": ("locks/expiry.json", lambda path: path.symlink_to("/etc/passwd")),
     "a file in an hour of meta": ("meta/20260101T00/notes.json", nested),
     "a receipts file that is none": ("receipts/20260101T00.uploader-aaaaaaaa.jsonl", Path.mkdir),
     "a file in receipts": ("receipts/backup.tar", Path.touch),
@@ -279,3 +280,36 @@ def test_an_audit_that_runs_out_of_descriptors_fails_and_does_not_count_too_few(
     count = spool.core.admission.peek()
     assert count is not None
     assert count.entries == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("receipts/copy of 20260101T00.jsonl", "HOUR.WORKER.jsonl"),
+        ("journal/20260101 (2).jsonl", "DAY.jsonl"),
+        ("meta/20260101T00.old", "meta/HOUR/ID.json"),
+        ("locks/thesis.xml", "Move it out of the spool."),
+        ("sent/thesis.xml", "move it to pending/"),
+    ],
+)
+def test_what_to_do_with_it_depends_on_where_it_lies(spool: Spool, place: str, remedy: str) -> None:
+    (spool.path / place).touch()
+    (told,) = spool.audit().strangers
+    assert remedy in told
+    assert ("pending/" in told) == place.startswith("sent/")
+
+
+@pytest.mark.parametrize("name", ["audit.json", "expiry.json"])
+def test_a_link_where_a_file_of_ours_should_be_is_told_not_followed_and_replaced(
+    spool: Spool, tmp_path: Path, name: str
+) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_text("somebody's")
+    link = spool.path / "locks" / name
+    link.symlink_to(target)
+    guard = load_guard(spool.core, 30)
+    assert any(name in told for told in spool.audit().strangers)
+    save_guard(spool.core, guard)
+    assert spool.audit().strangers == []
+    assert not link.is_symlink()
+    assert target.read_text() == "somebody's"

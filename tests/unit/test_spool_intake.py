@@ -526,3 +526,16 @@ def test_whatever_fails_the_file_is_taken_once_in_the_end(tmp_path: Path, clock:
             break
         points += 1
     assert points >= 25
+
+
+def test_a_copy_is_given_up_for_a_stop_and_the_next_start_takes_the_file_under_the_same_id(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    source = a_report(drop, b"<huge/>")
+    attempt = Intake(spool.core, lambda: True).take(watched, source)
+    assert attempt.taken is Taken.WAITS
+    assert not Path(source.path).exists()
+    assert (drop / ".dropsafe" / attempt.entry_id).read_bytes() == b"<huge/>"
+    assert ids(spool, State.PENDING) == []
+    start_again(spool, watched)
+    assert ids(spool, State.PENDING) == [attempt.entry_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,16 +170,16 @@ def test_what_is_written_while_a_start_compares_it_is_not_lost(
     spool: Spool, drop: Path, watched: DropFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accept_and_stop(spool, watched, a_report(drop))
-    compare = intake_module._has_digest
+    compare = intake_module.digest_of
 
-    def slowly(path: str, digest16: str) -> bool:
-        same = compare(path, digest16)
+    def slowly(path: Path, tick: Callable[[], None]) -> str:
+        digest = compare(path, tick)
         with open(path, "ab") as file:
             file.write(b"<more/>")
         monkeypatch.undo()
-        return same
+        return digest
 
-    monkeypatch.setattr(intake_module, "_has_digest", slowly)
+    monkeypatch.setattr(intake_module, "digest_of", slowly)
     start_again(spool, watched)
     assert payloads(spool) == [b"<report/>", b"<report/><more/>"]
     assert nothing_is_left(spool, drop)

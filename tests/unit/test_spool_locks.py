@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from dropsafe.errors import LockTimeout
 from dropsafe.spool import Spool
-from dropsafe.spool.locks import HOLDER_NAME, Holder, Lock, lock_path, take_orphan
+from dropsafe.spool.locks import HOLDER_NAME, Holder, Lock, await_the_dying, lock_path, take_orphan
 from tests.support.forking import fork, in_child, wait
 from tests.support.spools import removes_open_files
 
@@ -113,3 +115,14 @@ def test_a_child_that_closes_it_does_not_let_go_for_its_parent(spool: Spool) -> 
     assert in_child(holder.abandon) == 0
     assert take_orphan(spool.core.layout, holder.name) is None
     holder.release()
+
+
+def test_the_dying_are_waited_for_and_those_that_live_on_are_named(spool: Spool) -> None:
+    layout = spool.core.layout
+    with closing(spool.take_hand("uploader")) as hand:
+        assert await_the_dying(layout, "uploader", 0.0) == [hand.name]
+        assert await_the_dying(layout, "deliver", 0.0) == []
+        leaving = threading.Timer(0.05, hand.close)
+        leaving.start()
+        assert await_the_dying(layout, "uploader", 10.0) == []
+        leaving.join()

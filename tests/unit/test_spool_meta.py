@@ -103,5 +103,5 @@ def test_a_link_that_somebody_put_in_its_place_is_not_followed(spool: Spool, tmp
     path = Path(spool.core.meta.path(entry_id))
     path.unlink()
     path.symlink_to(tmp_path / "secret.json")
-    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+    with pytest.raises(SpoolError, match=os.strerror(errno.ELOOP)):
         spool.meta(entry)

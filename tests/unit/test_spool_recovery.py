@@ -67,7 +67,7 @@ def test_rule_3_9_orphans_return_to_pending(spool: Spool) -> None:
     assert done.returned == 3
     assert sorted(ids(spool, State.PENDING)) == sorted(made)
     assert left(spool) == []
-    assert "3 entries returned" in done.words()
+    assert "entries returned to pending/: 3" in done.words()
 
 
 def test_rule_3_9_recovery_is_idempotent(spool: Spool) -> None:

@@ -15,6 +15,7 @@ import pytest
 from dropsafe.errors import (
     AcceptanceUnknown,
     AcceptError,
+    DiskFullError,
     DropsafeError,
     NoPermission,
     QueueFullError,
@@ -92,8 +93,8 @@ def test_rule_3_4_whatever_fails_nothing_is_accepted_or_it_is_unknown(
 
 
 EXPECTED: dict[int, type[DropsafeError]] = {
-    errno.ENOSPC: QueueFullError,
-    errno.EDQUOT: QueueFullError,
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
     errno.EACCES: NoPermission,
 }
 
@@ -166,13 +167,14 @@ def test_rule_3_4_too_few_inodes_refuse_too(spool: Spool) -> None:
     low.close()
 
 
-@pytest.mark.parametrize(("inodes", "words"), [(0, "no inodes left"), (5, "is full"), (None, "is full")])
+@pytest.mark.parametrize(("inodes", "words"), [(0, "no inodes left"), (5, "no room left"), (None, "no room left")])
 def test_a_disk_without_inodes_is_told_from_a_full_one(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, inodes: int | None, words: str
 ) -> None:
     monkeypatch.setattr(system, "room", lambda _: Room(1 << 40, inodes))
-    with failing(errno.ENOSPC, "accept.create", times=1), pytest.raises(QueueFullError, match=words):
+    with failing(errno.ENOSPC, "accept.create", times=1), pytest.raises(DiskFullError, match=words) as full:
         spool.submit(b"payload", name="x")
+    assert "Never remove anything from pending/" in full.value.remedy
 
 
 def test_a_payload_over_the_limit_is_refused_at_once_whatever_happens_when_full(spool: Spool, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from dropsafe.spool import Reason, Spool, State
 from dropsafe.spool.claims import Hand
-from dropsafe.spool.recovery import Recovered, recover_orphans, return_claims
+from dropsafe.spool.platform import system
+from dropsafe.spool.recovery import Recovered, recover, recover_orphans, return_claims
 from tests.support.spools import deliver, die, failing, ids, reopened, scratch, states, submit, watching
 
 
@@ -70,6 +71,26 @@ def test_256_in_hand_at_a_death_are_suspects_and_none_is_struck(spool: Spool) ->
     assert done.returned == 256
     assert spool.core.strikes.suspects() == set(made)
     assert {spool.core.strikes.count(entry_id) for entry_id in made} == {0}
+
+
+@pytest.mark.parametrize("end", ["power cut", "stop", "death of the supervisor"])
+def test_three_ends_with_256_in_hand_that_are_no_worker_s_death_blame_nobody(
+    spool: Spool, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = submit(spool, *[b"x"] * 256)
+    for boot in ("one", "two", "three"):
+        monkeypatch.setattr(system, "boot_id", lambda boot=boot: boot if end == "power cut" else "one")
+        hand = spool.take_hand("uploader")
+        assert len(hand.claim(256)) == 256
+        die(hand)
+        if end == "stop":
+            return_claims(spool.core, hand.name, died=False)
+        else:
+            with reopened(spool) as following:
+                recover(following.core)
+        assert spool.core.strikes.suspects() == set(), boot
+        assert len(ids(spool, State.PENDING)) == len(made)
+    assert ids(spool, State.QUARANTINE) == []
 
 
 def test_suspects_are_claimed_alone_and_the_others_after_them(spool: Spool) -> None:

@@ -87,6 +87,13 @@ def spoil_meta(spool: Spool, made: dict[str, str]) -> None:
     Path(spool.core.meta.path(accepted.id)).write_text("{")
 
 
+def link_meta(spool: Spool, made: dict[str, str]) -> None:
+    accepted = spool.submit(b"x", name="x", attributes={"a": "b"})
+    path = Path(spool.core.meta.path(accepted.id))
+    path.rename(spool.path.parent / "elsewhere.json")
+    path.symlink_to(spool.path.parent / "elsewhere.json")
+
+
 def spoil_a_receipt(spool: Spool, made: dict[str, str]) -> None:
     (path,) = (spool.path / "receipts").iterdir()
     path.write_bytes(b"{broken}\n" + path.read_bytes())
@@ -120,6 +127,7 @@ CASES: dict[str, tuple[Callable[[Spool, dict[str, str]], None], str, str]] = {
     "a reason that cannot be read": (spoil_a_reason, "reason", "failed"),
     "meta alone": (orphan_meta, "meta", ""),
     "meta damaged": (spoil_meta, "meta", ""),
+    "meta a link": (link_meta, "meta", ""),
     "a stranger": (put_a_stranger, "stranger", ""),
 }
 

@@ -9,6 +9,7 @@ from dropsafe.supervisor import machine as figures
 from dropsafe.supervisor.lifecycle import TABLE, Do, Event, State
 from dropsafe.supervisor.machine import ROLES, Action, Machine, Phase, Role, Worker
 from dropsafe.supervisor.policy import Mode
+from dropsafe.workers.link import LEASE
 
 ONE = (Role("uploader", "none"),)
 BUDGET = 180.0
@@ -183,6 +184,37 @@ def test_a_worker_that_never_becomes_ready_is_killed_too() -> None:
     assert Action(Do.KILL, "uploader") in bench.advance(31.0)
 
 
+def test_a_lease_puts_off_warning_and_kill_to_its_end_and_the_next_beat_ends_it(bench: Bench) -> None:
+    bench.machine.seen("uploader", bench.now, lease=100.0)
+    assert bench.advance(99.0) == []
+    assert bench.advance(1.0) == [Action(Do.WARN, "uploader"), Action(Do.DUMP_STACK, "uploader")]
+    bench = Bench()
+    bench.due()
+    bench.machine.seen("uploader", bench.now, lease=100.0)
+    bench.machine.seen("uploader", bench.now)
+    assert bench.advance(10.0) == [Action(Do.WARN, "uploader")]
+
+
+def test_a_lease_is_never_longer_than_a_quarter_of_an_hour_and_dies_with_its_worker(bench: Bench) -> None:
+    bench.machine.seen("uploader", bench.now, lease=1e9)
+    assert bench.worker().lease == figures.LEASE_LONGEST == 900.0
+    bench.exited(1)
+    bench.advance(1.0)
+    assert bench.worker().lease == 0.0
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_one_that_uses_too_much_memory_is_dumped_and_killed(bench: Bench, stopping: bool) -> None:
+    if stopping:
+        bench.stop()
+    assert bench.machine.too_large("uploader", bench.now) == [Action(Do.DUMP_STACK, "uploader")]
+    assert bench.machine.too_large("uploader", bench.now) == [], "once is enough"
+    assert bench.advance(figures.DUMP_GRACE) == [Action(Do.KILL, "uploader")]
+    blamed = Do.RETURN_AFTER_STOP if stopping else Do.RETURN_AFTER_DEATH
+    assert bench.exited(-9) == [Action(blamed, "uploader")]
+    assert bench.worker().deaths == (0 if stopping else 1)
+
+
 def test_a_beating_worker_is_left_alone(bench: Bench) -> None:
     assert bench.advance(500.0, beating=("uploader",)) == []
 
@@ -205,6 +237,60 @@ def test_a_gap_shifts_the_stop_too(bench: Bench) -> None:
     bench.now += 500.0
     assert bench.due() == []
     assert bench.machine.phase is Phase.DRAINING
+
+
+# Giving up
+
+
+def opened(bench: Bench, name: str = "uploader") -> float:
+    """Let it die until its breaker opens; when that was."""
+    for _ in range(6):
+        bench.exited(1, name)
+        if bench.worker(name).standing.mode is not Mode.OPEN:
+            bench.advance(40.0, beating=tuple(other for other in bench.machine.workers if other != name))
+    return bench.now
+
+
+def test_a_critical_worker_that_is_open_for_a_quarter_of_an_hour_ends_the_service_in_order_with_70(
+    service: Bench,
+) -> None:
+    since = opened(service)
+    while service.now - since < figures.ESCALATE_AFTER - 1.0:
+        if service.states()["uploader"] is State.STARTING:
+            service.exited(1)
+        assert Do.GIVE_UP not in [action.do for action in service.advance(1.0, beating=("watcher", "janitor"))]
+    assert service.advance(1.0, beating=("watcher", "janitor"))[:2] == [
+        Action(Do.GIVE_UP, "uploader"),
+        Action(Do.ASK_STOP, "watcher"),
+    ]
+    for name in ("watcher", "janitor"):
+        service.exited(0, name)
+        service.due()
+    assert service.machine.finished
+    assert (service.machine.given_up, service.machine.exit_code) == ("uploader", ExitCode.WORKER_FAILED)
+
+
+def test_a_probe_that_succeeds_ends_the_wait(service: Bench) -> None:
+    since = opened(service)
+    service.advance(figures.ESCALATE_AFTER - 1.0 - (service.now - since) - 30.0, beating=("watcher", "janitor"))
+    service.worker().state, service.worker().last_seen = State.STARTING, service.now
+    service.ready("uploader")
+    everybody = ("watcher", "uploader", "janitor")
+    assert service.advance(59.0, beating=everybody) == [], "one that is up has its chance"
+    service.advance(1.0, beating=everybody)
+    assert service.worker().open_since is None
+    assert service.advance(1000.0, beating=everybody) == []
+
+
+def test_neither_a_parked_worker_nor_the_janitor_ends_the_service(service: Bench) -> None:
+    service.exited(ExitCode.CONFIGURATION, "watcher")
+    opened(service, "janitor")
+    for _ in range(2000):
+        service.advance(1.0, beating=("uploader",))
+        if service.states()["janitor"] is State.STARTING:
+            service.exited(1, "janitor")
+    assert service.machine.phase is Phase.SERVING
+    assert service.worker("janitor").open_since is not None
 
 
 # The stop
@@ -263,7 +349,8 @@ def test_each_further_signal_advances_a_phase(bench: Bench) -> None:
 
 def test_a_worker_that_crashes_while_stopping_makes_the_stop_unclean_and_is_not_restarted(bench: Bench) -> None:
     bench.stop()
-    assert bench.exited(70) == [Action(Do.RETURN_AFTER_DEATH, "uploader")]
+    assert bench.exited(70) == [Action(Do.RETURN_AFTER_STOP, "uploader")], "and blames no entry"
+    assert bench.worker().deaths == 1
     assert bench.machine.finished
     assert bench.machine.exit_code is ExitCode.TEMPORARY
 
@@ -273,6 +360,12 @@ def test_a_stop_does_not_wait_for_one_that_is_down(bench: Bench) -> None:
     assert bench.stop() == []
     assert bench.machine.finished
     assert bench.machine.exit_code is ExitCode.OK
+
+
+def test_one_that_is_down_is_not_started_while_a_stop_waits_for_another(service: Bench) -> None:
+    service.exited(1, "uploader")
+    service.stop()
+    assert service.advance(4.0) == []
 
 
 def test_a_stop_during_recovery_ends_at_once() -> None:
@@ -363,5 +456,6 @@ def test_the_next_date_is_never_more_than_a_tick_away_and_meets_the_earliest_dea
 
 def test_the_figures_are_those_of_the_design() -> None:
     assert (figures.SILENCE_WARNING, figures.SILENCE_KILL, figures.LATENESS_TOLERATED) == (10.0, 30.0, 2.0)
+    assert figures.LEASE_LONGEST == LEASE == figures.ESCALATE_AFTER == 900.0
     assert (figures.STOP_BUDGET, figures.ABANDON_AT, figures.FORCE_AT) == (180.0, 1 / 3, 2 / 3)
     assert [role.name for role in ROLES] == ["watcher", "uploader", "janitor"]

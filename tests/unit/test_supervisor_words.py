@@ -12,14 +12,17 @@ from typing import IO, Any
 import pytest
 
 from dropsafe.cli.run import Narrator
+from dropsafe.cli.status import _of_worker
 from dropsafe.config import Config
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import messages, reasons
 from dropsafe.supervisor.lifecycle import State
-from dropsafe.supervisor.machine import ROLES, Worker
+from dropsafe.supervisor.machine import ROLES, STOP_BUDGET, Machine, Worker
+from dropsafe.supervisor.notify import EXTEND
 from dropsafe.supervisor.policy import Mode, Standing
-from dropsafe.supervisor.process import describe_exit
-from dropsafe.supervisor.reporter import _figures
-from dropsafe.supervisor.status import Condition, Reason, Status, StatusFile, Stop, WorkerStatus, status_path
+from dropsafe.supervisor.process import Account, describe_exit
+from dropsafe.supervisor.reporter import Reporter, _figures
+from dropsafe.supervisor.status import Condition, Status, StatusFile, Stop, WorkerStatus, status_path
 
 # Messages
 
@@ -105,6 +108,15 @@ def test_a_destination_s_reason_names_what_is_ours_to_say_and_keeps_the_rest_for
     assert reason.remedy == "Put a valid token there."
 
 
+def test_a_death_is_told_with_its_number_and_until_when_it_is_told() -> None:
+    (once,) = reasons.of_worker(worker(standing=Standing(failures=1, deaths=(1.0,))), "It was killed.")
+    assert (
+        once.text == "The uploader died once and runs again. Nothing is lost. This is shown until it has run for 60 s."
+    )
+    (often,) = reasons.of_worker(worker(standing=Standing(failures=1, deaths=(1.0, 2.0, 3.0))), "It was killed.")
+    assert (often.detail, "died 3 times in 10 minutes" in often.text) == ("It was killed.", True)
+
+
 def test_what_has_been_mended_already_comes_after_what_has_not() -> None:
     died = reasons.of_worker(worker(standing=Standing(failures=1)), "")
     down = reasons.of_progress({"breaker": "open"})
@@ -170,14 +182,14 @@ def test_each_instance_has_a_status_file_of_its_own_in_the_shared_run_folder() -
     assert status_path(Path("/run/dropsafe"), "line-3") == Path("/run/dropsafe/line-3.status.json")
 
 
-def status(condition: Condition, *found: Reason, stop: Stop | None = None, in_hand: int = 0) -> Status:
+def status(condition: Condition, *found: Problem, stop: Stop | None = None, in_hand: int = 0) -> Status:
     uploader = WorkerStatus("uploader", "ready", "", 1, 0, {"in_hand": in_hand})
     return Status(condition, "id", "", "", 1, "0", found, (uploader,), stop)
 
 
 def test_the_line_for_the_service_manager_says_the_first_reason_or_who_is_waited_for() -> None:
     assert status(Condition.RUNNING).in_a_line() == "RUNNING"
-    assert status(Condition.DEGRADED, Reason("x", "Disk low.", "")).in_a_line() == "DEGRADED: Disk low."
+    assert status(Condition.DEGRADED, Problem("x", "Disk low.", "")).in_a_line() == "DEGRADED: Disk low."
     stop = Stop("draining", ("uploader",), 9)
     assert status(Condition.STOPPING, stop=stop).in_a_line() == "STOPPING: waiting for uploader"
 
@@ -204,7 +216,7 @@ def test_all_well_is_one_line(narrator: Narrator, screen: io.StringIO) -> None:
 
 
 def test_a_reason_is_told_once_and_its_end_too(narrator: Narrator, screen: io.StringIO) -> None:
-    trouble = Reason("disk low", "Little room is left.", "Make room.", "12 MB")
+    trouble = Problem("disk low", "Little room is left.", "Make room.", "12 MB")
     for found in ((), (trouble,), (trouble,), ()):
         narrator(status(Condition.DEGRADED if found else Condition.RUNNING, *found))
     assert screen.getvalue().splitlines()[1:] == [
@@ -243,3 +255,36 @@ def test_a_remedy_that_asks_for_a_reload_says_how() -> None:
 def test_a_remedy_that_names_the_log_says_where_it_is() -> None:
     (died,) = reasons.of_worker(worker(standing=Standing(failures=1)), "")
     assert "the log (the service's standard error)" in died.remedy
+
+
+def test_the_line_of_the_workers_says_what_memory_each_uses_and_how_often_it_died() -> None:
+    told = {"name": "uploader", "state": "ready", "memory_bytes": 41_000_000, "deaths": 2}
+    assert _of_worker(told) == "uploader  ready (41 MB, 2 deaths)"
+    assert _of_worker({"name": "janitor", "state": "waiting", "memory_bytes": None, "deaths": 0}) == "janitor  waiting"
+
+
+# The service manager's patience
+
+
+def test_a_stop_asks_for_15_seconds_more_every_5_for_as_long_as_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    now = 0.0
+
+    def notified(*lines: str) -> None:
+        asked.extend([now] * lines.count(EXTEND))
+
+    monkeypatch.setattr("dropsafe.supervisor.reporter.sd_notify", notified)
+    monkeypatch.setattr("dropsafe.supervisor.reporter.time.monotonic", lambda: now)
+    reporter = Reporter(tmp_path / "status.json", "id", lambda _: None)
+    machine = Machine(ROLES, now, lambda: 0.5)
+    accounts = {role.name: Account() for role in ROLES}
+    machine.begin(now)
+    machine.due(now)
+    machine.stop(now)
+    while now < STOP_BUDGET + 20:
+        reporter.report(machine, {}, accounts, [])
+        now += 1.0
+    assert asked == [float(at) for at in range(0, 180, 5)]
+    assert EXTEND == "EXTEND_TIMEOUT_USEC=15000000"

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from dropsafe.workers.classify import HTML, TROUBLE, Trouble, of_row, of_status, of_trouble
+from dropsafe.workers.classify import (
+    CLIENT_CERTIFICATE,
+    HTML,
+    PLAIN_TO_TLS,
+    STATUS,
+    STATUS_CLASS,
+    TROUBLE,
+    Trouble,
+    for_one_delivery,
+    of_configured,
+    of_row,
+    of_status,
+    of_trouble,
+)
 from dropsafe.workers.outcome import Deferred, Rejected, Unavailable
 
 DEFERRED = [408, 409, 425, 500, 505, 507, 520, 599]
@@ -123,3 +136,12 @@ def test_long_words_are_shortened_in_the_summary_and_kept_in_the_detail() -> Non
     assert len(outcome.why) < 300
     assert isinstance(outcome.blame, Rejected)
     assert outcome.blame.detail == words
+
+
+def test_one_delivery_promises_nothing_that_only_a_service_does() -> None:
+    rows = [*STATUS.values(), *STATUS_CLASS.values(), *TROUBLE.values(), HTML, CLIENT_CERTIFICATE, PLAIN_TO_TLS]
+    told = {row.remedy: for_one_delivery(row.remedy) for row in rows if row.remedy}
+    told |= {it.remedy: for_one_delivery(it.remedy) for it in [of_configured("destination.ca", "no file")]}
+    assert any("by itself" in remedy for remedy in told)
+    assert not [once for once in told.values() if "by itself" in once or "reload the service" in once]
+    assert all("then deliver again" in once for remedy, once in told.items() if once != remedy)

@@ -99,6 +99,16 @@ def test_a_disk_that_runs_low_is_told_and_the_ballast_is_made_again_when_there_i
     low.spool.close()
 
 
+def test_a_spool_that_cannot_be_changed_is_told_with_what_lacks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(janitor, "closed_folders", lambda _: ["/spool/pending", "/spool/sent"])
+    house.janitor.do_what_is_due()
+    (closed,) = house.janitor.problems()
+    assert (closed.code, closed.detail) == ("not-writable", "/spool/pending\n/spool/sent")
+    monkeypatch.setattr(system, "is_read_only", lambda _: True)
+    house.later(11)
+    assert list(house.problems()) == ["read-only"], "which is why"
+
+
 def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

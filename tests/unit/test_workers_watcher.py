@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from dropsafe.config import Config
+from dropsafe.printable import MAX_SHOWN
 from dropsafe.spool import Entry, Limits, Spool
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
-from dropsafe.spool.printable import MAX_SHOWN
 from dropsafe.workers import obstacles, waits, watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.obstacles import obstacle
@@ -232,7 +232,7 @@ def test_looking_into_a_folder_is_no_hint(tmp_path: Path, monkeypatch: pytest.Mo
     hints: list[str] = []
     monkeypatch.setattr(_Handler, "on_any_event", lambda _, event: hints.append(f"{event.event_type} {event.src_path}"))
     with watching(tmp_path, rescan_seconds=3600) as bench:
-        eventually(lambda: (bench.drop / ".dropsafe").exists() or bench.link.progress)
+        eventually(lambda: len(bench.watcher._observer.emitters) == 2, "hints are to be had")
         os.listdir(bench.drop)
         os.listdir(bench.spool.path / "pending")
         (bench.drop / "last").mkdir()

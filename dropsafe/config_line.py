@@ -1,0 +1,40 @@
+"""What may be shown of a line of the configuration file that is no TOML: it may hold a secret.
+
+Shown is what is known to be harmless: a whole line of a key that holds none, else its key, else nothing. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dropsafe.config_keys import keys, nearest, sections, watch_fields
+
+_SECTION = re.compile(r"\[{1,2}\s*([\w.-]+)\s*\]{0,2}")
+_KEY = re.compile(r"([A-Za-z0-9_.-]{1,60})\s*(=?)(.*)")
+_DOUBTFUL = re.compile(r"[=@?]|//")
+"""In a value: credentials in an address, or a second key behind the first."""
+_LONGEST = 80
+
+
+def shown(line: str) -> str:
+    """The line, or as much of it as cannot be a secret, in words that say so."""
+    text = line.partition("#")[0].strip()
+    section = _SECTION.fullmatch(text)
+    if section and section[1] in {*sections(), "watch"}:
+        return f"`{text}`"
+    found = _KEY.match(text)
+    name = found[1] if found else ""
+    known = _schemas(name)
+    if found is None or not (known or nearest(name)):
+        return "(the line is not shown, for it may hold a secret)"
+    is_plain = known and found[2] and not any("x-hidden" in schema for schema in known)
+    if is_plain and not _DOUBTFUL.search(found[3]) and len(text) <= _LONGEST:
+        return f"`{text}`"
+    return f"`{name}{' =' if found[2] else ''} …` (the rest is not shown, for it may hold a secret)"
+
+
+def _schemas(name: str) -> list[dict[str, Any]]:
+    """Of every key that may be meant: the section is not known in a file that cannot be parsed."""
+    found = [key.schema for key in keys().values() if name in (key.name, key.name.rpartition(".")[2])]
+    return found + [schema for field, schema in watch_fields().items() if field == name]
