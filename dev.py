@@ -225,6 +225,7 @@ def docs(_: list[str]) -> int:
     for page, made_by in {
         "configuration.md": ["dropsafe", "config", "schema"],
         "dropsafe.1": ["dropsafe.cli.man"],
+        "ipc.md": ["dropsafe.supervisor.ipc.reference"],
     }.items():
         done = subprocess.run([PYTHON, "-m", *made_by], cwd=ROOT, capture_output=True, check=True)
         (ROOT / "docs" / page).write_bytes(done.stdout.replace(b"\r\n", b"\n"))

@@ -23,7 +23,7 @@ from dropsafe.config_keys import filled, keys, sections, unknown_key
 from dropsafe.config_layers import Given, blamed, from_environment, from_settings
 from dropsafe.config_rules import Problem, flatten
 from dropsafe.errors import ConfigError, DropsafeError, NoPermission, UnknownKey
-from dropsafe.paths import default_places
+from dropsafe.paths import default_places, ipc_address
 
 _log = logging.getLogger(__name__)
 
@@ -335,6 +335,11 @@ class Config(Mapping[str, Any]):
             if key not in self._at_run_time:
                 places = default_places(self.instance)
                 self._at_run_time[key] = Given(str(places.spool_dir), f"default ({places.reason})")
+        elif key == "ipc.address":
+            if key not in self._at_run_time:
+                places = default_places(self.instance)
+                address = ipc_address(places, self.instance)
+                self._at_run_time[key] = Given(address, f"default ({places.reason})")
         elif key == "station_name":
             self._at_run_time.setdefault(key, Given(_host_name(), "default (the computer's name)"))
         return self._at_run_time.get(key)

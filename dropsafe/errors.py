@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
 class DropsafeError(Exception):
     """Base of all. `message` is for people; `remedy` says what to do next."""
 
-    title: ClassVar[str] = "Something went wrong"
+    title: str = "Something went wrong"
     exit_code: ClassVar[ExitCode] = ExitCode.NEEDS_A_PERSON
     remedy: str = ""
     accepted: Sequence[Any] = ()

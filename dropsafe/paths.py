@@ -131,3 +131,12 @@ def user_places(instance: str | None, *, reason: str) -> Places:
         log_dir=Path(folders.user_log_path),
         reason=reason,
     )
+
+
+def ipc_address(places: Places, instance: str | None) -> str:
+    """Where the service of that instance listens: a socket in its run folder, on Windows a pipe."""
+    name = instance or "default"
+    if os.name == "posix":
+        return str(places.run_dir / f"{name}.sock")
+    whose = "" if is_administrator() else f"{os.environ.get('USERNAME', 'user')}-"
+    return rf"\\.\pipe\dropsafe-{whose}{name}"

@@ -22,6 +22,7 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "number": lambda value: _TYPES["integer"](value) or (isinstance(value, float) and math.isfinite(value)),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
+    "null": lambda value: value is None,
 }
 
 # (what the schema says, the value, which is of the schema's type) → whether that is kept
@@ -36,9 +37,9 @@ _RULES: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "minItems": lambda least, value: len(value) >= least,
     "maxItems": lambda most, value: len(value) <= most,
     "uniqueItems": lambda _, value: all(item not in value[:index] for index, item in enumerate(value)),
+    "minProperties": lambda least, value: len(value) >= least,
     "maxProperties": lambda most, value: len(value) <= most,
     "propertyNames": lambda _, value: not value,
-    "additionalProperties": lambda _, value: not value,
     "items": lambda schema, value: all(is_plainly_right(schema, item) for item in value),
     "required": lambda names, value: all(name in value for name in names),
 }
@@ -46,13 +47,26 @@ _RULES: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 def is_plainly_right(schema: Mapping[str, Any], value: Any) -> bool:
     """Whether the value is certainly right. False says nothing."""
-    rules = {name: rule for name, rule in schema.items() if name not in _SAYS_NOTHING}
-    kind = rules.pop("type", None)
-    if kind not in _TYPES or not _TYPES[kind](value):
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return any(is_plainly_right({**schema, "type": one}, value) for one in kind)
+    if not isinstance(kind, str) or kind not in _TYPES or not _TYPES[kind](value):
         return False
-    if rules.get("additionalProperties") is False:
-        del rules["additionalProperties"]
-        fields = rules.pop("properties", {})
-        if not all(name in fields and is_plainly_right(fields[name], item) for name, item in value.items()):
-            return False
+    if value is None:
+        return "enum" not in schema
+    rules = {name: rule for name, rule in schema.items() if name not in _SAYS_NOTHING}
+    del rules["type"]
+    if kind == "object" and "additionalProperties" in rules and not _are_plainly_right(rules, value):
+        return False
     return all(name in _RULES and _RULES[name](rule, value) for name, rule in rules.items())
+
+
+def _are_plainly_right(rules: dict[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether each part of a table is; takes the rules about them out of `rules`."""
+    others, fields = rules.pop("additionalProperties"), rules.pop("properties", {})
+    return all(
+        is_plainly_right(fields[name], item)
+        if name in fields
+        else others is True or (isinstance(others, dict) and is_plainly_right(others, item))
+        for name, item in value.items()
+    )

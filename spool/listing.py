@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
@@ -84,6 +85,13 @@ class Stranger:
 def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
     """The entries of a state in name order of its folders. What moves meanwhile may be missed, or seen twice."""
     return _entries(files_of(layout, state), state)
+
+
+def page(layout: Layout, states: Iterable[State], skip: int, limit: int) -> list[Entry]:
+    """Of the entries of these states, in that order, `limit` after the first `skip`, of which only the names are read."""
+    named = ((path, name, state) for state in states for path, name in files_of(layout, state) if is_entry_name(name))
+    shown = islice(named, skip, skip + limit)
+    return [entry for path, name, state in shown for entry in _entries([(path, name)], state)]
 
 
 def entries_in(folder: str, state: State) -> Iterator[Entry]:

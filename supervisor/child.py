@@ -23,6 +23,7 @@ from typing import Any, Final
 from dropsafe import log
 from dropsafe.errors import ConfigError, DropsafeError, ExitCode
 from dropsafe.supervisor import messages, unexpected
+from dropsafe.supervisor.log_pipe import LogPipe
 
 # Workers have to be gone 2 s after their supervisor (DESIGN 5: "leaves when that pipe or its parent is gone"), and the
 # uploader gives its claims back before (its ABANDON_GRACE, twice).
@@ -41,6 +42,7 @@ def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> No
     threading.Thread(target=link.listen, name="supervisor", daemon=True).start()
     try:
         log.set_up_service(config["log"], name)
+        logging.getLogger().addHandler(LogPipe(link.send))
         importlib.import_module(module).run(config, link)
         if link.is_broken:
             sys.exit(ExitCode.WORKER_FAILED)
@@ -66,6 +68,7 @@ class ChildLink:
         self._sending = threading.Lock()
         self._stopping = threading.Event()
         self._abandon = threading.Event()
+        self._probe = threading.Event()
         self._wakes: list[Callable[[], None]] = []
         self._hand: object = None
         self.is_broken = False
@@ -75,7 +78,7 @@ class ChildLink:
 
     def ready(self) -> None:
         """The worker can do its work. Its hand, if it has one, must have been in a beat before, or be in the next."""
-        self._send(messages.encode(messages.READY, hand=self._hand))
+        self.send(messages.encode(messages.READY, hand=self._hand))
 
     def beat(self, progress: dict[str, object], *, lease: float = 0.0) -> None:
         """A sign of life from the work loop, with figures; `hand` among them names what to return after a death."""
@@ -85,11 +88,11 @@ class ChildLink:
         except ValueError as error:
             _log.warning("A heartbeat goes without its figures: %s", error)
             message = messages.encode(messages.BEAT, progress={"hand": self._hand}, lease=lease)
-        self._send(message)
+        self.send(message)
 
     def unexpected(self, text: str) -> None:
         """An error that nobody expected, after which the work goes on."""
-        self._send(messages.encode(messages.UNEXPECTED, text=messages.shorten(text)))
+        self.send(messages.encode(messages.UNEXPECTED, text=messages.shorten(text)))
 
     def stopping(self) -> bool:
         """A stop was asked for, or the supervisor is gone."""
@@ -99,8 +102,15 @@ class ChildLink:
         """Phase two: abandon uploads at the next checkpoint and return the entries."""
         return self._abandon.is_set()
 
+    def probe_asked(self) -> bool:
+        """Whether somebody asks, since the last call, to have the destination tried at once."""
+        if not self._probe.is_set():
+            return False
+        self._probe.clear()
+        return True
+
     def on_stop(self, wake: Callable[[], None]) -> None:
-        """`wake` is called, from another thread, when a stop or phase two is asked for; at once if it already was."""
+        """`wake` is called, from another thread, when anything is asked for; at once if a stop already was."""
         self._wakes.append(wake)
         if self.stopping():
             wake()
@@ -109,11 +119,11 @@ class ChildLink:
 
     def alive(self) -> None:
         """The process runs, and is about to load its worker."""
-        self._send(messages.encode(messages.ALIVE))
+        self.send(messages.encode(messages.ALIVE))
 
     def failed(self, text: str) -> None:
         """The last words."""
-        self._send(messages.encode(messages.ERROR, text=messages.shorten(text)))
+        self.send(messages.encode(messages.ERROR, text=messages.shorten(text)))
 
     def thread_died(self, text: str) -> None:
         """Called by the thread that dies. Whatever the others wait for may never come now: leave, and be started anew."""
@@ -131,19 +141,28 @@ class ChildLink:
                 message = messages.decode(self._conn.recv_bytes(messages.MAX_MESSAGE))
             except (EOFError, OSError, ValueError):
                 break
-            if message["type"] == messages.ABANDON:
-                self._abandon.set()
-            self._stop()
+            match message["type"]:
+                case messages.PROBE:
+                    self._probe.set()
+                    self._wake()
+                case messages.ABANDON:
+                    self._abandon.set()
+                    self._stop()
+                case _:
+                    self._stop()
         _log.warning("The supervisor is gone; leaving. What is in hand stays in the spool")
         self._leave()
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._wake()
+
+    def _wake(self) -> None:
         for wake in tuple(self._wakes):
             try:
                 wake()
             except Exception:  # noqa: BLE001 - the worker's code in our thread, which must live to hear more
-                _log.exception("The worker could not be woken for its stop")
+                _log.exception("The worker could not be woken for what was asked of it")
 
     def _leave(self) -> None:
         """As fast as can be without a loss, and by force if the work loop takes no notice."""
@@ -154,15 +173,16 @@ class ChildLink:
             faulthandler.dump_traceback()
         os._exit(ExitCode.WORKER_FAILED)
 
-    def _send(self, message: bytes) -> None:
+    def send(self, message: bytes) -> bool:
         """Send unless the supervisor is not reading, or is gone: the work must never wait for its supervision."""
         with self._sending:
             if not _has_room(self._conn):
-                return
+                return False
             try:
                 self._conn.send_bytes(message)
             except OSError:
-                return  # `listen` meets the same end of the pipe, and acts
+                return False  # `listen` meets the same end of the pipe, and acts
+            return True
 
 
 def _has_room(conn: Connection) -> bool:

@@ -216,6 +216,16 @@ class Machine:
             if worker.state is State.WAITING:
                 self._judge(worker, policy.Event.CONFIG_CHANGED, now)
 
+    def restart(self, name: str, now: float) -> list[Action]:
+        """Somebody asks for a fresh start of that worker: at once, if it has no process."""
+        worker = self.workers[name]
+        if self.phase is not Phase.SERVING:
+            return []
+        if worker.state is State.WAITING:
+            self._judge(worker, policy.Event.CONFIG_CHANGED, now)
+            return []
+        return self._apply(worker, Event.STOP, now)
+
     def due(self, now: float) -> list[Action]:
         """Everything whose time has come."""
         actions = self._give_up(now)

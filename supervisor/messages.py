@@ -16,12 +16,14 @@ MAX_TEXT: Final = 1_200
 # To the worker.
 STOP: Final = "stop"
 ABANDON: Final = "abandon"
+PROBE: Final = "probe"
 # From the worker.
 ALIVE: Final = "alive"
 READY: Final = "ready"
 BEAT: Final = "beat"
 ERROR: Final = "error"  # its last words
 UNEXPECTED: Final = "unexpected"  # an error that nobody caught, after which it goes on
+LOG: Final = "log"
 
 
 def encode(message_type: str, **content: object) -> bytes:

@@ -159,6 +159,26 @@ def claims_kept(error: str) -> Problem:
     )
 
 
+def line_down(trouble: str) -> Problem:
+    """Nobody can ask the service anything."""
+    return Problem(
+        "ipc-down",
+        "The command line and the window cannot reach the service. Deliveries go on; it is tried again.",
+        "See in the details what is in the way, or set ipc.address to another place.",
+        trouble,
+    )
+
+
+def requests_failed(count: int, error: str) -> Problem:
+    """Answers to guests met errors that nobody expected."""
+    return Problem(
+        "ipc-errors",
+        f"{several(count, 'request', 'requests')} to the service met an unexpected error. Nothing is lost; deliveries go on.",
+        _see_log(),
+        error,
+    )
+
+
 def own_errors(count: int, last: str) -> Problem:
     """The supervisor's own process met errors, or lost a thread."""
     return Problem(

@@ -72,6 +72,11 @@ class Reporter:
             self._told_ready = True
             sd_notify(READY)
 
+    @property
+    def status(self) -> Status | None:
+        """The last that was told, at most 2 s old. From any thread."""
+        return self._told
+
     def failed(self, error: BaseException) -> None:
         """The service ends by an error: the last status stays in the file, for whoever asks why."""
         own = f"See {log_place()}, then start the service again."

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from dropsafe.config import Config
+from dropsafe.desk.settings import Settings
+from dropsafe.desk.spool_desk import Checkup
 from dropsafe.errors import ConfigError, ExitCode
 from dropsafe.spool import Spool
 from dropsafe.spool.locks import await_the_dying
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.stations import place_of
+from dropsafe.supervisor.ipc.office import Office, Service
+from dropsafe.supervisor.ipc.platform import system
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.service_lock import ServiceLock
 from dropsafe.supervisor.status import InForce, Status, StatusFile, details_path, plain_address
@@ -30,24 +34,28 @@ def serve(
     read_config: Callable[[], Config],
     status_path: Path,
     on_change: Callable[[Status], None],
+    checkup: Checkup | None = None,
 ) -> ExitCode:
     """Be the service, in the main thread, which gets the signal handlers.
 
-    `read_config` is asked at SIGHUP. Raises TemporaryError if another service has the spool, SpoolError if it cannot
-    be put in order.
+    `read_config` is asked at SIGHUP, `checkup` when somebody wants the destination tried. Raises TemporaryError if
+    another service has the spool, SpoolError if it cannot be put in order.
     """
     if spool.caution:
         _log.warning("%s", spool.caution)
     lock = ServiceLock(spool.core.layout)
+    running = [config]
     layout = spool.core.layout
     details = StatusFile(details_path(layout.locks), layout.file_mode)
-    reporter = Reporter(status_path, spool.spool_id, on_change, details)
+    office = _office(spool, config, Settings(Path(config.path or ""), lambda: running[0], read_config), checkup)
+    reporter = Reporter(status_path, spool.spool_id, _both(office, on_change), details)
     reporter.in_force = _in_force(config)
 
     def reload() -> dict[str, Any]:
         read = _reload(config, read_config)
         _arrive(spool, read)
         reporter.in_force = _in_force(read)
+        running[0] = read
         return read.to_dict()
 
     try:
@@ -58,7 +66,11 @@ def serve(
             reload=reload,
             check=lock.check,
         )
-        supervisor = Supervisor(config.to_dict(), ports, reporter, config_error=config.fallback_reason or "")
+        supervisor = Supervisor(
+            config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", office=office
+        )
+        if office is not None:
+            office.attach(Service(supervisor.note, lambda: reporter.status, supervisor.progress))
         supervisor.catch_signals()
         supervisor.catch_errors()
         return supervisor.run()
@@ -74,6 +86,25 @@ def _recover(spool: Spool) -> None:
         )
     if done := recover(spool.core).words():
         _log.info("Recovered at the start: %s", done)
+
+
+def _office(spool: Spool, config: Config, settings: Settings, checkup: Checkup | None) -> Office | None:
+    if not config["ipc.enabled"]:
+        return None
+    return Office(spool, settings, checkup, lambda: system.Listening(config["ipc.address"], config["ipc.group"]))
+
+
+def _both(office: Office | None, on_change: Callable[[Status], None]) -> Callable[[Status], None]:
+    """Who hears of each change of the status."""
+    if office is None:
+        return on_change
+    heard = office.changed
+
+    def tell(status: Status) -> None:
+        on_change(status)
+        heard(status)
+
+    return tell
 
 
 def _in_force(config: Config) -> InForce:

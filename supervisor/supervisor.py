@@ -12,17 +12,19 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from dropsafe.errors import DropsafeError, ExitCode, SpoolError, WorkerFailed
+from dropsafe.errors import DropsafeError, ExitCode, SpoolError, UsageError, WorkerFailed
 from dropsafe.log import log_place, log_unexpected
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import messages, reasons, unexpected
+from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.lifecycle import Do
 from dropsafe.supervisor.machine import ESCALATE_AFTER, ROLES, STOP_BUDGET, Action, Machine, Phase, Role
 from dropsafe.supervisor.notify import STOPPING, sd_notify
@@ -49,6 +51,25 @@ class Ports:
     check: Callable[[], object]  # DropsafeError if this is not the one service of the spool any more
 
 
+class Office(Protocol):
+    """What answers people while the service runs. No call waits."""
+
+    def begin(self) -> None: ...
+
+    def turn(self, now: float) -> None:
+        """Called at least once a second."""
+
+    def log(self, worker: str, message: Mapping[str, Any]) -> None:
+        """A line of a worker's log."""
+
+    def reloaded(self, error: str) -> None:
+        """The configuration was read again; `error` says why it was refused, if it was."""
+
+    def problems(self) -> Iterable[Problem]: ...
+
+    def end(self) -> None: ...
+
+
 class Note(Enum):
     """What signals and other threads leave for the loop."""
 
@@ -73,8 +94,10 @@ class Supervisor:
         config_error: str = "",
         roles: tuple[Role, ...] = ROLES,
         budget: float = STOP_BUDGET,
+        office: Office | None = None,
     ) -> None:
         """`config` is what workers are given; `config_error` says why it is not that of the file, if it is not."""
+        self._office = office
         self._config = config
         self._ports = ports
         self._machine = Machine(roles, time.monotonic(), random.random, budget)
@@ -89,7 +112,7 @@ class Supervisor:
         self._own_error_count = 0
         self._weigh_at = time.monotonic() + MEMORY_EVERY
         self._reporter = reporter
-        self._notes: deque[Note] = deque()
+        self._notes: deque[Note | Asked] = deque()
         self._woken, self._waker = Pipe(duplex=False)
 
     def catch_signals(self) -> None:
@@ -112,7 +135,11 @@ class Supervisor:
         self._own_error_count += 1
         self.note(Note.LOOK)
 
-    def note(self, note: Note) -> None:
+    def progress(self, name: str) -> Mapping[str, Any]:
+        """The figures of that worker's last heartbeat. From any thread."""
+        return self._accounts[name].progress if name in self._accounts else {}
+
+    def note(self, note: Note | Asked) -> None:
         """Leave a note for the loop and wake it: all that a signal handler or another thread may do."""
         self._notes.append(note)
         if len(self._notes) == 1:
@@ -126,6 +153,8 @@ class Supervisor:
         self._report()
         threading.Thread(target=self._recover, name="recovery", daemon=True).start()
         try:
+            if self._office is not None:
+                self._office.begin()
             while not self._machine.finished:
                 self._turn()
             if self._machine.given_up:
@@ -164,10 +193,14 @@ class Supervisor:
         self._weigh(now)
         self._return_claims(now)
         self._ports.check()
+        if self._office is not None:
+            self._office.turn(now)
         self._report()
 
-    def _follow(self, note: Note, now: float) -> None:
+    def _follow(self, note: Note | Asked, now: float) -> None:
         match note:
+            case Asked():
+                self._grant(note, now)
             case Note.STOP:
                 self._carry_out(self._machine.stop(now), now)
                 _log.info("Asked to stop: %s", self._machine.phase.name.lower())
@@ -179,6 +212,34 @@ class Supervisor:
                 self._machine.begin(now)
             case Note.LOOK:
                 pass  # the turn itself is all that is wanted
+
+    def _grant(self, asked: Asked, now: float) -> None:
+        """Do what another thread asks, and answer it."""
+        heard = True
+        try:
+            match asked.wish:
+                case Wish.STOP:
+                    self._follow(Note.STOP, now)
+                case Wish.RELOAD:
+                    self._read_config(now)
+                case Wish.PROBE:
+                    process = self._processes.get(asked.worker)
+                    heard = process is not None
+                    if process is not None:
+                        process.send(messages.PROBE)
+                case Wish.RESTART:
+                    self._restart(asked.worker, now)
+        except DropsafeError as error:
+            asked.answer.set_exception(error)
+        else:
+            asked.answer.set_result(heard)
+
+    def _restart(self, name: str, now: float) -> None:
+        if name not in self._machine.workers:
+            known = ", ".join(self._machine.workers)
+            raise UsageError(f"There is no worker {name!r}. Nothing was changed.", remedy=f"There are: {known}.")
+        _log.info("%s is restarted because a person asks for it", name)
+        self._carry_out(self._machine.restart(name, now), now)
 
     def _hear(self, process: WorkerProcess, now: float) -> None:
         name, account = process.name, self._accounts[process.name]
@@ -201,6 +262,8 @@ class Supervisor:
                     account.note_error(account.error)
                 case messages.UNEXPECTED:
                     account.note_error(str(message.get("text", "")))
+                case messages.LOG if self._office is not None:
+                    self._office.log(name, message)
 
     @staticmethod
     def _note_hand(account: Account, content: Mapping[str, Any]) -> None:
@@ -322,14 +385,21 @@ class Supervisor:
 
     def _reload(self, now: float) -> None:
         try:
-            self._config = self._ports.reload()
+            self._read_config(now)
         except DropsafeError as error:
             _log.error("The new configuration has an error, the one in force stays: %s", error)
             self._config_error = str(error)
-            return
+            if self._office is not None:
+                self._office.reloaded(str(error))
+
+    def _read_config(self, now: float) -> None:
+        """DropsafeError if it cannot be used; the one in force stays then."""
+        self._config = self._ports.reload()
         _log.info("The configuration was read again; the workers are restarted in order")
         self._config_error = ""
         self._machine.config_changed(now)
+        if self._office is not None:
+            self._office.reloaded("")
 
     def _recover(self) -> None:
         """In its own thread: it may be long, and may be killed at any point, so that a stop need not wait for it."""
@@ -360,10 +430,14 @@ class Supervisor:
             others.append(reasons.claims_kept(self._return_error))
         if self._own_errors:
             others.append(reasons.own_errors(self._own_error_count, self._own_errors[-1]))
+        if self._office is not None:
+            others += self._office.problems()
         self._reporter.report(self._machine, self._processes, self._accounts, others)
 
     def _leave(self) -> None:
         """Let no worker outlive us. After a stop in time there is none left."""
+        if self._office is not None:
+            self._office.end()
         for process in self._processes.values():
             process.leave_alone()
         deadline = time.monotonic() + (0.0 if self._machine.phase is Phase.OVER else LEAVE_GRACE)

@@ -112,6 +112,10 @@ class Breaker:
         """Whether one entry may be sent now to see how things stand."""
         return self.state is BreakerState.OPEN and now >= self.probe_at
 
+    def hurried(self, now: float) -> Breaker:
+        """A person wants the destination tried at once. The interval stays, should that fail."""
+        return replace(self, probe_at=min(self.probe_at, now)) if self.state is BreakerState.OPEN else self
+
     def probing(self, key: str) -> Breaker:
         """That entry is under way as the probe."""
         if self.state is not BreakerState.OPEN:

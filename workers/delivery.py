@@ -158,6 +158,8 @@ class Engine:
                 self._tell_refusals()
             self._link.beat(self.progress())
             self._beat_at = now + BEAT
+        if self._link.probe_asked():
+            self._breaker = self._breaker.hurried(now)
         if not self._draining and self._link.stopping():
             self._drain()
         if self._draining and self._abandon_at == _NEVER and self._link.abandon():

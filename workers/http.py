@@ -66,24 +66,13 @@ class HttpTransport:
         address = Address.parse(url)
         method = config["destination.method"]
         credentials = Credentials.from_config(config)
-        station = config.get("station_name") or socket.gethostname()
-        secure = address.scheme == "https"
-        proxy = _proxy(config.get("destination.proxy"), credentials)
-        server = Server(
-            address.host,
-            address.port,
-            Tls.from_config(config) if secure else None,
-            config["destination.connect_timeout"],
-            config["destination.timeout"],
-            proxy,
-        )
+        server = server_of(config, address, credentials)
         rules = Rules(
             frozenset(config["destination.success_status"]),
             config["destination.allow_html"],
             Proof(config["destination.require_receipt"]),
         )
-        to_proxy = proxy is not None and not secure
-        head = RequestHead(method, address, station, config["destination.headers"], credentials, to_proxy=to_proxy)
+        head = head_of(config, method, server, address, credentials)
         most = config["destination.max_bytes_per_second"]
         return cls(server, address, head, method, rules, credentials, Throttle(most) if most else None)
 
@@ -179,6 +168,27 @@ class HttpTransport:
                 # A server that wants our certificate may hang up at once; its alert says why.
                 raise last if last.trouble is Trouble.CLIENT_CERTIFICATE else error from None
         return connection.receive(self._method)[0]
+
+
+def server_of(config: Mapping[str, Any], address: Address, credentials: Credentials) -> Server:
+    """The way to that address, by the keys under `destination`. Raises ConfigError."""
+    return Server(
+        address.host,
+        address.port,
+        Tls.from_config(config) if address.scheme == "https" else None,
+        config["destination.connect_timeout"],
+        config["destination.timeout"],
+        _proxy(config.get("destination.proxy"), credentials),
+    )
+
+
+def head_of(
+    config: Mapping[str, Any], method: str, server: Server, address: Address, credentials: Credentials
+) -> RequestHead:
+    """What heads requests on that way. Raises ConfigError."""
+    station = config.get("station_name") or socket.gethostname()
+    to_proxy = server.proxy is not None and server.tls is None
+    return RequestHead(method, address, station, config["destination.headers"], credentials, to_proxy=to_proxy)
 
 
 def _proxy(url: str | None, credentials: Credentials) -> Proxy | None:

@@ -38,8 +38,12 @@ class Link(Protocol):
         """Phase two of a stop: abandon what is under way at its next checkpoint, and return the entries."""
         ...
 
+    def probe_asked(self) -> bool:
+        """Whether somebody asks, since the last call, to have the destination tried at once."""
+        ...
+
     def on_stop(self, wake: Callable[[], None]) -> None:
-        """`wake` is called, from another thread, when either is asked for."""
+        """`wake` is called, from another thread, when any of these is asked for."""
 
 
 class Pulse:
@@ -70,6 +74,7 @@ class LocalLink:
         self._wakes: list[Callable[[], None]] = []
         self._stopping = threading.Event()
         self._abandon = threading.Event()
+        self._probe = threading.Event()
         self.is_ready = threading.Event()
         self.progress: dict[str, object] = {}
 
@@ -90,6 +95,12 @@ class LocalLink:
     def abandon(self) -> bool:
         return self._abandon.is_set()
 
+    def probe_asked(self) -> bool:
+        if not self._probe.is_set():
+            return False
+        self._probe.clear()
+        return True
+
     def on_stop(self, wake: Callable[[], None]) -> None:
         self._wakes.append(wake)
 
@@ -102,6 +113,11 @@ class LocalLink:
         """Ask for phase two."""
         self._abandon.set()
         self.stop()
+
+    def probe(self) -> None:
+        """Ask for a probe."""
+        self._probe.set()
+        self._wake_all()
 
     def _wake_all(self) -> None:
         for wake in tuple(self._wakes):

@@ -134,19 +134,27 @@ class RequestHead:
     def for_parcel(self, parcel: Parcel, target: str, size: int, digest: bytes) -> bytes:
         """The head up to and including the empty line. Raises SecretUnusable."""
         attributes = f"Dropsafe-Attributes: {attributes_value(parcel.attributes)}\r\n" if parcel.attributes else ""
-        station = f"{STATION}: {encoded(parcel.station or self._station)}\r\n" if self._station else ""
-        secrets = self._credentials.for_server()
-        if self._to_proxy:
-            secrets += self._credentials.for_proxy()
         return (
-            f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}{station}"
+            f"{self._beginning(target, parcel.station)}"
             f"Content-Type: {_content_type(parcel.content_type)}\r\n"
             f"Content-Length: {size}\r\n"
             f"Content-Digest: sha-256=:{base64.b64encode(digest).decode('ascii')}:\r\n"
             f"Idempotency-Key: {encoded(parcel.id)}\r\n"
             f"Dropsafe-Name: {encoded(parcel.name)}\r\n"
-            f"{attributes}{secrets}\r\n"
+            f"{attributes}{self._secrets()}\r\n"
         ).encode("ascii")
+
+    def without_parcel(self, target: str) -> bytes:
+        """The head of a request that has no body and is about no entry. Raises SecretUnusable."""
+        return f"{self._beginning(target, self._station)}{self._secrets()}\r\n".encode("ascii")
+
+    def _beginning(self, target: str, station: str) -> str:
+        named = f"{STATION}: {encoded(station or self._station)}\r\n" if self._station else ""
+        return f"{self._method} {self._before_target}{target} HTTP/1.1\r\n{self._fixed}{named}"
+
+    def _secrets(self) -> str:
+        secrets = self._credentials.for_server()
+        return secrets + self._credentials.for_proxy() if self._to_proxy else secrets
 
 
 def _checked(headers: Mapping[str, Any]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeVar
 
 from watchdog.events import (
@@ -35,6 +36,7 @@ from dropsafe.plural import several
 from dropsafe.printable import MAX_SHOWN, in_lines
 from dropsafe.spool import Spool, limits_from
 from dropsafe.spool.attempt import Attempt, Taken
+from dropsafe.spool.clock import iso
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.health import Problem
@@ -65,6 +67,11 @@ HINTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
     DirDeletedEvent,  # the folder itself, perhaps
 ]
+
+WAITS_TOLD = 5
+"""Files in a heartbeat, which has room for a few."""
+MOST_SHOWN = 160
+"""Characters of each."""
 
 T = TypeVar("T")
 Look = Callable[[], Iterable[Candidate | Stranger]]
@@ -97,6 +104,8 @@ class Watched:
     waiting: dict[str, waits.Wait] = field(default_factory=dict)
     strangers: list[str] = field(default_factory=list)
     taken: int = 0
+    last_name: str = ""
+    last_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +161,23 @@ class Watcher:
 
     def progress(self) -> dict[str, object]:
         """For the status: what was taken, what waits and why, and what cannot be taken."""
-        folders = [
-            {
-                "path": watched.folder.path,
-                "taken": watched.taken,
-                "waiting": watched.sources.waiting + watched.parked.waiting,
-                "trouble": watched.trouble.detail if watched.trouble else "",
-            }
-            for watched in self._watched[1:]
-        ]
+        room = WAITS_TOLD
+        folders = []
+        for watched in self._watched[1:]:
+            waiting = list(islice(watched.waiting.values(), room))
+            room -= len(waiting)
+            folders.append(
+                {
+                    "path": watched.folder.path,
+                    "taken": watched.taken,
+                    "waiting": watched.sources.waiting + watched.parked.waiting,
+                    "trouble": watched.trouble.detail if watched.trouble else "",
+                    "remedy": watched.trouble.remedy if watched.trouble else "",
+                    "last_name": watched.last_name[:MOST_SHOWN],
+                    "last_at": watched.last_at or None,
+                    "waits": [{"why": w.attempt.why[:MOST_SHOWN], "remedy": w.attempt.remedy} for w in waiting],
+                }
+            )
         return {
             "folders": folders,
             "taken": sum(w.taken for w in self._watched),
@@ -268,6 +285,8 @@ class Watcher:
             match attempt.taken:
                 case Taken.ACCEPTED:
                     watched.taken += 1
+                    watched.last_name = os.path.basename(path)
+                    watched.last_at = iso(self._clock.now())
                 case Taken.GONE:
                     pass
                 case _:

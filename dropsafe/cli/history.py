@@ -22,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.found import id_of, look_up
+    from dropsafe.desk.found import id_of, look_up
 
     entry_id = id_of(look_up(context.spool, args.id))
     lines = context.spool.history(entry_id)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from dropsafe.cli.arguments import count
 from dropsafe.cli.selection import add_filters, choice_from
+from dropsafe.desk.sorting import SORTS
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
-    from dropsafe.cli.status import Standstill
-    from dropsafe.spool import Entry, Spool
+    from dropsafe.desk.standstill import Standstill
 
 HELP = """The entries that are not delivered, state by state, oldest first. Delivered ones are shown with --state sent,
 discarded ones with --state discarded. NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its
@@ -35,11 +35,6 @@ _SHORTEST = 4
 _PAGE = 1000
 """Rows whose columns are set together: more need not be in memory as text at once."""
 _MOST_COUNTED = 100_000
-SORTS = {
-    "age": lambda entry: entry.id,
-    "size": lambda entry: -entry.size,
-    "name": lambda entry: entry.name.original.casefold(),
-}
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -52,7 +47,9 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.status import standstill
+    from dropsafe.cli.status import published
+    from dropsafe.desk.rows import rows
+    from dropsafe.desk.standstill import standstill
     from dropsafe.spool.states import State
 
     spool = context.spool
@@ -65,11 +62,8 @@ def run(args: Namespace, context: Context) -> int:
             nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
         )
     shown = list(islice(entries, args.limit) if args.limit else entries)
-    is_awaited = any(entry.state in (State.PENDING, State.INFLIGHT) for entry in shown)
-    stands = standstill(context) if is_awaited else None
-    tries = spool.tries([entry.id for entry in shown])
-    when_due = "waits" if stands else "now"
-    facts = (_facts(spool, entry, when_due, *tries.get(entry.id, (None, ""))) for entry in shown)
+    stands = standstill(spool, published(context), shown)
+    facts = rows(spool, shown, stands)
     if context.options.json:
         for fact in facts:
             print(json.dumps(fact))
@@ -107,29 +101,6 @@ def short_ids(ids: Iterable[str]) -> dict[str, str]:
         length = max((_common(token, neighbour) + 1 for neighbour in neighbours), default=_SHORTEST)
         short[entry_id] = token[: max(_SHORTEST, length)]
     return short
-
-
-def _facts(spool: Spool, entry: Entry, when_due: str, attempts: int | None, error: str) -> dict[str, Any]:
-    """`attempts` is None where the journal knows of none, which of a delivered one means that it does not know."""
-    from dropsafe.spool.buckets import due_time
-    from dropsafe.spool.clock import iso
-    from dropsafe.spool.states import State
-
-    reason = spool.reason(entry)
-    next_try = None
-    if entry.state is State.PENDING:
-        next_try = when_due if spool.is_due(entry) else iso(due_time(entry.path))
-    return {
-        "id": entry.id,
-        "state": str(entry.state),
-        "name": entry.name.original,
-        "size": entry.size,
-        "accepted": iso(entry.name.accepted.timestamp()),
-        "attempts": 0 if attempts is None and entry.state is not State.SENT else attempts,
-        "next_try": next_try,
-        "error": reason.brief if reason else error,
-        "path": str(entry.path),
-    }
 
 
 def _print_standstill(stands: Standstill) -> None:

@@ -7,12 +7,11 @@ and never more than that are moved. What others move meanwhile is counted and to
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from dropsafe.cli.selection import (
     add_filters,
     choice_from,
     described,
-    entries_named,
     is_filtered,
     may_go_on,
 )
@@ -30,38 +28,10 @@ from dropsafe.spool.states import Event, State, sources_of, transition
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.desk.moving import Result
     from dropsafe.spool import Entry, Spool
 
-GROUP = 256
-"""Entries moved with one sync of their folders. A stop is heeded after each."""
-_REFUSALS_TOLERATED = 10
-"""One after the other: then it is the disk, not the entries."""
 _TOLD = 10
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of the chosen. `due` were due already; those missing from all of these were moved by others."""
-
-    moved: int = 0
-    due: int = 0
-    refused: list[DropsafeError | OSError] = field(default_factory=list)
-    interrupted: bool = False
-    in_a_row: int = 0
-    """Refusals one after the other."""
-    words: list[str] = field(default_factory=list)
-    """The first of the moved, as a command names them."""
-
-    def count(self, moved: Iterable[Entry]) -> None:
-        """These as moved."""
-        for entry in moved:
-            self.moved += 1
-            if len(self.words) <= _TOLD:
-                self.words.append(entry.name.token)
-
-    @property
-    def gave_up(self) -> bool:
-        return self.in_a_row >= _REFUSALS_TOLERATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +71,9 @@ class Command:
         return self._chosen(args, context) if filtered else self._named(args, context)
 
     def _named(self, args: Namespace, context: Context) -> int:
-        entries, errors = entries_named(context.spool, args.ids)
-        possible = []
-        for entry in entries:
-            try:
-                transition(entry.state, self.event)
-                possible.append(entry)
-            except UsageError as error:
-                remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
-                errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+        from dropsafe.desk.moving import named
+
+        possible, errors = named(context.spool, args.ids, self.event)
         if len(args.ids) == 1 and errors:
             raise errors[0]
         return self._do(possible, errors, args, context, ask=False)
@@ -171,38 +135,15 @@ class Command:
 
     def _carry_out(self, spool: Spool, entries: Iterator[Entry], count: int, teller: _Teller) -> Result:
         from dropsafe.cli.progress import Progress, interruptible
+        from dropsafe.desk.moving import move
 
-        result = Result()
-        seen = 0
         with interruptible() as asked, closing(Progress(self.event.value, count)) as progress:
-            for group in _groups(entries, 1 if self.event is Event.READMIT else GROUP):
-                self._move_group(spool, group, result, teller)
-                seen += len(group)
-                progress.update(seen)
-                result.interrupted = asked() and seen < count
-                if result.interrupted or result.gave_up:
-                    break
-        return result
 
-    def _move_group(self, spool: Spool, group: list[Entry], result: Result, teller: _Teller) -> None:
-        if self.event is Event.RETRY:
-            result.due += sum(map(spool.is_due, group))
-        try:
-            moved = spool.move_all(group, self.event)
-        except (OSError, DropsafeError) as error:
-            if len(group) == 1:
-                result.count(entry for entry in group if not os.path.lexists(entry.path))
-                result.refused.append(error)
-                result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
-                return
-            result.count(entry for entry in group if not os.path.lexists(entry.path))
-            for entry in group:  # one that is refused must not keep the others from it
-                if os.path.lexists(entry.path) and not result.gave_up:
-                    self._move_group(spool, [entry], result, teller)
-            return
-        result.count(moved)
-        result.in_a_row = 0
-        teller.moved(group, moved)
+            def step(seen: int) -> bool:
+                progress.update(seen)
+                return asked()
+
+            return move(spool, self.event, entries, count, step=step, on_moved=teller.moved)
 
 
 class _Teller:
@@ -217,6 +158,8 @@ class _Teller:
 
     def nothing(self, errors: Sequence[UsageError]) -> None:
         if self._json:
+            from dropsafe.desk.moving import Result
+
             self._summary(Result(refused=list(errors)), 0)
             return
         print("No entry was meant. Nothing was changed." if not errors else "Nothing was changed.")
@@ -232,7 +175,7 @@ class _Teller:
 
     def end(self, result: Result, chosen: int) -> int:
         """The last words, and the exit code."""
-        gone = 0 if result.interrupted or result.gave_up else chosen - result.moved - result.due - len(result.refused)
+        gone = result.gone(chosen)
         if self._json:
             self._summary(result, gone)
         else:
@@ -288,7 +231,7 @@ class _Teller:
     def _undo(self, result: Result) -> str:
         if not self._command.undo:
             return ""
-        if len(result.words) > _TOLD:
+        if result.moved > len(result.words):
             target = transition(sources_of(self._command.event)[0], self._command.event).target
             return f" {self._command.undo} ID; see them: dropsafe list --state {target}"
         return f" {self._command.undo} {' '.join(result.words)}"
@@ -308,18 +251,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     _Listing = Callable[[], Iterator[Entry]]
-
-
-def _groups(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
-    """Each of one state."""
-    group: list[Entry] = []
-    for entry in entries:
-        if group and (len(group) == size or entry.state is not group[0].state):
-            yield group
-            group = []
-        group.append(entry)
-    if group:
-        yield group
 
 
 RETRY = Command(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -45,7 +46,7 @@ def run(_args: Namespace, context: Context) -> int:
             run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
         narrator = Narrator(config, sys.stdout if at_terminal else None)
         path = status_path(run_dir, context.instance)
-        exit_code = serve(spool, config, lambda: _read_again(context, at_terminal), path, narrator)
+        exit_code = serve(spool, config, lambda: _read_again(context, at_terminal), path, narrator, _checkup)
         narrator.ended(exit_code, spool)
     return exit_code
 
@@ -56,6 +57,12 @@ def _config_for(context: Context, at_terminal: bool) -> Config:
     if at_terminal and "log.file" not in config and config.origin("log.level") == "default":
         config["log.level"] = "warning"
     return config
+
+
+def _checkup(config: Config, cancelled: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+    from dropsafe.workers.checkup import checkup  # what the supervisor has no use for until somebody asks
+
+    return checkup(config, cancelled)
 
 
 def _read_again(context: Context, at_terminal: bool) -> Config:

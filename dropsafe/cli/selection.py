@@ -13,7 +13,6 @@ from dropsafe.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropsafe.spool import Entry, Spool
     from dropsafe.spool.choosing import Choice, Survey
     from dropsafe.spool.states import State
 
@@ -55,24 +54,6 @@ def choice_from(args: Namespace, default: Sequence[State]) -> Choice:
     states = tuple(dict.fromkeys(State(name) for name in args.state)) if args.state else tuple(default)
     before = None if args.older_than is None else time.time() - args.older_than
     return Choice(states, args.matching or "", before)
-
-
-def entries_named(spool: Spool, ids: Sequence[str]) -> tuple[list[Entry], list[UsageError]]:
-    """The entries of these ids, each once, and an error for each id that names none or several."""
-    from dropsafe.spool.listing import find_all
-    from dropsafe.spool.names import is_id
-
-    whole = find_all(spool.core.layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
-    found: dict[str, Entry] = {}
-    errors: list[UsageError] = []
-    for word in ids:
-        try:
-            entry = whole.get(word) or spool.find(word)
-        except UsageError as error:
-            errors.append(error)
-        else:
-            found[entry.id] = entry
-    return list(found.values()), errors
 
 
 def described(survey: Survey) -> str:

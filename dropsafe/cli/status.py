@@ -8,7 +8,7 @@ import signal
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dropsafe.errors import ExitCode, NoPermission
@@ -16,7 +16,6 @@ from dropsafe.errors import ExitCode, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.spool import Spool, Stats
-    from dropsafe.spool.facts import Room
     from dropsafe.spool.health import Problem
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
@@ -65,37 +64,6 @@ def published(context: Context) -> dict[str, Any] | None:
     return content if age < _STALE and not _is_gone(content.get("pid")) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Standstill:
-    """Why nothing is delivered just now, and what to do. `next_probe`: seconds until the server is tried again."""
-
-    text: str
-    remedy: str
-    next_probe: float | None = None
-
-
-def standstill(context: Context) -> Standstill | None:
-    """By the pauses in the spool and what the running service says; None if it says nothing against delivery."""
-    from dropsafe.spool.health import told
-    from dropsafe.spool.pausing import Work
-
-    if pause := context.spool.pauses().get(Work.DELIVERY):
-        return Standstill(f"Delivery is paused {told(pause)}.".replace(" .", "."), "dropsafe resume delivery")
-    service = published(context)
-    if service is None or service.get("spool_id") != context.spool.spool_id:
-        return Standstill("No service runs here.", "Start it, or: dropsafe deliver")
-    for reason in service["reasons"]:
-        if reason["code"].startswith("destination-"):
-            return Standstill(reason["text"], reason["remedy"], _next_probe(service))
-    return None
-
-
-def _next_probe(service: dict[str, Any]) -> float | None:
-    figures = [worker["figures"].get("next_probe_seconds") for worker in service["workers"]]
-    told = next((seconds for seconds in figures if isinstance(seconds, (int, float))), None)
-    return None if told is None else max(0.0, told - _age(service["as_of"]))
-
-
 def _is_gone(pid: object) -> bool:
     """Whether the process that wrote it has ended without a word: else its last one would stand for 10 s.
 
@@ -126,7 +94,7 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     room = system.room(str(spool.path))
     whole = _whole(spool, service) if service else {"reasons": []}
     in_force = whole.get("in_force", {})
-    reasons = _reasons(context, stats, room, whole["reasons"])
+    reasons = _reasons(context, stats, whole["reasons"])
     reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
         "condition": _condition(service, reasons),
@@ -164,23 +132,16 @@ def _public(content: dict[str, Any]) -> object:
     return content["pid"], content["in_force"]["station"], reasons
 
 
-def _reasons(context: Context, stats: Stats, room: Room, told: list[dict[str, str]]) -> list[dict[str, str]]:
+def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.spool.health import CODES, Vitals, access_problems, disk_is_low, problems
-    from dropsafe.spool.limits import limits_from
-    from dropsafe.spool.listing import closed_folders, is_read_only
+    from dropsafe.desk.vitals import access_problems_of, problems_of
+    from dropsafe.spool.health import CODES
 
-    limits = limits_from(context.config)
-    waiting = stats.waiting + stats.inflight
-    pauses = context.spool.pauses()
-    vitals = Vitals(waiting, stats.failed, stats.quarantine, stats.oldest, stats.strangers, pauses)
-    found = problems(vitals, disk_is_low(room, limits), limits, context.config["warn_age"], time.time())
+    found = problems_of(context.spool, context.config, stats)
     own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
     # The service may be refused what this user is not, and the other way round.
     codes = {reason["code"] for reason in told}
-    layout = context.spool.core.layout
-    access = access_problems(is_read_only(layout), closed_folders(layout))
-    refused = [asdict(problem) for problem in access if problem.code not in codes]
+    refused = [asdict(problem) for problem in access_problems_of(context.spool) if problem.code not in codes]
     return refused + [reason for reason in told if reason["code"] not in CODES] + own
 
 

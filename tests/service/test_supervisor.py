@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, WorkerFailed
+from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
 from dropsafe.supervisor import machine, policy, supervisor
+from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 from .conftest import Service
 
@@ -396,6 +397,30 @@ def test_the_published_status_is_for_everybody_and_names_no_entry_and_no_address
         "text": "12 MB are free.",
         "remedy": "Make room.",
     }
+
+
+def test_what_a_person_asks_of_its_loop_is_done_or_refused_with_an_answer(service: Service) -> None:
+    service.start("works")
+    status = service.until(is_running, "RUNNING")
+    supervisor = service.supervisor
+    assert supervisor is not None
+
+    def ask(wish: Wish, worker: str = "") -> bool:
+        asked = Asked(wish, worker)
+        supervisor.note(asked)
+        return asked.answer.result(PATIENCE)
+
+    with pytest.raises(UsageError, match="no worker 'nobody'"):
+        ask(Wish.RESTART, "nobody")
+    assert ask(Wish.PROBE, "uploader") is False, "there is none here"
+    assert ask(Wish.RESTART, "works")
+    again = service.until(lambda later: later.workers[0].pid not in (None, status.workers[0].pid), "another process")
+    assert again.workers[0].deaths == 0
+    service.read_config = lambda: (_ for _ in ()).throw(BadValue("no"))
+    with pytest.raises(BadValue):
+        ask(Wish.RELOAD)
+    assert ask(Wish.STOP)
+    assert service.end() is ExitCode.OK
 
 
 def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(

@@ -53,6 +53,7 @@ def test_it_is_installed_delivers_is_looked_after_by_a_technician_and_leaves_the
     machine.run("dropsafe", "submit", "--name", "report.xml", "-", user="ana", text="<report/>")
     machine.until("test $(wc --lines < /root/got) = 1")
     assert json.loads(machine.run("dropsafe", "status", "--json", user="ana").stdout)["condition"] == "RUNNING"
+    assert machine.sh("stat --format=%A:%U:%G /run/dropsafe/default.sock").strip() == "srw-rw----:dropsafe:dropsafe"
     facts = json.loads(machine.sh("dropsafe service status --json"))
     assert (facts["ActiveState"], facts["UnitFileState"], facts["StatusText"]) == ("active", "enabled", "RUNNING")
 

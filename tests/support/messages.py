@@ -96,7 +96,7 @@ def sentences() -> tuple[Sentence, ...]:
 
 def _sources() -> list[Path]:
     # The folders of the package are links in a checkout, which a recursive glob does not follow.
-    return sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")])
+    return sorted([*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py"), *PACKAGE.glob("*/*/*.py")])
 
 
 class Source:

@@ -6,6 +6,121 @@ Each test hears what the product says while it runs (see `conftest.py`) and fail
 from __future__ import annotations
 
 RAISED: dict[str, tuple[str, ...]] = {
+    "contract/test_desk.py::test_figures_folders_and_status_are_there_with_and_without_a_service[folder]": (
+        "The destination cannot be tried from here. Nothing was changed.",
+    ),
+    "contract/test_desk.py::test_looking_through_entries_ends_when_its_time_is_over": (
+        "There are more entries than can be looked through in … s; … were. Nothing was changed.",
+    ),
+    "contract/test_workers_checkup.py::test_what_is_configured_wrong_is_told_before_anything_is_tried": (
+        "destination.url is not set, so there is nothing to try. What is accepted waits in the spool.",
+    ),
+    "service/test_supervisor.py::test_what_a_person_asks_of_its_loop_is_done_or_refused_with_an_answer": (
+        "There is no worker …. Nothing was changed.",
+    ),
+    "unit/test_desk_jobs.py::test_an_error_of_the_system_says_what_stands[13-The system refuses it]": (
+        "The system refuses it (…). What was done by then stands; nothing is lost.",
+    ),
+    "unit/test_desk_jobs.py::test_an_error_of_the_system_says_what_stands[5-reports an error]": (
+        "The system reports an error (…). What was done by then stands; nothing is lost.",
+    ),
+    "unit/test_desk_jobs.py::test_no_more_run_at_once_than_may": (
+        "… jobs run already, and no more may at once. Nothing was changed.",
+    ),
+    "unit/test_desk_jobs.py::test_the_end_of_a_job_is_told_for_ten_minutes": (
+        "There is no job …; one that has ended is known for … minutes.",
+    ),
+    "unit/test_ipc_methods.py::test_a_disk_that_hangs_is_told_in_time_and_its_late_answer_is_dropped": (
+        "The service found no answer to … within 10 s. What it has begun goes on.",
+    ),
+    "unit/test_ipc_methods.py::test_a_line_that_died_is_shown_and_opened_again": (
+        "The command line and the window cannot reach the service. Deliveries go on; it is tried again.",
+    ),
+    "unit/test_ipc_methods.py::test_a_service_that_answers_otherwise_than_agreed_is_not_believed": (
+        "What the service answers to … is not what this program expects: …. Nothing was lost.",
+    ),
+    "unit/test_ipc_methods.py::test_a_service_that_is_not_there_yet_or_too_busy_says_so": (
+        "The service has just begun to start.",
+        "The service was asked to …, and has not answered within … s. It may still do it.",
+    ),
+    "unit/test_ipc_methods.py::test_an_error_that_nobody_expected_is_logged_counted_shown_and_not_told_raw": (
+        "… to the service met an unexpected error. Nothing is lost; deliveries go on.",
+    ),
+    "unit/test_ipc_methods.py::test_what_changes_the_configuration_or_ends_the_service_is_for_administrators": (
+        "… is for administrators: root, or the user that the service runs as. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_of_an_unknown_method_names_both_versions": (
+        "The service (version …) does not take the request … of this program (version …): …. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_that_broke_its_handler_says_so_without_a_traceback": (
+        "The service could not carry out …: …. Nothing was lost.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_that_fills_more_is_refused_before_it_is_sent": (
+        "The request … has … bytes, and … can be sent at once. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_that_gets_no_answer_in_time_may_have_been_done": (
+        "The service at … gave no answer to … within … s. It may yet do it.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_that_the_end_of_the_service_cuts_off_may_have_been_done": (
+        "The connection to the service at … broke. It may have done what was asked.",
+    ),
+    "contract/test_ipc.py::TestARequest::test_with_an_answer_that_fills_more_is_told_so": (
+        "The answer has … bytes, and … can be sent at once. Nothing was lost.",
+    ),
+    "contract/test_ipc.py::TestAServiceThatIsNotThere::test_is_not_confused_with_one_that_speaks_another_protocol": (
+        "This program speaks versions … to … of the protocol, and the service speaks …. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestAServiceThatIsNotThere::test_is_told_as_temporary": (
+        "The service does not answer at …. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestDeadlines::test_an_answer_that_is_not_found_in_60_s_is_too_late_and_ignored": (
+        "The service found no answer to … in time. What it has begun goes on.",
+    ),
+    "contract/test_ipc.py::TestRefused::test_is_the_ninth_connection_of_a_process_and_none_is_put_out_for_it": (
+        "The service has as many connections as it serves at once. Nothing was changed.",
+    ),
+    "contract/test_ipc.py::TestStopping::test_who_waits_longer_than_a_stop_is_told": (
+        "The service was stopped before it had the answer to ….",
+    ),
+    "contract/test_ipc.py::test_the_stock_listener_s_frames_are_understood_by_the_client_which_believes_no_nonsense": (
+        "What answers at … does not speak as Dropsafe does: ….",
+    ),
+    "contract/test_ipc_pipe.py::test_a_name_that_is_none_of_a_pipe_is_an_error_of_the_configuration": (
+        "ipc.address is …, which is no name of a pipe. The service does not listen.",
+    ),
+    "contract/test_ipc_pipe.py::test_a_pipe_of_another_program_is_left_to_it": (
+        "Another program has the pipe … already. Nothing was changed.",
+    ),
+    "contract/test_ipc_pipe.py::test_a_pipe_that_windows_refuses_is_an_error_of_the_configuration": (
+        "The pipe … cannot be made (…). The service does not listen.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_in_a_folder_that_somebody_keeps_locked_is_not_waited_for_for_ever": (
+        "Another program keeps the folder … locked, so no socket was made there. Nothing was changed.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_of_a_service_that_listens_is_left_to_it": (
+        "Another service answers at … already. Nothing was changed.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_that_cannot_be_had_is_an_error_of_the_configuration[no folder]": (
+        "The socket … cannot be made (…). Nothing was changed.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_that_cannot_be_had_is_an_error_of_the_configuration[relative]": (
+        "ipc.address is …, which is no absolute path. The service does not listen.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_that_is_too_long_is_told_with_the_limit": (
+        "ipc.address … has … bytes; the system takes a socket's path of at most …. The service does not listen.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_that_the_service_may_not_make_is_a_matter_of_permission": (
+        "The service may not make its socket … (…). Nothing was changed.",
+    ),
+    "contract/test_ipc_socket.py::TestTheAddress::test_under_which_something_else_lies_is_left_alone": (
+        "…, where the socket of the service belongs, is something else. It was left alone; the service does not listen.",
+    ),
+    "contract/test_ipc_socket.py::test_who_may_not_connect_is_told_whom_to_ask[False-another user's own]": (
+        "The service at … is another user's own. Nothing was changed.",
+    ),
+    "contract/test_ipc_socket.py::test_who_may_not_connect_is_told_whom_to_ask[True-the members of group]": (
+        "The service at … can be used by the members of group …, and you are not in it. Nothing was changed.",
+    ),
     "contract/test_workers_engine.py::test_a_spool_that_cannot_be_used_ends_the_work": (
         "The spool's pending/ cannot be read or changed (…). Nothing is lost; nothing can be delivered.",
     ),

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from dropsafe.cli import explaining
-from dropsafe.cli.explaining import MOST_LINES, Facts, explain
 from dropsafe.cli.main import COMMANDS, main
 from dropsafe.cli.parsers import parser_of
+from dropsafe.desk import explaining
+from dropsafe.desk.explaining import MOST_LINES, Facts, explain
 from dropsafe.spool import Grade, Reason, Receipt, Spool, State
 from dropsafe.spool.claims import damage
 from dropsafe.spool.moves import DUPLICATE

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from dropsafe.cli import moving
 from dropsafe.cli.main import COMMANDS, load, main
 from dropsafe.cli.moving import Command
 from dropsafe.cli.progress import Progress, words
+from dropsafe.desk import moving
 from dropsafe.spool import Reason, Spool, State
 from dropsafe.spool.states import TRANSITIONS, sources_of
 from tests.support.spools import failing, files, interrupted

@@ -416,7 +416,10 @@ TEXTS = {
     "station_name": st.sampled_from(["line-3", 'a "b"', "#1", "x = y", "it's", "\\n", "[a]", "true", "5"]),
     "destination.url": st.sampled_from(["http://h/{id}", "https://[::1]:8443/{name}?a=b&c='", "http://h"]),
     "destination.ca": PATHS,
+    "ipc.address": PATHS,
+    "ipc.group": st.sampled_from(["", "dropsafe", "staff"]),
     "destination.client_cert": PATHS,
+    "log.file": PATHS,
     "destination.proxy": st.sampled_from(["http://proxy:3128", "http://[::1]:8080/"]),
 }
 HEADERS = st.dictionaries(

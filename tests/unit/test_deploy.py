@@ -74,7 +74,7 @@ def test_where_files_move_to_another_folder_both_are_granted_as_one() -> None:
 def test_a_unit_says_which_program_it_runs(python: str) -> None:
     for text in (units.service_unit("lab", python, "/s", ["/s"]), units.user_unit("lab", python)):
         assert units.program_of(text) == python
-        assert "@" not in re.sub("dropsafe@lab.service|@system-service|@privileged|@resources", "", text)
+        assert "@" not in re.sub("dropsafe@lab.service|@system-service|@privileged|@resources|@chown", "", text)
     assert units.program_of("[Service]\n") == ""
     assert units.program_of("ExecStart=-/usr/bin/dropsafe run\n") == "/usr/bin/dropsafe"
 

@@ -30,6 +30,7 @@ ELSEWHERE: dict[str, str] = {
     "dropsafe/log_file.py": "the service's log files",
     "dropsafe/demo/": "the demonstration's own folder, drop folder and log",
     "dropsafe/receiver/": "what the example server stores",
+    "supervisor/ipc/_posix.py": "the service's socket, in the run folder",
     "supervisor/status.py": "the status that any user may read, in the run folder",
 }
 """Modules and folders of modules that may change files, none of them in a spool."""

@@ -16,6 +16,7 @@ import dropsafe
 from dropsafe.cli.man import page as manual_page
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.reference import configuration_page
+from dropsafe.supervisor.ipc.reference import page as ipc_page
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -104,6 +105,10 @@ def test_the_page_about_the_configuration_is_current() -> None:
     assert page == configuration_page(), "run: python3 dev.py docs"
     for name in load_schema("config")["properties"]:
         assert name in page
+
+
+def test_the_page_about_the_line_is_current() -> None:
+    assert (ROOT / "docs" / "ipc.md").read_text(encoding="utf-8") == ipc_page(), "run: python3 dev.py docs"
 
 
 def test_the_manual_page_is_current() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dropsafe.cli.words import ago, several, shorten, size, span
+from dropsafe.desk.words import ago, shorten, size, span
+from dropsafe.plural import several
 from dropsafe.spool.pausing import Pause
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Grade, Receipt

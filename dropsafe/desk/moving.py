@@ -1,0 +1,133 @@
+"""Doing to many entries what a person asks, in groups, so that one that is refused keeps no other from it.
+
+What others move meanwhile is missing from the result, and is no error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dropsafe.errors import DropsafeError, UsageError
+from dropsafe.spool import Entry, Spool
+from dropsafe.spool.listing import find_all
+from dropsafe.spool.names import is_id
+from dropsafe.spool.states import Event, transition
+
+GROUP = 256
+"""Entries moved with one sync of their folders. A stop is heeded after each."""
+_REFUSALS_TOLERATED = 10
+"""One after the other: then it is the disk, not the entries."""
+
+_NAMED = 10
+"""More are not named in one command."""
+
+OnMoved = Callable[[Sequence[Entry], Sequence[Entry]], object]
+"""Called for each group with the entries as they were and as they are now; one may be gone."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the chosen. `due` were due already; those missing from all of these were moved by others."""
+
+    moved: int = 0
+    due: int = 0
+    refused: list[DropsafeError | OSError] = field(default_factory=list)
+    interrupted: bool = False
+    in_a_row: int = 0
+    """Refusals one after the other."""
+    words: list[str] = field(default_factory=list)
+    """The first of the moved, as a command names them."""
+
+    def count(self, moved: Iterable[Entry]) -> None:
+        """These as moved."""
+        for entry in moved:
+            self.moved += 1
+            if len(self.words) < _NAMED:
+                self.words.append(entry.name.token)
+
+    @property
+    def gave_up(self) -> bool:
+        return self.in_a_row >= _REFUSALS_TOLERATED
+
+    def gone(self, chosen: int) -> int:
+        """Of so many that were chosen, those that others moved meanwhile."""
+        return 0 if self.interrupted or self.gave_up else chosen - self.moved - self.due - len(self.refused)
+
+
+def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], list[UsageError]]:
+    """The entries of these ids for which the event is possible, each once, and an error for each other id."""
+    whole = find_all(spool.core.layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    found: dict[str, Entry] = {}
+    errors: list[UsageError] = []
+    for word in ids:
+        try:
+            entry = whole.get(word) or spool.find(word)
+        except UsageError as error:
+            errors.append(error)
+        else:
+            found[entry.id] = entry
+    possible = []
+    for entry in found.values():
+        try:
+            transition(entry.state, event)
+            possible.append(entry)
+        except UsageError as error:
+            remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
+            errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+    return possible, errors
+
+
+def move(
+    spool: Spool,
+    event: Event,
+    entries: Iterable[Entry],
+    count: int,
+    *,
+    step: Callable[[int], bool] = lambda _: False,
+    on_moved: OnMoved = lambda _before, _after: None,
+) -> Result:
+    """Do it to the entries, of which there are `count`. `step` is told how many were seen, and says whether to end."""
+    result = Result()
+    seen = 0
+    for group in _groups(entries, 1 if event is Event.READMIT else GROUP):
+        _move_group(spool, event, group, result, on_moved)
+        seen += len(group)
+        result.interrupted = step(seen) and seen < count
+        if result.interrupted or result.gave_up:
+            break
+    return result
+
+
+def _move_group(spool: Spool, event: Event, group: list[Entry], result: Result, on_moved: OnMoved) -> None:
+    if event is Event.RETRY:
+        result.due += sum(map(spool.is_due, group))
+    try:
+        moved = spool.move_all(group, event)
+    except (OSError, DropsafeError) as error:
+        if len(group) == 1:
+            result.count(entry for entry in group if not os.path.lexists(entry.path))
+            result.refused.append(error)
+            result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
+            return
+        result.count(entry for entry in group if not os.path.lexists(entry.path))
+        for entry in group:  # one that is refused must not keep the others from it
+            if os.path.lexists(entry.path) and not result.gave_up:
+                _move_group(spool, event, [entry], result, on_moved)
+        return
+    result.count(moved)
+    result.in_a_row = 0
+    on_moved(group, moved)
+
+
+def _groups(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Each of one state."""
+    group: list[Entry] = []
+    for entry in entries:
+        if group and (len(group) == size or entry.state is not group[0].state):
+            yield group
+            group = []
+        group.append(entry)
+    if group:
+        yield group

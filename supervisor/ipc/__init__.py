@@ -1,0 +1,1 @@
+"""The line between the service and its command line and window: frames, requests, guests, and both ends."""

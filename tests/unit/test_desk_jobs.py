@@ -1,0 +1,98 @@
+"""Jobs: bounded, cancelled at their next step, their ends kept for ten minutes, their errors in words."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dropsafe.desk.jobs import KEPT_FOR, MOST_KEPT, MOST_RUNNING, Job, Jobs
+from dropsafe.errors import SpoolError, TemporaryError, UsageError
+from dropsafe.spool.clock import ManualClock
+from tests.support.waiting import PATIENCE
+
+
+@pytest.fixture
+def jobs(clock: ManualClock) -> Iterator[Jobs]:
+    jobs = Jobs(clock)
+    yield jobs
+    jobs.close(PATIENCE)
+
+
+def ended(jobs: Jobs, started: dict[str, Any]) -> dict[str, Any]:
+    return jobs.wait(started["id"], PATIENCE)
+
+
+def test_the_end_of_a_job_is_told_for_ten_minutes(jobs: Jobs, clock: ManualClock) -> None:
+    job = ended(jobs, jobs.start("count", "ana", lambda job: {"found": 3}))
+    assert (job["state"], job["result"], job["by"]) == ("done", {"found": 3}, "ana")
+    clock.advance(KEPT_FOR - 1)
+    assert [known["id"] for known in jobs.list()] == [job["id"]]
+    clock.advance(1)
+    with pytest.raises(UsageError, match="no job"):
+        jobs.get(job["id"])
+
+
+def test_a_cancelled_job_ends_at_its_next_step_with_what_it_has_done(jobs: Jobs) -> None:
+    stepped = threading.Event()
+
+    def work(job: Job) -> int:
+        done = 0
+        while not job.step(done, 10):
+            done += 1
+            stepped.set()
+            job.cancel.wait(PATIENCE)
+        return done
+
+    started = jobs.start("count", "ana", work)
+    assert stepped.wait(PATIENCE)
+    jobs.cancel(started["id"])
+    job = ended(jobs, started)
+    assert (job["state"], job["result"], job["done"], job["total"]) == ("cancelled", 1, 1, 10)
+
+
+def test_no_more_run_at_once_than_may(jobs: Jobs) -> None:
+    for _ in range(MOST_RUNNING):
+        jobs.start("wait", "ana", lambda job: job.cancel.wait(PATIENCE))
+    with pytest.raises(TemporaryError, match="no more may at once"):
+        jobs.start("wait", "ana", lambda job: None)
+
+
+def test_the_ends_of_many_jobs_do_not_grow_without_bound(jobs: Jobs) -> None:
+    for _ in range(MOST_KEPT + 3):
+        ended(jobs, jobs.start("count", "ana", lambda job: None))
+    assert len(jobs.list()) <= MOST_KEPT
+
+
+def test_an_error_is_told_in_words_and_one_that_nobody_expected_goes_to_the_log(
+    jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(job: Job) -> None:
+        raise SpoolError("It is gone.", remedy="Look for it.")
+
+    def odd(job: Job) -> None:
+        raise ValueError("canary")
+
+    told = ended(jobs, jobs.start("count", "ana", broken))["error"]
+    assert (told["text"], told["remedy"], told["exit_code"]) == ("It is gone.", "Look for it.", 73)
+    with caplog.at_level(logging.ERROR):
+        job = ended(jobs, jobs.start("count", "ana", odd))
+    assert job["state"] == "failed"
+    assert "canary" not in job["error"]["text"]
+    assert "canary" in caplog.text
+
+
+@pytest.mark.parametrize(("number", "text"), [(errno.EACCES, "The system refuses it"), (errno.EIO, "reports an error")])
+def test_an_error_of_the_system_says_what_stands(jobs: Jobs, number: int, text: str) -> None:
+    def refused(job: Job) -> None:
+        raise OSError(number, os.strerror(number), "/spool/pending")
+
+    told = ended(jobs, jobs.start("count", "ana", refused))["error"]
+    assert text in told["text"]
+    assert "/spool/pending" in told["text"]
+    assert told["remedy"]
