@@ -443,8 +443,6 @@ def values_of(key: str) -> st.SearchStrategy[Any]:
         return TEXTS[key]
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
-    if key == "log.file":
-        return PATHS
     if key == "watch":
         return st.lists(WATCH, max_size=4, unique_by=lambda watch: watch["path"])
     if key == "destination.headers":
