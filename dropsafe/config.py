@@ -23,7 +23,7 @@ from dropsafe.config_keys import filled, keys, sections, unknown_key
 from dropsafe.config_layers import Given, blamed, from_environment, from_settings
 from dropsafe.config_rules import Problem, flatten
 from dropsafe.errors import ConfigError, DropsafeError, NoPermission, UnknownKey
-from dropsafe.paths import default_places, ipc_address
+from dropsafe.paths import default_places, ipc_address, run_name
 
 _log = logging.getLogger(__name__)
 
@@ -258,6 +258,12 @@ class Config(Mapping[str, Any]):
         """From nested or dotted values. ConfigError if any is refused."""
         return cls(values, instance=instance)
 
+    @property
+    def run_name(self) -> str | None:
+        """What a service with this configuration is called among its files in the run folder."""
+        spool_dir = self._above.get("spool_dir")
+        return run_name(self.instance, self.path, str(spool_dir.value) if spool_dir else None)
+
     def save(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write what was set here into the file, as it is now on the disk; comments and other keys stay.
 
@@ -338,7 +344,7 @@ class Config(Mapping[str, Any]):
         elif key == "ipc.address":
             if key not in self._at_run_time:
                 places = default_places(self.instance)
-                address = ipc_address(places, self.instance)
+                address = ipc_address(places, self.run_name)
                 self._at_run_time[key] = Given(address, f"default ({places.reason})")
         elif key == "station_name":
             self._at_run_time.setdefault(key, Given(_host_name(), "default (the computer's name)"))

@@ -6,6 +6,7 @@ is said with each place. Nothing here makes a folder.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass, replace
@@ -133,9 +134,23 @@ def user_places(instance: str | None, *, reason: str) -> Places:
     )
 
 
-def ipc_address(places: Places, instance: str | None) -> str:
-    """Where the service of that instance listens: a socket in its run folder, on Windows a pipe."""
-    name = instance or "default"
+def run_name(instance: str | None, config_file: Path | None, spool_dir: str | None) -> str | None:
+    """What a service is called among its files in the run folder; None for that of the machine, or of the user.
+
+    `config_file` and `spool_dir` are those that a person has named for it. Where these are not the instance's own, it
+    has a name made of them: a trial must not publish its status, or listen, in the place of the service.
+    """
+    if instance or not (config_file or spool_dir):
+        return instance
+    if not spool_dir and os.path.realpath(str(config_file)) == os.path.realpath(default_places().config_file):
+        return None
+    named = "\0".join(os.path.realpath(path) if path else "" for path in (config_file, spool_dir))
+    return f"at-{hashlib.sha256(named.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
+
+
+def ipc_address(places: Places, name: str | None) -> str:
+    """Where the service of that `run_name` listens: a socket in its run folder, on Windows a pipe."""
+    name = name or "default"
     if os.name == "posix":
         return str(places.run_dir / f"{name}.sock")
     whose = "" if is_administrator() else f"{os.environ.get('USERNAME', 'user')}-"

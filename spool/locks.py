@@ -142,7 +142,7 @@ def take_orphan(layout: Layout, name: str) -> Lock | None:
 def await_the_dying(layout: Layout, kind: str, patience: float) -> list[str]:
     """Wait until no holder of that kind lives, for `patience` seconds at most; those that still do."""
     deadline = time.monotonic() + patience
-    while living := [name for name in _holders(layout, kind) if _is_held(layout, name)]:
+    while living := [name for name in _holders(layout, kind) if is_held(layout, name)]:
         if time.monotonic() >= deadline:
             break
         time.sleep(_LONGEST_PAUSE)
@@ -154,7 +154,8 @@ def _holders(layout: Layout, kind: str) -> list[str]:
     return [name for name in names if HOLDER_NAME.fullmatch(name) and name.startswith(f"{kind}-")]
 
 
-def _is_held(layout: Layout, name: str) -> bool:
+def is_held(layout: Layout, name: str) -> bool:
+    """Whether somebody has the lock of that name now."""
     path = lock_path(layout, name)
     if not os.path.lexists(path):
         return False

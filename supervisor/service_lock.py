@@ -14,7 +14,7 @@ from dropsafe.errors import LockLost, TemporaryError
 from dropsafe.spool import durable
 from dropsafe.spool.clock import iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.locks import Lock, lock_path
+from dropsafe.spool.locks import Lock, is_held, lock_path
 from dropsafe.spool.written import read_json
 
 NAME = "service"
@@ -30,7 +30,7 @@ class ServiceLock:
         if not self._lock.try_acquire():
             self._lock.close()
             raise TemporaryError(
-                f"Another Dropsafe service works on the spool {layout.root}{self._holder()}. Nothing was changed.",
+                f"Another Dropsafe service works on the spool {layout.root}{_by_whom(self._note)}. Nothing was changed.",
                 remedy="Stop that one first, or give this one a spool of its own (--instance NAME or --spool DIR).",
             )
         self._write_note(layout.file_mode)
@@ -58,9 +58,15 @@ class ServiceLock:
                 durable.unlink("service.note.sweep", scratch)
             durable.write_file("service.note", scratch, self._note, note, mode)
 
-    def _holder(self) -> str:
-        try:
-            note = read_json(self._note)
-            return f" (process {int(note['pid'])}, since {note['since']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+
+def holder(layout: Layout) -> str | None:
+    """Who is the service of that spool, as far as is known: ` (process 7, since …)`; None if there is none."""
+    return _by_whom(os.path.join(layout.locks, f"{NAME}.json")) if is_held(layout, NAME) else None
+
+
+def _by_whom(note_path: str) -> str:
+    try:
+        note = read_json(note_path)
+        return f" (process {int(note['pid'])}, since {note['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -24,9 +24,9 @@ FILE_MODE: Final = 0o644
 WRITE_EVERY: Final = 2.0
 
 
-def status_path(run_dir: Path, instance: str | None) -> Path:
-    """Where the status of that instance is published. Instances share the run folder."""
-    return run_dir / (f"{instance}.status.json" if instance else "status.json")
+def status_path(run_dir: Path, run_name: str | None) -> Path:
+    """Where the status of the service of that name is published. All share the run folder."""
+    return run_dir / (f"{run_name}.status.json" if run_name else "status.json")
 
 
 class Condition(Enum):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from dropsafe.errors import NoPermission
 from dropsafe.paths import Places, checked_instance, default_places
 
 if TYPE_CHECKING:
@@ -57,6 +58,14 @@ class Context:
     def config_path(self) -> Path:
         """The configuration file in force; it need not exist."""
         return Path(os.path.abspath(self._named_config or self.places.config_file))
+
+    @property
+    def run_name(self) -> str | None:
+        """What the service of this command line is called in the run folder."""
+        try:
+            return self.config.run_name
+        except NoPermission:  # who may not read the configuration may still see what the service publishes
+            return self.instance
 
     @property
     def config_path_origin(self) -> str:

@@ -45,7 +45,7 @@ def run(_args: Namespace, context: Context) -> int:
         with suppress(OSError):  # the supervisor says so when it cannot write the status there
             run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
         narrator = Narrator(config, sys.stdout if at_terminal else None)
-        path = status_path(run_dir, context.instance)
+        path = status_path(run_dir, context.run_name)
         exit_code = serve(spool, config, lambda: _read_again(context, at_terminal), path, narrator, _checkup)
         narrator.ended(exit_code, spool)
     return exit_code

@@ -51,13 +51,13 @@ def run(args: Namespace, context: Context) -> int:
 
 
 def published(context: Context) -> dict[str, Any] | None:
-    """What the running service published; None if none runs for this instance."""
+    """What the running service published; None if none runs here, or if it cannot be told."""
     from datetime import datetime
 
     from dropsafe.supervisor.status import status_path
 
     try:
-        content = json.loads(status_path(context.places.run_dir, context.instance).read_text(encoding="utf-8"))
+        content = json.loads(status_path(context.places.run_dir, context.run_name).read_text(encoding="utf-8"))
         age = time.time() - datetime.fromisoformat(content["as_of"]).timestamp()
     except (OSError, ValueError, KeyError):
         return None
@@ -82,12 +82,16 @@ def _is_gone(pid: object) -> bool:
 
 def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     from dropsafe.spool.platform import system
+    from dropsafe.supervisor.service_lock import holder
     from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
     if service is not None and service.get("spool_id") != spool.spool_id:
         service = None
+    who = None if service else holder(spool.core.layout)
+    if who is not None:
+        service = _told_in_the_spool(spool)
     stats = spool.stats()
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
@@ -97,7 +101,8 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
     reasons = _reasons(context, stats, whole["reasons"])
     reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
-        "condition": _condition(service, reasons),
+        "condition": "UNKNOWN" if service is None and who is not None else _condition(service, reasons),
+        "service": who,
         "station": in_force.get("station") or config["station_name"],
         "destination": in_force.get("destination", plain_address(config)),
         "spool": str(spool.path),
@@ -110,6 +115,19 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
         "workers": service["workers"] if service else [],
         "free_bytes": room.bytes,
     }
+
+
+def _told_in_the_spool(spool: Spool) -> dict[str, Any] | None:
+    """What a service told last that publishes elsewhere: it was started with other options. None if it told nothing."""
+    from dropsafe.spool.written import read_json
+    from dropsafe.supervisor.status import details_path
+
+    try:
+        content = read_json(str(details_path(f"{spool.path}/locks")))
+        _public(content)
+        return None if _is_gone(content["pid"]) else content
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
@@ -229,6 +247,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
                 print(f"No service runs here: {waits} for `dropsafe run` or `dropsafe deliver`.")
             else:
                 print("No service runs here.")
+        elif fact["condition"] == "UNKNOWN":
+            print(f"A service works on this spool{fact['service']}, and has not told how it fares.")
 
 
 def _of_worker(worker: dict[str, Any]) -> str:

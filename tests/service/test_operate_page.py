@@ -173,7 +173,7 @@ def test_each_exit_code_and_condition_is_told() -> None:
     told = [int(code) for code in re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)]
     assert told == [*map(int, ExitCode), INTERRUPTED]
     conditions = set(re.findall(r"`([A-Z][A-Z ]+)`", TEXT.partition("| condition |")[2].partition("\n\n")[0]))
-    assert conditions == {condition.value for condition in Condition} | {"NO SERVICE"}
+    assert conditions == {condition.value for condition in Condition} | {"NO SERVICE", "UNKNOWN"}
 
 
 def test_each_word_of_the_design_and_each_state_and_command_on_entries_is_in_the_glossary() -> None:

@@ -145,3 +145,34 @@ def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(command:
         eventually(lambda: codes() == [] and status()["station"] == "line-4", "the file is read")
         service.terminate()
         assert service.wait(PATIENCE) == 0
+
+
+def test_two_services_with_configurations_of_their_own_hide_neither_each_other_nor_the_machines(tmp_path: Path) -> None:
+    commands = []
+    for name in ("one", "two"):
+        Spool.create(tmp_path / name, group="").close()
+        config = tmp_path / f"{name}.toml"
+        lines = (
+            f'spool_dir = "{tmp_path / name}"',
+            f'station_name = "{name}"',
+            "[destination]",
+            'url = "http://127.0.0.1:9/"',
+        )
+        config.write_text("\n".join(lines))
+        commands.append([sys.executable, "-m", "dropsafe", "--config", str(config)])
+    with ExitStack() as services:
+        for command in commands:
+            services.enter_context(running([*command, "run"], stderr=subprocess.DEVNULL))
+        for command, name in zip(commands, ("one", "two"), strict=True):
+            eventually(lambda command=command: _status(command)["condition"] == "RUNNING", name)
+            assert _status(command)["station"] == name
+        # Asked for by the spool alone it is not found where it publishes, but it holds the lock.
+        asked = _status([sys.executable, "-m", "dropsafe", "--spool", str(tmp_path / "one")])
+        assert (asked["condition"], asked["station"]) == ("RUNNING", "one")
+    assert _status(commands[0])["condition"] == "NO SERVICE"
+
+
+def _status(command: Command) -> dict[str, Any]:
+    done = subprocess.run([*command, "--json", "status"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told

@@ -10,7 +10,7 @@ import pytest
 
 from dropsafe import paths
 from dropsafe.errors import UsageError
-from dropsafe.paths import Places, checked_instance, default_places, system_places, user_places
+from dropsafe.paths import Places, checked_instance, default_places, run_name, system_places, user_places
 from dropsafe.spool.layout import FOLDERS
 
 
@@ -115,3 +115,18 @@ def test_the_environment_may_name_another_run_folder(monkeypatch: pytest.MonkeyP
     assert default_places("line-3").run_dir == tmp_path
     monkeypatch.setenv("DROPSAFE_RUN_DIR", "")
     assert default_places().run_dir != tmp_path
+
+
+def test_only_a_service_of_its_own_place_has_the_plain_name_in_the_run_folder(tmp_path: Path) -> None:
+    own = default_places().config_file
+    assert run_name(None, None, None) is None
+    assert run_name(None, own, None) is None
+    assert run_name("line-3", tmp_path / "trial.toml", None) == "line-3"
+    names = {
+        run_name(None, tmp_path / "trial.toml", None),
+        run_name(None, tmp_path / "other.toml", None),
+        run_name(None, own, str(tmp_path / "spool")),
+        run_name(None, None, str(tmp_path / "other spool")),
+    }
+    assert len(names) == 4
+    assert all(name is not None and name.startswith("at-") for name in names)
