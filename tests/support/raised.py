@@ -213,6 +213,9 @@ RAISED: dict[str, tuple[str, ...]] = {
         "Delivery is paused by a person. Nothing is lost; what is accepted waits in the spool.",
         "Intake is paused by a person: nothing is taken from drop folders. The files stay where they are.",
     ),
+    "unit/test_cli_commands.py::test_deliver_without_a_configuration_says_that_there_is_no_file_and_how_to_name_one": (
+        "… is not set: there is no configuration file …. …",
+    ),
     "unit/test_cli_commands.py::test_init_refuses_a_malformed_address_before_it_makes_anything": (
         "… must be …; it is …",
     ),

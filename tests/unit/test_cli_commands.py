@@ -19,6 +19,7 @@ import pytest
 
 from dropsafe.cli.main import main
 from dropsafe.config import Config
+from dropsafe.paths import system_places
 from dropsafe.spool import Reason, Spool
 from dropsafe.supervisor.service import _in_force
 from dropsafe.supervisor.status import details_path
@@ -77,6 +78,18 @@ def test_init_refuses_a_folder_that_holds_files(station: Path, capsys: pytest.Ca
     assert main(["init", "--spool", str(station / "spool" / "pending")]) == 73
     assert "is not a spool" in capsys.readouterr().err
     assert os.listdir(station / "spool" / "pending") == ["x"]
+
+
+def test_deliver_without_a_configuration_says_that_there_is_no_file_and_how_to_name_one(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DROPSAFE_CONFIG")
+    nowhere = replace(system_places(None, reason="r"), config_file=station / "not-there.toml")
+    monkeypatch.setattr("dropsafe.cli.context.default_places", lambda _: nowhere)
+    assert main(["deliver", "--spool", str(station / "spool")]) == 78
+    told = capsys.readouterr().err
+    assert f"destination.url is not set: there is no configuration file {station / 'not-there.toml'}" in told
+    assert "--config FILE" in told
 
 
 def test_init_refuses_a_malformed_address_before_it_makes_anything(tmp_path: Path) -> None:
