@@ -39,6 +39,7 @@ class Config(Mapping[str, Any]):
         self.path: Path | None = None
         self.instance = instance
         self.warnings: list[str] = []
+        self.file_warnings: list[str] = []
         self.fallback_reason: str | None = None
         self.fallback_remedy = ""
         self._text = ""
@@ -82,6 +83,11 @@ class Config(Mapping[str, Any]):
             return self[key]
         if key not in keys():
             raise unknown_key(key)
+        if self.path and not self.path.exists():
+            raise ConfigError(
+                f"{key} is not set: there is no configuration file {self.path}. {keys()[key].schema['description']}",
+                remedy=f"Name the file with --config FILE. {_how_to_set(key)}",
+            )
         place = f" in {self.path}" if self.path else ""
         raise ConfigError(
             f"{key} is not set{place}. {keys()[key].schema['description']}",
@@ -243,10 +249,13 @@ class Config(Mapping[str, Any]):
         settings: Iterable[str] = (),
         instance: str | None = None,
     ) -> Config:
-        """`in_force`, for the start of a service: a file that is good is kept as the last good copy."""
+        """`in_force`, for the start of a service: a file that is good is kept as the last good copy.
+
+        One with warnings is not: a mistyped key would be in the copy for good.
+        """
         config = cls.in_force(path, environ=environ, settings=settings, instance=instance)
         place = _absolute(path)
-        if config.fallback_reason is None and place.exists():
+        if config.fallback_reason is None and not config.file_warnings and place.exists():
             try:
                 config_file.keep_last_good(place, config._text)
             except OSError as error:
@@ -279,8 +288,9 @@ class Config(Mapping[str, Any]):
         new = config_file.changed(old, self._changes)
         after = self._from_text(new, self.instance)
         after._raise_problems()
-        config_file.write(target, new.text)
-        self.path, self.warnings, self.fallback_reason = target, after.warnings, None
+        config_file.write(target, new.text, is_good=not after.file_warnings)
+        self.path, self.fallback_reason = target, None
+        self.warnings, self.file_warnings = after.warnings, after.file_warnings
         self._text, self._file, self._changes = after._text, after._file, {}
 
     # Inside
@@ -297,7 +307,8 @@ class Config(Mapping[str, Any]):
             config._file["watch"], fields = config_rules.split_watch(config._file["watch"])
         for key in [*dotted, *flat.unknown, *fields]:
             error = unknown_key(key)
-            config.warnings.append(f"{text.path}: {error.message}; it was ignored. {error.remedy}")
+            config.file_warnings.append(f"{text.path}: {error.message}; it was ignored. {error.remedy}")
+        config.warnings += config.file_warnings
         return config
 
     @classmethod

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dropsafe.config_keys import plain, watch_fields
-from dropsafe.config_line import shown
+from dropsafe.config_line import meant, shown
 from dropsafe.errors import ConfigError, NoPermission
 
 if TYPE_CHECKING:
@@ -147,18 +147,11 @@ def parse(path: Path, text: str) -> Text:
         why = re.sub(r" \(at .*\)$", "", str(error))
         broken = text.split("\n")[line - 1]
         quoted = f", in {shown(broken)}" if found else ", up to the end of the file"
-        raise _broken(path, line, f"{_MEANT.get(why, why)}{quoted}") from None
+        raise _broken(path, line, f"{meant(why)}{quoted}") from None
 
 
 def _error_for(error: OSError) -> type[ConfigError | NoPermission]:
     return NoPermission if isinstance(error, PermissionError) else ConfigError
-
-
-_MEANT = {
-    "Invalid value": "Invalid value (text stands in quotes; true and false are written small)",
-    "Unescaped '\\' in a string": "a backslash is written twice in double quotes, or once in single ones",
-}
-"""What the parser's words mean for whoever wrote the line."""
 
 
 def _broken(path: Path, line: int, why: str) -> ConfigError:
@@ -324,11 +317,15 @@ def make(path: Path) -> None:
     write(path, TEMPLATE)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace the file and its last good copy, each atomically and durably, keeping the file's mode and owner."""
+def write(path: Path, text: str, *, is_good: bool = True) -> None:
+    """Replace the file and, if the text is good, its last good copy, each atomically and durably.
+
+    The file's mode and owner stay.
+    """
     try:
         path = Path(os.path.realpath(path))  # a link stays a link
-        _replace(last_good_path(path), text, like=path)
+        if is_good:
+            _replace(last_good_path(path), text, like=path)
         _replace(path, text, like=path)
     except OSError as error:
         raise _error_for(error)(

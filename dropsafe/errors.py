@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, ClassVar
 
 _IDS_NAMED = 10
+MAKE_ROOM = 'Make room on that disk, but remove nothing undelivered: see docs/recover.md, "The disk is full".'
 
 
 class ExitCode(IntEnum):
@@ -25,6 +26,14 @@ class ExitCode(IntEnum):
     TEMPORARY = 75
     NO_PERMISSION = 77
     CONFIGURATION = 78
+
+
+def make_room(smaller_reserve: int | None = None) -> str:
+    """The remedy for a full disk; `smaller_reserve` (bytes) is proposed on a small one."""
+    if smaller_reserve is None:
+        return MAKE_ROOM
+    keep_less = f"Let less of that small disk be kept free (dropsafe config set min_free_bytes {smaller_reserve})"
+    return f"{keep_less}, or m{MAKE_ROOM[1:]}"
 
 
 class DropsafeError(Exception):
@@ -132,12 +141,7 @@ class DiskFullError(QueueFullError):
     """There is no room on the spool's disk, or less than is to be kept free; the queue itself may be empty."""
 
     title = "The disk is full"
-    remedy = (
-        "Make room on that disk; nothing undelivered has to go. Safe to remove: files of other programs, and what lies in "
-        "discarded/ (dropsafe list --state discarded). What lies in sent/ was delivered: move it to another disk, or let a "
-        "service remove the oldest (dropsafe run). Never remove anything from pending/, inflight/, failed/, quarantine/, "
-        "hold/ or receipts/."
-    )
+    remedy = MAKE_ROOM
 
 
 class DestinationUnavailable(DropsafeError):

@@ -19,10 +19,10 @@ underscores: `DROPSAFE_DESTINATION__URL`), and the environment less than `--set 
 and `dropsafe config set KEY VALUE` changes the file and keeps its comments.
 
 **The last good copy.** Beside the file lies `dropsafe.toml.last-good`: the file as it was when a service last started
-with it and it was right, or when `dropsafe config set` wrote it. If the file is broken or gone, every command, and a
-service that starts, works with that copy, and says so first: what is wrong, in which line, of when the copy is, what to
-do. What was changed since does not count until the file is right. A service that runs keeps the configuration that it
-has. Without a copy, nothing starts (exit code 78). To mend it:
+with it and it was right, or when `dropsafe config set` wrote it; never with a key that Dropsafe does not know. If the
+file is broken or gone, every command, and a service that starts, works with that copy, and says so first: what is wrong,
+in which line, of when the copy is, what to do. What was changed since does not count until the file is right. A service
+that runs keeps the configuration that it has. Without a copy, nothing starts (exit code 78). To mend it:
 
 - `dropsafe config check` names the line, and says when all is right; then reload the service, if one runs.
 - Or take the copy: `cp -p dropsafe.toml.last-good dropsafe.toml`. While the copy of a file that is gone lies there,

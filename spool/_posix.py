@@ -175,17 +175,19 @@ def room(path: str) -> Room:
     facts = os.statvfs(path)
     # Btrfs and some others have no fixed number of inodes and report 0 of 0.
     inodes = facts.f_favail if facts.f_files else None
-    return Room(facts.f_bavail * facts.f_frsize, inodes)
+    return Room(facts.f_bavail * facts.f_frsize, inodes, facts.f_blocks * facts.f_frsize)
 
 
 def is_read_only(path: str) -> bool:
-    """Whether the disk of that file can only be read.
+    """Whether the disk of that file, or folder, can only be read.
 
-    The file is opened for writing, and not written to, as nothing else tells: a disk with a fault that the kernel has
+    A file is opened for writing, and not written to, as nothing else tells: a disk with a fault that the kernel has
     made read-only counts as writable by its mount and its rights since Linux 6.15.
     """
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK))
+    except IsADirectoryError:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError as error:
         return error.errno == errno.EROFS
     return False

@@ -254,10 +254,10 @@ def machine_id() -> str:
 
 
 def room(path: str) -> Room:
-    free = ctypes.c_ulonglong()
-    if not _kernel32.GetDiskFreeSpaceExW(_long(path), ctypes.byref(free), None, None):
+    free, total = ctypes.c_ulonglong(), ctypes.c_ulonglong()
+    if not _kernel32.GetDiskFreeSpaceExW(_long(path), ctypes.byref(free), ctypes.byref(total), None):
         raise OSError(0, ctypes.FormatError(ctypes.get_last_error()), path)
-    return Room(free.value, None)
+    return Room(free.value, None, total.value)
 
 
 def is_read_only(path: str) -> bool:

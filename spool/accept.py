@@ -19,7 +19,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from dropsafe.errors import AcceptanceUnknown, AcceptError, DiskFullError, DropsafeError, QueueFullError, UsageError
+from dropsafe.errors import (
+    AcceptanceUnknown,
+    AcceptError,
+    DiskFullError,
+    DropsafeError,
+    QueueFullError,
+    UsageError,
+    make_room,
+)
 from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
@@ -254,6 +262,7 @@ class Acceptor:
                 f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "
                 f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted; its source is untouched.",
                 {"free_bytes": room.bytes, "min_free_bytes": self._limits.min_free_bytes, "bytes": size},
+                remedy=make_room(self._limits.smaller_reserve(room.total)),
             )
         if room.inodes is not None and room.inodes < self._limits.min_free_inodes:
             raise DiskFullError(

@@ -24,10 +24,18 @@ class Suitability(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Free bytes and inodes for an unprivileged writer. `inodes` is None where the file system does not count them."""
+    """Free bytes and inodes for an unprivileged writer, and the bytes of the whole file system.
+
+    `inodes` is None where the file system does not count them.
+    """
 
     bytes: int
     inodes: int | None
+    total: int
+
+    def is_below(self, min_bytes: int, min_inodes: int, size: int = 0) -> bool:
+        """Whether less than that is free, or would be with `size` bytes more."""
+        return self.bytes - size < min_bytes or (self.inodes is not None and self.inodes < min_inodes)
 
 
 JOURNALLING = frozenset({"ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "bcachefs", "NTFS", "ReFS"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dropsafe.errors import make_room
 from dropsafe.plural import several
 from dropsafe.printable import in_lines, printable
 from dropsafe.spool.clock import from_iso
@@ -62,9 +63,19 @@ class Vitals:
     pauses: Mapping[Work, Pause] = field(default_factory=dict)
 
 
-def disk_is_low(room: Room, limits: Limits) -> bool:
-    """Whether so little is free that nothing more is accepted."""
-    return room.bytes < limits.min_free_bytes or (room.inodes is not None and room.inodes < limits.min_free_inodes)
+def disk_is_low(room: Room, limits: Limits) -> Room | None:
+    """The room if it is so little that nothing more is accepted, else None."""
+    return room if room.is_below(limits.min_free_bytes, limits.min_free_inodes) else None
+
+
+def disk_problem(room: Room, limits: Limits) -> Problem:
+    """Of a disk that is low."""
+    text = "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost."
+    if 0 in (room.bytes, room.inodes):
+        text = "The disk of the spool is full: nothing more is accepted. Nothing is lost."
+    if room.total < limits.min_free_bytes:
+        text = "The disk of the spool is smaller than what min_free_bytes keeps free: nothing is accepted. Nothing is lost."
+    return Problem("disk-low", text, make_room(limits.smaller_reserve(room.total)))
 
 
 def access_problems(read_only: bool, closed: Sequence[str]) -> Iterator[Problem]:
@@ -85,11 +96,10 @@ def access_problems(read_only: bool, closed: Sequence[str]) -> Iterator[Problem]
         yield Problem("not-writable", text, remedy, in_lines(closed))
 
 
-def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:
+def problems(vitals: Vitals, low: Room | None, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:
     """The most urgent first. `warn_age` in seconds, `now` in seconds since the epoch."""
     if low:
-        text = "The disk of the spool is nearly full: nothing more is accepted. Nothing is lost."
-        yield Problem("disk-low", text, "Make room on it.")
+        yield disk_problem(low, limits)
     for work, pause in vitals.pauses.items():
         text, remedy = _PAUSED[work]
         yield Problem(f"paused-{work}", text, f"{remedy}: dropsafe resume {work}", told(pause))
@@ -117,7 +127,12 @@ def problems(vitals: Vitals, low: bool, limits: Limits, warn_age: float, now: fl
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
         text = f"{things} not belong in the spool and were left alone."
-        yield Problem("stranger", text, "Do with each what is said of it.", in_lines(vitals.strangers))
+        yield Problem(
+            "stranger",
+            text,
+            "Do with each what is said of it. All of them: dropsafe verify",
+            in_lines(vitals.strangers),
+        )
 
 
 def told(pause: Pause) -> str:

@@ -31,6 +31,10 @@ class Limits:
     block_timeout: float = 60.0
     longest_backoff: float = 900.0
 
+    def smaller_reserve(self, total: int) -> int | None:
+        """What `min_free_bytes` could be on a disk of `total` bytes, where it keeps half of that free or more; else None."""
+        return total // 10 if total < 2 * self.min_free_bytes else None
+
 
 def limits_from(config: Config) -> Limits:
     """The limits that a configuration sets."""

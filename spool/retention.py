@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dropsafe.spool import durable
 from dropsafe.spool.buckets import buckets_in, remove_if_empty
@@ -22,12 +23,17 @@ from dropsafe.spool.receipts import Receipt, find_receipts, read_receipts, recei
 from dropsafe.spool.states import Event, State, transition
 from dropsafe.spool.written import read_json
 
+if TYPE_CHECKING:
+    from dropsafe.config import Config
+
 log = logging.getLogger(__name__)
 
 DAY = 86_400.0
 CLOCK_STEP = 3600.0
 """A step of the wall clock by more than this suspends expiry (seconds)."""
 SUSPENSION = DAY
+BLOCK = 4096
+"""What a file may take on a disk beyond its size, at most (bytes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,18 @@ class Policy:
     retention_bytes: int = 0
     receipt_retention_days: float = 365
     min_free_bytes: int = 256 << 20
+    min_free_inodes: int = 0
+
+
+def policy_from(config: Config) -> Policy:
+    """The policy that a configuration sets."""
+    return Policy(
+        retention_days=config["retention_days"],
+        retention_bytes=config["retention_bytes"],
+        receipt_retention_days=config["receipt_retention_days"],
+        min_free_bytes=config["min_free_bytes"],
+        min_free_inodes=config["min_free_inodes"],
+    )
 
 
 class ExpiryGuard:
@@ -68,10 +86,12 @@ class ExpiryGuard:
 
 @dataclass(slots=True)
 class Expired:
-    """What a run of `expire` did: entries and bytes removed, and entries kept because no receipt was found."""
+    """What was removed, in entries and bytes; how many of the entries before their time, for the disk is low; and how
+    many were kept because no receipt was found."""
 
     entries: int = 0
     bytes: int = 0
+    early: int = 0
     unproven: int = 0
 
 
@@ -82,26 +102,77 @@ def expire(core: Core, policy: Policy, tick: Callable[[], None] = lambda: None) 
     """
     done = Expired()
     excess = _sent_bytes(core, tick) - policy.retention_bytes if policy.retention_bytes else 0
+
+    def is_over(receipt: Receipt) -> bool:
+        old = core.clock.now() - from_iso(receipt.at) > policy.retention_days * DAY
+        return old or done.bytes < excess
+
     for _, _, bucket in buckets_in(core.layout.sent):
-        removed: list[str] = []
-        for entry, receipt in _with_receipts(core, bucket):
-            tick()
-            if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
-                done.unproven += 1
-                continue
-            old = core.clock.now() - from_iso(receipt.at) > policy.retention_days * DAY
-            excessive = done.bytes < excess or system.room(core.layout.sent).bytes < policy.min_free_bytes
-            if (old or excessive) and _removed(core, entry):
-                removed.append(entry.id)
-                done.bytes += entry.size
-        if removed:
-            done.entries += len(removed)
-            core.admission.expired(len(removed))
-            core.journal.write(Event.EXPIRE, removed)
-        if hour_name(core.clock.now()) not in bucket:
-            with core.admission.locked():
-                remove_if_empty(bucket)
+        _expire_in(core, bucket, is_over, lambda: _is_short(core, policy), done, tick)
     return done
+
+
+def make_room(core: Core, policy: Policy, size: int, tick: Callable[[], None] = lambda: None) -> Expired:
+    """Remove delivered entries before their time, oldest first, until `size` bytes more can be accepted.
+
+    By the rules of `expire`. None at all where even all of them would not make that room.
+    """
+    done = Expired()
+    if not _is_short(core, policy, size) or not _would_do(core, policy, size, tick):
+        return done
+    for _, _, bucket in buckets_in(core.layout.sent):
+        if _is_short(core, policy, size):
+            _expire_in(core, bucket, lambda _: False, lambda: _is_short(core, policy, size), done, tick)
+    return done
+
+
+def _is_short(core: Core, policy: Policy, size: int = 0) -> bool:
+    """Whether the disk has less room than is to be kept free, or would have with `size` bytes more."""
+    return system.room(core.layout.sent).is_below(policy.min_free_bytes, policy.min_free_inodes, size)
+
+
+def _would_do(core: Core, policy: Policy, size: int, tick: Callable[[], None]) -> bool:
+    """Whether all of `sent/` has that much room to give; in doubt, yes."""
+    room = system.room(core.layout.sent)
+    inodes = room.inodes if room.inodes is not None else policy.min_free_inodes
+    lacking_bytes, lacking_inodes = policy.min_free_bytes + size - room.bytes, policy.min_free_inodes - inodes
+    for _, _, bucket in buckets_in(core.layout.sent):
+        for entry in entries_in(bucket, State.SENT):
+            tick()
+            lacking_bytes -= entry.size + BLOCK
+            lacking_inodes -= 1
+            if lacking_bytes <= 0 and lacking_inodes <= 0:
+                return True
+    return False
+
+
+def _expire_in(
+    core: Core,
+    bucket: str,
+    is_over: Callable[[Receipt], bool],
+    must_go: Callable[[], bool],
+    done: Expired,
+    tick: Callable[[], None],
+) -> None:
+    """Remove from one bucket what has its receipt and whose time is over, or must go before it."""
+    removed: list[str] = []
+    for entry, receipt in _with_receipts(core, bucket):
+        tick()
+        if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
+            done.unproven += 1
+            continue
+        early = not is_over(receipt)
+        if (not early or must_go()) and _removed(core, entry):
+            removed.append(entry.id)
+            done.bytes += entry.size
+            done.early += early
+    if removed:
+        done.entries += len(removed)
+        core.admission.expired(len(removed))
+        core.journal.write(Event.EXPIRE, removed)
+    if hour_name(core.clock.now()) not in bucket:
+        with core.admission.locked():
+            remove_if_empty(bucket)
 
 
 def expire_receipts(core: Core, policy: Policy) -> int:

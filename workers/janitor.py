@@ -14,13 +14,15 @@ from dropsafe.log import log_place
 from dropsafe.plural import several
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
+from dropsafe.spool.facts import Room
 from dropsafe.spool.foreign import absorb_left_reasons
 from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
 from dropsafe.spool.listing import closed_folders, is_read_only
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
-from dropsafe.spool.retention import Policy, expire, expire_journal, expire_receipts, load_guard, save_guard
+from dropsafe.spool.retention import expire, expire_journal, expire_receipts, load_guard, policy_from, save_guard
 from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
+from dropsafe.workers.making_room import removed_words
 
 log = logging.getLogger(__name__)
 
@@ -61,19 +63,15 @@ class Janitor:
         self._config = config
         self._limits = limits_from(config)
         self._link = link
-        self._policy = Policy(
-            retention_days=config["retention_days"],
-            retention_bytes=config["retention_bytes"],
-            receipt_retention_days=config["receipt_retention_days"],
-            min_free_bytes=config["min_free_bytes"],
-        )
+        self._policy = policy_from(config)
         self._guard = load_guard(self._core, self._policy.retention_days)
         self._figures: AuditFigures | None = None
         self._audit_took = 0.0
         self._unproven = 0
         self._missing_locks: dict[str, float] = {}
         self._left_behind: list[str] = []
-        self._low = self._read_only = False
+        self._low: Room | None = None
+        self._read_only = False
         self._closed: list[str] = []
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
@@ -184,7 +182,7 @@ class Janitor:
         done = expire(self._core, self._policy, lambda: self._pulse.tick(LEASE))
         self._unproven = done.unproven
         if done.entries:
-            entries = several(done.entries, "delivered entry", "delivered entries")
-            log.info("past retention, and removed: %s (%d bytes)", entries, done.bytes)
+            why = f"past retention {done.entries - done.early:,}, early because the disk is low {done.early:,}"
+            log.info("removed: %s: %s", removed_words(done), why)
         expire_receipts(self._core, self._policy)
         expire_journal(self._core, self._config["journal_days"])

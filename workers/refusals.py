@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 from dropsafe.workers.outcome import Rejected
 
@@ -17,10 +18,9 @@ class Burst:
     """Refusals that follow one another. Times are monotonic seconds."""
 
     first: str
-    status: int | None
     since: float
     last: float
-    count: int = 1
+    statuses: Counter[int | None] = field(default_factory=Counter)
 
     def is_over(self, now: float) -> bool:
         """Whether it is to be told now."""
@@ -28,15 +28,21 @@ class Burst:
 
     def told(self) -> str:
         """The line."""
-        status = "" if self.status is None else f" with status {self.status}"
-        if self.count == 1:
+        count, status = self.statuses.total(), self._status()
+        if count == 1:
             return f"The server refused {self.first}{status}. Nothing is lost; it is in failed/, with the reason"
-        reports = f"{self.count:,} reports, the first ({self.first}){status}"
+        reports = f"{count:,} reports (the first: {self.first}){status}"
         return f"The server refused {reports}. Nothing is lost; they are in failed/, each with the reason"
+
+    def _status(self) -> str:
+        if len(self.statuses) > 1:
+            counts = (f"{count:,} with {status or 'none'}" for status, count in self.statuses.most_common())
+            return f", by status: {', '.join(counts)}"
+        (status,) = self.statuses
+        return "" if status is None else f" with status {status}"
 
 
 def refused(burst: Burst | None, entry_id: str, answer: Rejected, now: float) -> Burst:
     """The burst with one more."""
-    if burst is None:
-        return Burst(entry_id, answer.status, now, now)
-    return replace(burst, last=now, count=burst.count + 1)
+    before = burst or Burst(entry_id, now, now)
+    return replace(before, last=now, statuses=before.statuses + Counter([answer.status]))

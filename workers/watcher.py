@@ -43,8 +43,10 @@ from dropsafe.spool.health import Problem
 from dropsafe.spool.intake import Intake, Record
 from dropsafe.spool.listing import Stranger
 from dropsafe.spool.pausing import Work
+from dropsafe.spool.retention import Policy, policy_from
 from dropsafe.workers import waits
 from dropsafe.workers.link import BEAT, LEASE, Link, Pulse
+from dropsafe.workers.making_room import RoomMaker
 from dropsafe.workers.obstacles import drop_folder, obstacle, unreadable
 
 log = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ def run(config: dict[str, Any], link: Link) -> None:
     """Work until a stop is asked. Raises what makes the spool unusable."""
     settings = Config.from_dict(config)
     with Spool(settings["spool_dir"], limits_from(settings)) as spool:
-        watcher = Watcher(spool, settings["watch"], link)
+        watcher = Watcher(spool, settings["watch"], link, policy_from(settings))
         watcher.run()
 
 
@@ -120,12 +122,13 @@ class Busy:
 class Watcher:
     """The loop over all folders. For one thread; taking runs in a pool."""
 
-    def __init__(self, spool: Spool, watch: list[dict[str, Any]], link: Link) -> None:
+    def __init__(self, spool: Spool, watch: list[dict[str, Any]], link: Link, policy: Policy) -> None:
         self._spool = spool
         self._clock = spool.core.clock
         self._link = link
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._intake = Intake(spool.core, link.abandon)
+        self._room = RoomMaker(spool.core, policy, self._pulse)
         self._wake = threading.Event()
         self._hinted = threading.Event()
         self._observer = Observer()
@@ -189,13 +192,14 @@ class Watcher:
         now = self._clock.monotonic()
         for watched in self._watched:
             if watched.trouble:
-                yield watched.trouble
+                yield watched.trouble if watched.folder.adopts else _named_in_log(watched.trouble)
         if strangers := [line for watched in self._watched for line in watched.strangers]:
             things = several(len(strangers), "thing", "things")
             text = f"{things} in a drop folder or in pending/ cannot be taken. Nothing there is touched."
             remedy = f"Replace each by a regular file, or move it away; {log_place()} names them."
             yield Problem("cannot-be-taken", text, remedy, in_lines(strangers))
-        yield from waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now)
+        for problem in waits.problems((wait for watched in self._watched for wait in self._waits(watched)), now):
+            yield _named_in_log(problem) if problem.code == "intake-refused" else problem
 
     def _waits(self, watched: Watched) -> Iterator[waits.Wait]:
         yield from watched.waiting.values()
@@ -289,6 +293,8 @@ class Watcher:
                     watched.last_at = iso(self._clock.now())
                 case Taken.GONE:
                     pass
+                case Taken.FULL if self._room.make(busy.candidate.seen.size):
+                    watched.next_look = self._clock.monotonic()
                 case _:
                     self._note(watched, path, attempt, before)
                     if attempt.taken is Taken.FULL:
@@ -369,6 +375,11 @@ class _Handler(FileSystemEventHandler):
 def _is_worth_telling(record: logging.LogRecord) -> bool:
     """watchdog calls it an error when an event is left as it stops: for half a second after any file is moved away."""
     return "called when the thread is inactive" not in record.getMessage()
+
+
+def _named_in_log(problem: Problem) -> Problem:
+    """Also for whoever may not see its `detail`, or cannot, for the spool that keeps it can only be read."""
+    return replace(problem, remedy=f"{problem.remedy} What is meant is named in {log_place()}.")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -25,6 +25,8 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.config import Config
     from dropsafe.config_file import starter
     from dropsafe.spool import Spool, limits_from
+    from dropsafe.spool.health import disk_is_low, disk_problem
+    from dropsafe.spool.platform import system
     from dropsafe.spool.stations import place_of
 
     config = context.config_or_new
@@ -46,7 +48,11 @@ def run(args: Namespace, context: Context) -> int:
         return 0
     print(f"The spool is at {spool_dir}")
     print(f"The configuration is {context.config_path}{'' if made else ' (it was there already, and is unchanged)'}")
-    for note in filter(None, (caution, carried)):
+    if context.config_path_origin.startswith("default"):
+        print(f"Why there: it is {context.places.reason}. For other places: --config FILE, --spool DIR")
+    low = disk_is_low(system.room(spool_dir), limits_from(config))
+    full = disk_problem(low, limits_from(config)) if low else None
+    for note in filter(None, (caution, f"{full.text} {full.remedy}" if full else "", carried)):
         print(f"! {note}")
     command = f"dropsafe --config {context.config_path}" if context.options.config else "dropsafe"
     if args.url and not made and config.get("destination.url") != args.url:

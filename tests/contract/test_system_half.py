@@ -574,6 +574,7 @@ class TestFacts:
         assert isinstance(room, Room)
         assert 0 < room.bytes <= usage.total
         assert abs(room.bytes - usage.free) < usage.total / 10
+        assert room.total == usage.total
         assert room.inodes is None or room.inodes > 0
 
     def test_a_disk_that_can_be_written_is_not_read_only(self, tmp_path: Path) -> None:
@@ -581,6 +582,7 @@ class TestFacts:
         (tmp_path / "file").chmod(0o400)
         assert not system.is_read_only(str(tmp_path / "file")), "what lacks is a right"
         assert not system.is_read_only(str(tmp_path / "missing"))
+        assert not system.is_read_only(str(tmp_path))
 
     def test_a_missing_folder_has_no_room(self, tmp_path: Path) -> None:
         with pytest.raises(OSError):  # noqa: PT011 - its number differs between systems

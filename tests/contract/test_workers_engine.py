@@ -187,7 +187,7 @@ def test_refusals_that_follow_one_another_are_one_line_in_the_log(
     submit(spool, 200)
     run_once(spool, Scripted(lambda parcel, _: REFUSED))
     (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
-    assert line.startswith("The server refused 200 reports, the first (2")
+    assert line.startswith("The server refused 200 reports (the first: 2")
     assert " with status 422. " in line
 
 

@@ -43,7 +43,7 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "Trouble": Call(0, 1),
     "Reason": Call(1, 2, "summary"),
     "Problem": Call(1, 2),
-    "_of_folder": Call(0, 1),
+    "_of_folder": Call(1, 2),
     "Stranger": Call(1),
     "Attempt": Call(2, 3, "why"),
     "waits": Call(0),

@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 
+from dropsafe import paths
 from dropsafe.cli.main import main
 from dropsafe.config import Config
+from dropsafe.paths import system_places
 from dropsafe.spool import Reason, Spool
+from dropsafe.spool.platform import system
 from dropsafe.supervisor.service import _in_force
 from dropsafe.supervisor.status import details_path
 from tests.support.spools import delivered, files, rejected, submit
@@ -77,6 +80,42 @@ def test_init_refuses_a_folder_that_holds_files(station: Path, capsys: pytest.Ca
     assert main(["init", "--spool", str(station / "spool" / "pending")]) == 73
     assert "is not a spool" in capsys.readouterr().err
     assert os.listdir(station / "spool" / "pending") == ["x"]
+
+
+def test_init_says_when_nothing_can_ever_be_accepted_on_that_disk_and_what_to_set(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["init", "--set", f"min_free_bytes={1 << 50}"]) == 0
+    told = capsys.readouterr().out
+    assert "! The disk of the spool is smaller than what min_free_bytes keeps free: nothing is accepted." in told
+    total = system.room(str(station)).total
+    assert f"config set min_free_bytes {total // 10})" in told
+
+
+def test_init_says_why_the_places_are_the_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DROPSAFE_CONFIG", raising=False)
+    places = replace(system_places(None, reason="r"), config_file=tmp_path / "d.toml", spool_dir=tmp_path / "spool")
+    monkeypatch.setattr(paths, "is_administrator", lambda: True)
+    monkeypatch.setattr(paths, "system_places", lambda _, *, reason: replace(places, reason=reason))
+    assert main(["init", "--private"]) == 0
+    assert "it is the service's, because an administrator asks" in capsys.readouterr().out
+    assert main(["init", "--private", "--config", str(tmp_path / "other.toml")]) == 0
+    assert "because" not in capsys.readouterr().out
+
+
+def test_deliver_without_a_configuration_says_that_there_is_no_file_and_how_to_name_one(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DROPSAFE_CONFIG")
+    nowhere = replace(system_places(None, reason="r"), config_file=station / "not-there.toml")
+    monkeypatch.setattr("dropsafe.cli.context.default_places", lambda _: nowhere)
+    assert main(["deliver", "--spool", str(station / "spool")]) == 78
+    told = capsys.readouterr().err
+    assert f"destination.url is not set: there is no configuration file {station / 'not-there.toml'}" in told
+    assert "--config FILE" in told
 
 
 def test_init_refuses_a_malformed_address_before_it_makes_anything(tmp_path: Path) -> None:
@@ -187,7 +226,9 @@ def test_status_says_when_nothing_more_is_accepted(station: Path, capsys: pytest
     assert main(["--set", "max_queue_size=1", "status"]) == 1
     assert "The queue is full (waiting: 1): nothing more is accepted" in capsys.readouterr().out
     assert main(["--set", f"min_free_bytes={1 << 50}", "status"]) == 1
-    assert "The disk of the spool is nearly full: nothing more is accepted." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "The disk of the spool is smaller than what min_free_bytes keeps free: nothing is accepted." in told
+    assert " config set min_free_bytes " in told
 
 
 def test_status_names_what_does_not_belong_in_the_spool(station: Path, capsys: pytest.CaptureFixture[str]) -> None:

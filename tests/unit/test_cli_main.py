@@ -370,6 +370,8 @@ class TestContext:
         context = Context(Options(config=str(file)), environ)
         context.config_for_start()
         assert capsys.readouterr().err.count("dropsafe: note:") == 2
+        file.write_text("")
+        Context(Options(config=str(file)), {}).config_for_start()
         file.write_text("broken")
         context = Context(Options(config=str(file)), environ)
         assert context.config is context.config

@@ -40,6 +40,9 @@ colour = "blue"
 path = "{folder}/oven"
 """.replace("{folder}", FOLDER.replace("\\", "\\\\"))
 
+GOOD = COMMENTED.replace('future_key = "of a newer version"\n', "").replace('colour = "blue"\n', "")
+"""The same without what this version does not know, so that it may become the last good copy."""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -180,6 +183,7 @@ def test_the_content_is_on_the_disk_before_the_name_is(file: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "fsync", fsync_seen)
     monkeypatch.setattr(os, "replace", replace_seen)
+    file.write_text(GOOD, encoding="utf-8")
     config = Config.load(file)
     config["max_queue_size"] = 7
     config.save()
@@ -192,6 +196,7 @@ def test_the_content_is_on_the_disk_before_the_name_is(file: Path, monkeypatch: 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes and links are POSIX's")
 def test_mode_and_link_stay(tmp_path: Path, file: Path) -> None:
+    file.write_text(GOOD, encoding="utf-8")
     file.chmod(0o640)
     link = tmp_path / "link.toml"
     link.symlink_to(file)
@@ -274,10 +279,27 @@ def test_load_or_create_makes_a_file_with_hints_and_no_settings(tmp_path: Path) 
 
 
 class TestStart:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        path = tmp_path / "dropsafe.toml"
+        path.write_text(GOOD, encoding="utf-8")
+        return path
+
     def test_a_good_file_is_kept_as_the_last_good_copy(self, file: Path) -> None:
         config = Config.load_for_start(file, environ={})
         assert config.fallback_reason is None
-        assert config_file.last_good_path(file).read_text(encoding="utf-8") == COMMENTED
+        assert config_file.last_good_path(file).read_text(encoding="utf-8") == GOOD
+
+    def test_a_file_with_a_mistyped_key_never_becomes_the_last_good_copy(self, file: Path) -> None:
+        Config.load_for_start(file, environ={})
+        file.write_text('station_nmae = "x"\n', encoding="utf-8")
+        config = Config.load_for_start(file, environ={})
+        assert config.warnings
+        assert config.fallback_reason is None
+        config["max_queue_size"] = 7
+        config.save()
+        assert Config.load(file)["max_queue_size"] == 7
+        assert config_file.last_good_path(file).read_text(encoding="utf-8") == GOOD
 
     @pytest.mark.parametrize("broken", ["max_queue_size = ", "max_queue_size = 0", "destination = 1", None])
     def test_a_broken_or_missing_file_is_replaced_by_the_last_good_copy(self, file: Path, broken: str | None) -> None:
@@ -287,7 +309,7 @@ class TestStart:
         assert config["destination.timeout"] == 30
         assert config.fallback_reason is not None
         assert str(file) in config.fallback_reason
-        assert config_file.last_good_path(file).read_text(encoding="utf-8") == COMMENTED
+        assert config_file.last_good_path(file).read_text(encoding="utf-8") == GOOD
 
     @pytest.mark.skipif(os.name != "posix", reason="making links takes rights on Windows")
     def test_the_last_good_copy_is_found_through_a_link(self, file: Path, tmp_path: Path) -> None:
@@ -305,7 +327,7 @@ class TestStart:
             with pytest.raises(ConfigError, match="is gone") as caught:
                 load(file)
             assert config_file.put_back(file) in caught.value.remedy
-        assert config_file.last_good_path(file).read_text(encoding="utf-8") == COMMENTED
+        assert config_file.last_good_path(file).read_text(encoding="utf-8") == GOOD
 
     def test_without_a_last_good_copy_a_broken_file_is_an_error(self, file: Path) -> None:
         file.write_text("max_queue_size = \n", encoding="utf-8")
@@ -339,7 +361,7 @@ class TestStart:
         monkeypatch.setattr(Path, "read_bytes", refuse)
         with pytest.raises(NoPermission, match="Permission denied"):
             Config.load_for_start(file, environ={})
-        copy.write_text(COMMENTED, encoding="utf-8")
+        copy.write_text(GOOD, encoding="utf-8")
         config = Config.load_for_start(file, environ={})
         assert config["destination.timeout"] == 30
         assert "Permission denied" in str(config.fallback_reason)

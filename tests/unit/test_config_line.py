@@ -41,6 +41,26 @@ def test_a_line_is_shown_as_far_as_it_cannot_hold_a_secret(line: str, told: str)
     assert SECRET not in shown(line)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('station_name = "line-c\n', 'line 1: quotes are opened and not closed .*, in `station_name = "line-c`'),
+        ("station_name = 'line-c", "line 1: a single quote is opened, in this line or further up, and not closed"),
+        ("station_name = line-c", "line 1: Invalid value .text stands in quotes"),
+        ('spool_dir = "D:\\data"', "line 1: a backslash is written twice"),
+        ('spool_dir = "D:\\users"', "line 1: a backslash is written twice"),
+        ('spool_dir = "D:\\"\n', "line 1: quotes are opened .*a backslash before the last one hides it"),
+        ("max_queue_size = 1\nmax_queue_size = 2", "line 2: this is set twice in the file"),
+        ("[log]\n[destination]\n[log]", "line 3: this section begins twice in the file"),
+        ("max_queue_size 1", "line 1: between a key and its value stands ="),
+        ("max_queue_size = 5 MB", "line 1: too much in this line"),
+    ],
+)
+def test_the_commonest_mistakes_are_told_in_a_technicians_words(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse(Path("x"), text)
+
+
 def test_the_words_of_the_parser_come_with_the_line_that_they_are_about() -> None:
     with pytest.raises(ConfigError, match=r"line 2: Invalid value .*, in `max_queue_size = many`$"):
         parse(Path("x"), "# one\nmax_queue_size = many\n")

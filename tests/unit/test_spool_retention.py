@@ -11,6 +11,7 @@ import pytest
 from dropsafe.spool import Spool, State
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.facts import Room
+from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import receipt_files
 from dropsafe.spool.retention import (
     DAY,
@@ -20,6 +21,7 @@ from dropsafe.spool.retention import (
     expire_journal,
     expire_receipts,
     load_guard,
+    make_room,
     save_guard,
 )
 from tests.support.spools import delivered, failing, files, ids, rejected, submit, watching
@@ -116,12 +118,20 @@ def test_on_a_low_disk_the_oldest_go_until_there_is_room(
         clock.advance(3600)
 
     def room(path: str) -> Room:
-        return Room(1000 - 100 * len(ids(spool, State.SENT)), None)
+        return Room(1000 - 100 * len(ids(spool, State.SENT)), None, 1000)
 
     monkeypatch.setattr("dropsafe.spool.retention.system.room", room)
     done = expire(spool.core, Policy(retention_days=30, min_free_bytes=700))
-    assert done.entries == 2
+    assert (done.entries, done.early) == (2, 2)
     assert ids(spool, State.SENT) == made[2:]
+
+
+def test_for_want_of_inodes_they_go_too_but_not_in_vain(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivered(spool, b"1", b"2", b"3")
+    monkeypatch.setattr(system, "room", lambda _: Room(900, 7 - len(ids(spool, State.SENT)), 1000))
+    assert expire(spool.core, Policy(min_free_bytes=0, min_free_inodes=6)).early == 2
+    assert make_room(spool.core, Policy(min_free_bytes=0, min_free_inodes=9), 1).entries == 0, "one is too few"
+    assert make_room(spool.core, Policy(min_free_bytes=0, min_free_inodes=7), 1).entries == 1
 
 
 def test_its_meta_goes_with_an_entry(spool: Spool, clock: ManualClock) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from dropsafe.config import Config
-from dropsafe.spool import Reason, Spool
+from dropsafe.spool import Limits, Reason, Spool
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.facts import Room
+from dropsafe.spool.health import disk_is_low, disk_problem
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
 from dropsafe.workers import janitor
@@ -89,7 +90,7 @@ def test_a_disk_that_runs_low_is_told_and_the_ballast_is_made_again_when_there_i
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ballast = house.spool.path / "locks" / "ballast"
-    monkeypatch.setattr(system, "room", lambda path: Room(0, None))
+    monkeypatch.setattr(system, "room", lambda path: Room(0, None, 1 << 30))
     low = House(house.spool.path.parent / "low", min_free_bytes=1000)
     assert "disk-low" in low.problems()
     assert os.listdir(ballast) == []
@@ -97,6 +98,23 @@ def test_a_disk_that_runs_low_is_told_and_the_ballast_is_made_again_when_there_i
     house.problems()
     assert len(os.listdir(ballast)) == 4
     low.spool.close()
+
+
+def test_how_low_a_disk_is_and_what_else_helps_on_a_small_one_is_told() -> None:
+    limits = Limits(min_free_bytes=1000, min_free_inodes=10)
+    for room, text, remedy in (
+        (Room(900, None, 1 << 20), "is nearly full: nothing more is accepted", "remove nothing undelivered"),
+        (Room(0, None, 1 << 20), "is full: nothing more is accepted", "remove nothing undelivered"),
+        (Room(9000, 0, 1 << 20), "is full: nothing more is accepted", "remove nothing undelivered"),
+        (Room(900, None, 1500), "is nearly full", "kept free (dropsafe config set min_free_bytes 150), or make room"),
+        (Room(900, None, 900), "is smaller than what min_free_bytes keeps free", "config set min_free_bytes 90"),
+    ):
+        low = disk_is_low(room, limits)
+        assert low is not None
+        problem = disk_problem(low, limits)
+        assert text in problem.text
+        assert remedy in problem.remedy
+    assert disk_is_low(Room(1000, 10, 1 << 20), limits) is None
 
 
 def test_a_spool_that_cannot_be_changed_is_told_with_what_lacks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +19,20 @@ from dropsafe.printable import MAX_SHOWN
 from dropsafe.spool import Entry, Limits, Spool
 from dropsafe.spool.attempt import Attempt, Taken
 from dropsafe.spool.dropfolder import Candidate, DropFolder
+from dropsafe.spool.facts import Room
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
+from dropsafe.spool.retention import Policy
 from dropsafe.workers import obstacles, waits, watcher
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.obstacles import obstacle
 from dropsafe.workers.watcher import Watcher, _Handler
+from tests.support.spools import delivered
 from tests.support.waiting import eventually
 
 LIMITS = Limits(min_free_bytes=0, min_free_inodes=0)
+POLICY = Policy(min_free_bytes=0)
 
 Watching = Callable[..., Any]
 
@@ -34,7 +40,7 @@ Watching = Callable[..., Any]
 class Bench:
     """A spool, a drop folder, and a watcher over it."""
 
-    def __init__(self, place: Path, limits: Limits, **keys: Any) -> None:
+    def __init__(self, place: Path, limits: Limits, policy: Policy, **keys: Any) -> None:
         self.drop = place / "drop"
         self.drop.mkdir(exist_ok=True)
         self.spool = Spool.create(place / "spool", group="", limits=limits)
@@ -42,7 +48,7 @@ class Bench:
         tables = [{**usual, **table} for table in keys.pop("tables", [keys])]
         watch = Config.from_dict({"watch": tables}).to_dict()["watch"]
         self.link = LocalLink()
-        self.watcher = Watcher(self.spool, watch, self.link)
+        self.watcher = Watcher(self.spool, watch, self.link, policy)
 
     def contents(self) -> list[bytes]:
         return [entry.path.read_bytes() for entry in self.spool.entries("pending")]
@@ -54,8 +60,8 @@ class Bench:
 
 
 @contextmanager
-def watching(place: Path, limits: Limits = LIMITS, **keys: Any) -> Iterator[Bench]:
-    bench = Bench(place, limits, **keys)
+def watching(place: Path, limits: Limits = LIMITS, policy: Policy = POLICY, **keys: Any) -> Iterator[Bench]:
+    bench = Bench(place, limits, policy, **keys)
     thread = threading.Thread(target=bench.watcher.run)
     thread.start()
     try:
@@ -145,6 +151,49 @@ def test_a_full_queue_pauses_and_the_files_stay_where_they_are(tmp_path: Path) -
         assert taken == {"0", "1", "2"}
 
 
+def a_small_disk(monkeypatch: pytest.MonkeyPatch, spool: Path) -> None:
+    """One of 8,000 bytes, as the spool has filled it."""
+
+    def room(_: str) -> Room:
+        used = sum(path.stat().st_size for state in ("sent", "pending") for path in (spool / state).rglob("*.xml"))
+        return Room(8000 - used, None, 8000)
+
+    monkeypatch.setattr(system, "room", room)
+
+
+def test_what_was_delivered_makes_room_for_a_file_that_waits_though_the_disk_is_not_low(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits, policy = Limits(min_free_bytes=1000, min_free_inodes=0), Policy(min_free_bytes=1000)
+    with Spool.create(tmp_path / "spool", group="", limits=LIMITS) as spool:
+        old = sorted(delivered(spool, *[b"%d" % number + b"x" * 999 for number in range(6)]))
+        waiting = spool.submit(b"undelivered", name="report.xml")
+    a_small_disk(monkeypatch, tmp_path / "spool")
+    with caplog.at_level("INFO"), watching(tmp_path, limits, policy) as bench:
+        (bench.drop / "large.xml").write_bytes(b"y" * 2500)
+        eventually(lambda: b"y" * 2500 in bench.contents())
+        assert waiting.id in [entry.id for entry in bench.spool.entries("pending")]
+        assert sorted(entry.id for entry in bench.spool.entries("sent")) == old[2:], "as few as will do, the oldest"
+        assert bench.spool.receipt_of(old[0]).id == old[0]
+    assert "removed early, to make room for a file that waits: 2 delivered entries (2,000 bytes)" in caplog.text
+
+
+def test_nothing_is_removed_for_a_file_that_no_removal_helps_nor_after_a_jump_of_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, policy = Limits(min_free_bytes=1000, min_free_inodes=0), Policy(min_free_bytes=1000)
+    with Spool.create(tmp_path / "spool", group="", limits=LIMITS) as spool:
+        old = delivered(spool, b"x" * 6500)
+    a_small_disk(monkeypatch, tmp_path / "spool")
+    for size, suspended in ((60_000, 0.0), (2000, 3600.0)):
+        text = json.dumps({"wall": time.time(), "suspended": suspended})
+        (tmp_path / "spool" / "locks" / "expiry.json").write_text(text)
+        with watching(tmp_path, limits, policy) as bench:
+            (bench.drop / "large.xml").write_bytes(b"y" * size)
+            eventually(lambda: any(problem["code"] == "intake-full" for problem in bench.problems()))
+            assert [entry.id for entry in bench.spool.entries("sent")] == old
+
+
 def test_a_foreign_file_in_pending_is_adopted(tmp_path: Path) -> None:
     with watching(tmp_path) as bench:
         path = bench.spool.path / "pending" / "by hand.xml"
@@ -189,8 +238,6 @@ def test_an_interrupted_intake_is_finished_under_its_own_id(tmp_path: Path) -> N
     }
     facts = parked.stat()
     seen = {"device": facts.st_dev, "inode": facts.st_ino, "size": facts.st_size, "modified": facts.st_mtime_ns}
-    import json
-
     (bench.spool.path / "intake" / f"{entry.id}.json").write_text(json.dumps({**record, "seen": seen}))
     with watching(tmp_path) as again:
         eventually(lambda: not parked.exists())
@@ -205,6 +252,20 @@ def test_a_folder_without_permission_says_what_to_grant(tmp_path: Path, monkeypa
     assert found is not None
     assert "Grant the service's user" in found.remedy
     assert str(tmp_path) in found.detail
+
+
+def test_of_a_folder_that_can_only_be_read_that_is_said_and_whether_it_is_the_spools_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(system, "is_read_only", lambda _: True)
+    for adopts, text in ((False, "A drop folder cannot be used"), (True, "the spool's own pending/ cannot be taken")):
+        found = obstacle(DropFolder(path=str(tmp_path), adopts=adopts), "/nowhere")
+        assert found is not None
+        assert text in found.text
+        assert found.detail == f"The file system of {tmp_path} can only be read, so nothing is taken."
+        assert found.remedy.startswith("Mount it for writing")
+        assert "ermission" not in found.remedy
 
 
 def test_a_drop_folder_that_was_removed_and_made_again_is_heard_of_as_before(
