@@ -157,7 +157,7 @@ def test_in_a_folder_in_which_the_service_may_not_rename_nothing_is_taken_until_
         with mounted(drop, "size=1m"):
             (drop / "report.xml").write_bytes(stage.expect(b"barred"))
             subprocess.run(["mount", "-o", "remount,ro", str(drop)], check=True)
-            assert "mount it for writing" in stage.reason("drop-folder", str(drop))["remedy"]
+            assert "Mount it for writing" in stage.reason("drop-folder", str(drop))["remedy"]
             assert (drop / "report.xml").read_bytes() == b"barred"
             subprocess.run(["mount", "-o", "remount,rw", str(drop)], check=True)
             stage.everything_arrives_once()

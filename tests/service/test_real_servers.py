@@ -22,6 +22,7 @@ from dropsafe.workers.http import HttpTransport
 from dropsafe.workers.outcome import Answer, Delivered, Unavailable
 from tests.support.real_servers import Nginx, make_certificates, needs, nginx, open_folder, tinyproxy
 from tests.support.transports import parcel_in, transport_to
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nginx and tinyproxy of Debian")
 
@@ -126,7 +127,8 @@ def test_a_permanent_redirect_on_the_same_server_is_followed_and_one_elsewhere_i
     base = f"http://127.0.0.1:{server.plain}"
     answer = put(tmp_path, f"{base}/moved/{{id}}")  # nginx sends it to a folder, which it will not overwrite
     assert not isinstance(answer, Delivered)
-    assert any('"PUT /here/ HTTP/1.1"' in line for line in server.requests())
+    # nginx writes its log after it has answered.
+    eventually(lambda: any('"PUT /here/ HTTP/1.1"' in line for line in server.requests()), "it was followed")
     answer = put(tmp_path, f"{base}/old/{{id}}")
     alarm(answer, "destination.url")
     assert "elsewhere.example" in repr(answer)
