@@ -143,12 +143,11 @@ def _set(given: list[str], context: Context) -> int:
 
 def _running(context: Context) -> int | None:
     """The process of the service that runs for this spool, as far as it is told; None if none does."""
-    from dropsafe.cli import status
+    from dropsafe.cli.running import heard
 
     with suppress(DropsafeError, OSError):
-        service = status.published(context)
-        if service is not None and service.get("spool_id") == context.spool.spool_id:
-            return int(service["pid"])
+        service = heard(context).about(context.spool).status
+        return int(service["pid"]) if service else None
     return None
 
 

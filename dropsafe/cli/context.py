@@ -17,8 +17,11 @@ from dropsafe.paths import Places, checked_instance, default_places
 if TYPE_CHECKING:
     from dropsafe.config import Config
     from dropsafe.spool import Spool
+    from dropsafe.supervisor.ipc.remote import RemoteDesk
 
 FILE_VARIABLE = "DROPSAFE_CONFIG"
+_CONNECT_TIME = 1.0
+"""Seconds for a service to say hello: a command that can do without does not wait for one that hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Options:
 
 
 class Context:
-    """Lazily `config`, `spool` and `places`; closes what it opened."""
+    """Lazily `config`, `spool`, `service` and `places`; closes what it opened."""
 
     def __init__(self, options: Options, environ: Mapping[str, str] = os.environ) -> None:
         self.options = options
@@ -48,6 +51,8 @@ class Context:
     ) -> None:
         if spool := self.__dict__.get("spool"):
             spool.close()
+        if client := self.__dict__.get("_client"):
+            client.close()
 
     @cached_property
     def places(self) -> Places:
@@ -126,6 +131,19 @@ class Context:
         from dropsafe.spool.limits import limits_from
 
         return Spool(self.config["spool_dir"], limits_from(self.config))
+
+    @cached_property
+    def service(self) -> RemoteDesk | None:
+        """The service that listens at `ipc.address`; None if none does. NoPermission, TemporaryError, WorkerFailed."""
+        address = self.config["ipc.address"]
+        if os.name == "posix" and not os.path.lexists(address):
+            return None  # what speaks to a service is not even loaded
+        from dropsafe.supervisor.ipc.client import Client
+        from dropsafe.supervisor.ipc.remote import RemoteDesk
+
+        self._client = Client(address, program="dropsafe", connect_time=_CONNECT_TIME)
+        self._client.connect()
+        return RemoteDesk(self._client)
 
     def _read(self, load: Callable[..., Config]) -> Config:
         from dropsafe import config_file

@@ -24,12 +24,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.status import published
+    from dropsafe.cli.running import heard
     from dropsafe.desk.explaining import explain
     from dropsafe.desk.gathering import gathered
     from dropsafe.printable import printable
 
-    facts = gathered(context.spool, published(context), args.id)
+    facts = gathered(context.spool, heard(context).status, args.id)
     told = explain(facts)
     if context.options.json:
         state = facts.state.value if facts.state else "gone"

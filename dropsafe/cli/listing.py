@@ -47,7 +47,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.status import published
+    from dropsafe.cli.running import heard
     from dropsafe.desk.rows import rows
     from dropsafe.desk.standstill import standstill
     from dropsafe.spool.states import State
@@ -62,7 +62,7 @@ def run(args: Namespace, context: Context) -> int:
             nsmallest(args.limit, entries, SORTS[args.sort]) if args.limit else sorted(entries, key=SORTS[args.sort])
         )
     shown = list(islice(entries, args.limit) if args.limit else entries)
-    stands = standstill(spool, published(context), shown)
+    stands = standstill(spool, heard(context).status, shown)
     facts = rows(spool, shown, stands)
     if context.options.json:
         for fact in facts:

@@ -27,10 +27,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.status import published
+    from dropsafe.cli.running import heard
     from dropsafe.desk.rows import detail
 
-    fact = detail(context.spool, published(context), args.id)
+    fact = detail(context.spool, heard(context).status, args.id)
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:

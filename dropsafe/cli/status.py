@@ -15,6 +15,7 @@ from dropsafe.errors import ExitCode, NoPermission
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.cli.running import Heard
     from dropsafe.spool import Spool, Stats
     from dropsafe.spool.health import Problem
 
@@ -34,19 +35,22 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    service = published(context)
+    from dropsafe.cli.running import heard
+
+    told = heard(context)
     try:
-        fact = _facts(context, service)
+        fact = _facts(context, told)
     except NoPermission:
-        # Not in the spool's group: then only what the service publishes for everybody.
-        if service is None:
+        # Not in the spool's group: then only what the service says to everybody.
+        if told.status is None:
             raise
-        fact = {key: service[key] for key in ("condition", "reasons", "workers")}
-        fact["station"] = service.get("in_force", {}).get("station", "")
+        fact = {key: told.status[key] for key in ("condition", "reasons", "workers", "pid")}
+        fact |= {"station": told.status.get("in_force", {}).get("station", ""), "source": told.source}
     if context.options.json:
         print(json.dumps(fact, indent=1))
     else:
         _print(fact, args.utc)
+        print(_whence(fact["source"], fact["pid"], told.why))
     return int(ExitCode.NEEDS_A_PERSON if fact.get("needs_a_person") or fact["reasons"] else ExitCode.OK)
 
 
@@ -80,23 +84,26 @@ def _is_gone(pid: object) -> bool:
     return False
 
 
-def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
+def _facts(context: Context, told: Heard) -> dict[str, Any]:
+    from dropsafe.cli.running import Heard, Source
     from dropsafe.spool.platform import system
     from dropsafe.supervisor.service_lock import holder
     from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
-    if service is not None and service.get("spool_id") != spool.spool_id:
-        service = None
-    who = None if service else holder(spool.core.layout)
-    if who is not None:
-        service = _told_in_the_spool(spool)
+    told = told.about(spool)
+    who = None if told.status else holder(spool.core.layout)
+    if who is not None and (found := _told_in_the_spool(spool)):
+        told = Heard(found, Source.FILE)
+    service = told.status
     stats = spool.stats()
     last = spool.last_receipt()
     needs = stats.failed + stats.quarantine
     room = system.room(str(spool.path))
-    whole = _whole(spool, service) if service else {"reasons": []}
+    whole = service or {"reasons": []}
+    if service and told.source is Source.FILE:
+        whole = _whole(spool, service)
     in_force = whole.get("in_force", {})
     reasons = _reasons(context, stats, whole["reasons"])
     reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
@@ -114,6 +121,8 @@ def _facts(context: Context, service: dict[str, Any] | None) -> dict[str, Any]:
         "reasons": reasons,
         "workers": service["workers"] if service else [],
         "free_bytes": room.bytes,
+        "source": told.source,
+        "pid": service["pid"] if service else None,
     }
 
 
@@ -249,6 +258,17 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
                 print("No service runs here.")
         elif fact["condition"] == "UNKNOWN":
             print(f"A service works on this spool{fact['service']}, and has not told how it fares.")
+
+
+def _whence(source: str, pid: int | None, why: str) -> str:
+    """Who tells all this."""
+    from dropsafe.printable import printable
+
+    if source == "service":
+        return f"told by the service, process {pid}"
+    if source == "folder":
+        return "read from the spool's folder: no service answers"
+    return f"read from what the service publishes, process {pid}{f': {printable(why)}' if why else ''}"
 
 
 def _of_worker(worker: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import psutil
 import pytest
 
 from dropsafe.errors import ExitCode
+from dropsafe.spool import Spool
 from dropsafe.supervisor import machine, policy
 from dropsafe.supervisor.machine import Role
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.status import Status, StatusFile
 from dropsafe.supervisor.supervisor import Note, Ports, Supervisor
+from tests.support.line import an_address
+from tests.support.running import Running, Start
 from tests.support.waiting import PATIENCE, eventually
 
 SUPPORT = Path(__file__).parent.parent / "support"
@@ -113,3 +117,18 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
     service = Service(tmp_path)
     yield service
     service.clean_up()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Begins a real service that sends to an address."""
+    with ExitStack() as stack:
+        address = stack.enter_context(an_address())
+        spool = stack.enter_context(Spool.create(tmp_path / "spool", group=""))
+
+        def begin(url: str) -> Running:
+            running = Running(spool, tmp_path, address, url)
+            stack.callback(running.close)
+            return running
+
+        yield begin

@@ -3,82 +3,20 @@
 from __future__ import annotations
 
 import os
-import secrets
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dropsafe.errors import ConfigError, TemporaryError
-from dropsafe.spool import Spool, State
-from dropsafe.supervisor.ipc.client import Client
-from dropsafe.supervisor.ipc.remote import RemoteDesk
-from tests.support.desks import Checked, ended
-from tests.support.line import an_address
+from dropsafe.errors import ConfigError
+from dropsafe.spool import State
+from tests.support.desks import ended
 from tests.support.raw_server import RawServer, answering, vouching
+from tests.support.running import Start
 from tests.support.spools import ids
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the service module of Windows comes with its issue")
-
-
-class Running:
-    """`dropsafe run` on a spool of its own, and a desk over its line."""
-
-    def __init__(self, spool: Spool, folder: Path, address: str, url: str) -> None:
-        self.spool = spool
-        self.config = folder / "dropsafe.toml"
-        self.config.write_text(
-            f'# kept\nspool_dir = "{spool.path}"\nmin_free_bytes = 0\n[destination]\nurl = "{url}"\n'
-            f'[ipc]\naddress = "{address}"\n',
-            encoding="utf-8",
-        )
-        options = ["--config", str(self.config), "--instance", f"test-{secrets.token_hex(4)}"]
-        self.log = (folder / "service.log").open("wb")
-        self.process = subprocess.Popen([sys.executable, "-m", "dropsafe", *options, "run"], stderr=self.log)
-        self.client = Client(address)
-        self.desk: Any = Checked(RemoteDesk(self.client))
-        eventually(lambda: self.condition() in ("RUNNING", "DEGRADED"), "the service")
-
-    def condition(self) -> str:
-        try:
-            return str(self.desk.status_get()["condition"])
-        except TemporaryError:
-            return ""
-
-    def worker(self, name: str) -> dict[str, Any]:
-        workers = self.desk.status_get()["workers"]
-        return next((worker for worker in workers if worker["name"] == name), {})
-
-    def codes(self) -> list[str]:
-        return [reason["code"] for reason in self.desk.status_get()["reasons"]]
-
-    def close(self) -> None:
-        self.client.close()
-        self.process.kill()
-        self.process.wait(PATIENCE)
-        self.log.close()
-
-
-Start = Callable[[str], Running]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as stack:
-        address = stack.enter_context(an_address())
-        spool = stack.enter_context(Spool.create(tmp_path / "spool", group=""))
-
-        def begin(url: str) -> Running:
-            running = Running(spool, tmp_path, address, url)
-            stack.callback(running.close)
-            return running
-
-        yield begin
 
 
 def test_entries_are_retried_paused_and_counted_while_it_runs(start: Start) -> None:

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from dropsafe import paths
+from dropsafe.cli.context import Context
 from dropsafe.cli.main import main
 from dropsafe.config import Config
+from dropsafe.errors import NoPermission
 from dropsafe.paths import system_places
 from dropsafe.spool import Reason, Spool
 from dropsafe.spool.platform import system
@@ -380,6 +382,21 @@ def test_show_of_what_is_no_entry_says_so(station: Path, capsys: pytest.CaptureF
     assert "Nothing was changed." in capsys.readouterr().err
 
 
+def test_who_may_not_connect_to_the_service_is_told_so(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Context) -> None:
+        raise NoPermission("The service can be used by others.")
+
+    down = {"code": "destination-down", "text": "The server is away.", "remedy": ""}
+    with Spool(station / "spool") as spool:
+        service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [down]}
+    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr(Context, "service", property(refuse))
+    assert main(["status"]) == 1
+    assert "\nread from what the service publishes, process 1: you may not connect to it\n" in capsys.readouterr().out
+
+
 def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,6 +404,7 @@ def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(
         service = {
             "spool_id": spool.spool_id,
             "condition": "DEGRADED",
+            "pid": 1,
             "workers": [],
             "reasons": [{"code": "failed", "text": "1 report was refused", "remedy": ""}],
         }
@@ -606,7 +624,7 @@ def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_
 def test_the_last_words_of_a_killed_service_are_not_its_status(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dropsafe.cli.context import Context, Options
+    from dropsafe.cli.context import Options
     from dropsafe.cli.status import published
     from dropsafe.spool.clock import iso
     from dropsafe.supervisor.status import status_path

@@ -1,0 +1,93 @@
+"""The running service as a command finds it: over its line, or else by what it publishes.
+
+What a person asks for is done in the spool's folder, with a service or without. So whatever is wrong with the line is
+only told: no command fails for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from dropsafe.errors import DropsafeError, NoPermission
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.desk.desk import Value
+    from dropsafe.spool import Spool
+
+
+class Source(StrEnum):
+    """Whence a status is; the value is the word for programs."""
+
+    SERVICE = "service"
+    FILE = "status file"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The status of the service of this instance, None if none runs; `why`: what is wrong with its line, if it is there."""
+
+    status: dict[str, Any] | None
+    source: Source
+    why: str = ""
+
+    def about(self, spool: Spool) -> Heard:
+        """The same, if it is that spool's."""
+        from dropsafe.desk.standstill import serves
+
+        return self if serves(spool, self.status) else Heard(None, Source.FOLDER)
+
+
+def heard(context: Context) -> Heard:
+    """What the service says of itself: to those who may not connect to it, what it publishes for everybody."""
+    from dropsafe.cli import status
+
+    why = ""
+    try:
+        if context.service is not None:
+            return Heard(context.service.status_get(), Source.SERVICE)
+    except NoPermission:
+        why = "you may not connect to it"
+    except DropsafeError as error:
+        why = error.message
+    published = status.published(context)
+    return Heard(published, Source.FILE if published else Source.FOLDER, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whether the service `tries` the server now because it was asked to. `runs`: whether there is one for this spool."""
+
+    runs: bool
+    tries: bool = False
+
+
+def try_now(context: Context) -> Asked:
+    """Have the service try the server at once, if it does not serve. Why that cannot be asked is told on standard error."""
+    from dropsafe.desk.standstill import at_destination
+
+    told = heard(context).about(context.spool)
+    if told.status is None:
+        return Asked(runs=False)
+    if at_destination(told.status) is None:
+        return Asked(runs=True)
+    why = told.why
+    if told.source is Source.SERVICE:
+        try:
+            return Asked(runs=True, tries=_probe(context)["asked"])
+        except DropsafeError as error:
+            why = error.message
+    print(f"dropsafe: note: the service was not asked to try the server at once: {why}", file=sys.stderr)
+    return Asked(runs=True)
+
+
+def _probe(context: Context) -> Value:
+    assert context.service is not None
+    return context.service.delivery_probe()
+
+
+TRIES_NOW = "The service tries the server now."
