@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
 from dropsafe.cli.escaping import ERASE
-from dropsafe.errors import DiskFullError, DropsafeError, TemporaryError
+from dropsafe.errors import DiskFullError, DropsafeError, ExitCode, TemporaryError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.desk.standstill import Standstill
     from dropsafe.spool import Spool
 
 HELP = "Deliver what is due, once, and end: for cron, for tests, for a technician's laptop. Needs no service."
@@ -41,6 +42,7 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.spool.foreign import adopt_settled
     from dropsafe.spool.pausing import Work
     from dropsafe.spool.recovery import recover_orphans
+    from dropsafe.spool.states import State
     from dropsafe.spool.stations import place_of
     from dropsafe.workers.deliver import deliver_once
     from dropsafe.workers.http import HttpTransport
@@ -67,18 +69,24 @@ def run(args: Namespace, context: Context) -> int:
     if show:
         print(ERASE, end="", file=sys.stderr)
     here = _still_here(spool)
+    code, stands = report.exit_code, None
+    if code is ExitCode.OK and not report.delivered and any(spool.entries(State.INFLIGHT)):
+        stands = _stands_still(context)
+        code = ExitCode.DESTINATION_UNAVAILABLE if stands else code
     later, first = waiting_for_their_time(spool.core.layout.pending, time.time(), spool.core.limits.longest_backoff)
     if context.options.json:
         due = iso(first) if later else None
         counts = {"here": here, "not_due": later, "next_due": due}
-        print(json.dumps({**asdict(report), **counts, "exit_code": int(report.exit_code)}))
+        print(json.dumps({**asdict(report), **counts, "exit_code": int(code)}))
     else:
         _tell(asdict(report))
         _tell_later(later, first - time.time())
         _tell_here(here)
+        if stands:
+            _tell_standstill(stands)
         if Work.DELIVERY in spool.pauses():
             print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
-    return int(report.exit_code)
+    return int(code)
 
 
 def _refuse_if_paused(spool: Spool) -> None:
@@ -100,6 +108,26 @@ def _still_here(spool: Spool) -> dict[str, int] | None:
         return None
     states = ("waiting", "inflight", "hold", "failed", "quarantine")
     return {state: count for state in states if (count := getattr(stats, state))}
+
+
+def _stands_still(context: Context) -> Standstill | None:
+    """Why a service that runs beside this, and has entries in hand, delivers nothing."""
+    from dropsafe.cli.running import heard
+    from dropsafe.desk.standstill import at_destination
+
+    status = heard(context).about(context.spool).status
+    return at_destination(status) if status is not None else None
+
+
+def _tell_standstill(stands: Standstill) -> None:
+    from dropsafe.cli.words import span
+    from dropsafe.printable import printable
+
+    when = f" in {span(stands.next_probe)}" if stands.next_probe and stands.next_probe >= 1 else " now"
+    print(f"! The service has those in hand, and tries the server again{when}: {printable(stands.text)}")
+    if stands.remedy:
+        print(f"    {stands.remedy}")
+    print("    To have it tried at once: dropsafe retry --state pending --all")
 
 
 def _tell_here(here: dict[str, int] | None) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HELP = """The entries that are not delivered, state by state, oldest first. Delivered ones are shown with --state sent,
 discarded ones with --state discarded. NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its
-turn, "waits" for what the line below the table says."""
+turn, "waits" (also of one that the service keeps in hand) for what the line below the table says."""
 EXAMPLES = (
     "dropsafe list",
     "dropsafe list --state failed --matching 'unknown station'",

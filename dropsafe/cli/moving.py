@@ -2,6 +2,7 @@
 
 From which states each is possible is the spool's table of transitions. More than one entry: first the count is shown,
 and never more than that are moved. What others move meanwhile is counted and told; nothing is aborted for it.
+They are moved in the folder itself; a service that runs is then asked to try the server at once, if that counts as down.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,18 @@ from dropsafe.cli.selection import (
     may_go_on,
 )
 from dropsafe.errors import DropsafeError, ExitCode, UsageError
+from dropsafe.plural import several
 from dropsafe.spool.states import Event, State, sources_of, transition
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.cli.running import Asked
     from dropsafe.desk.moving import Result
     from dropsafe.spool import Entry, Spool
 
 _TOLD = 10
+_SENDING = frozenset({Event.RETRY, Event.UNHOLD, Event.READMIT, Event.RESTORE})
+"""After these, somebody waits for the delivery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +79,12 @@ class Command:
         from dropsafe.desk.moving import named
 
         possible, errors = named(context.spool, args.ids, self.event)
+        held = _in_hand(context, args.ids) if errors and self.event is Event.RETRY else set()
+        if held:
+            possible, errors = named(context.spool, [word for word in args.ids if word not in held], self.event)
         if len(args.ids) == 1 and errors:
             raise errors[0]
-        return self._do(possible, errors, args, context, ask=False)
+        return self._do(possible, errors, args, context, held=lambda: len(held))
 
     def _chosen(self, args: Namespace, context: Context) -> int:
         if self.usual is None and not args.state:
@@ -85,7 +93,13 @@ class Command:
                 remedy=f"For example: dropsafe {self.name} --state failed --matching TEXT",
             )
         choice = choice_from(args, [self.usual] if self.usual else [])
-        return self._do(lambda: choice.entries(context.spool), [], args, context, ask=True)
+
+        def held() -> int:
+            if self.event is not Event.RETRY or State.PENDING not in choice.states:
+                return 0
+            return sum(1 for _ in replace(choice, states=(State.INFLIGHT,)).entries(context.spool))
+
+        return self._do(lambda: choice.entries(context.spool), [], args, context, held)
 
     @property
     def name(self) -> str:
@@ -98,9 +112,11 @@ class Command:
         errors: Sequence[UsageError],
         args: Namespace,
         context: Context,
-        ask: bool,
+        held: Callable[[], int],
     ) -> int:
         from dropsafe.cli.progress import Progress
+        from dropsafe.cli.running import Asked, try_now
+        from dropsafe.desk.moving import Result
         from dropsafe.spool.choosing import Survey
 
         def entries() -> Iterable[Entry]:
@@ -110,6 +126,10 @@ class Command:
         with closing(Progress("counted", None)) as progress:
             survey = Survey.of(progress.over(entries()))
         if not survey.count:
+            in_hand = 0 if args.dry_run else held()
+            asked = try_now(context) if in_hand else Asked(runs=False)
+            if asked.runs:
+                return teller.end(Result(refused=list(errors)), len(errors), asked, in_hand)
             teller.nothing(errors)
             return int(errors[0].exit_code) if errors else ExitCode.OK
         if survey.count > 1 or args.dry_run:
@@ -117,12 +137,15 @@ class Command:
         if args.dry_run:
             teller.say("Nothing was changed: this was a dry run.")
             return ExitCode.OK
-        if ask and survey.count > 1 and not args.yes and not self._agreed(survey.count):
+        if callable(chosen) and survey.count > 1 and not args.yes and not self._agreed(survey.count):
             teller.say("Nothing was changed.")
             return ExitCode.NEEDS_A_PERSON
         result = self._carry_out(context.spool, islice(entries(), survey.count), survey.count, teller)
         result.refused[:0] = errors
-        return teller.end(result, survey.count + len(errors))
+        in_hand = 0 if callable(chosen) else held()
+        is_sent = self.event in _SENDING and (result.moved or result.due or in_hand)
+        asked = try_now(context) if is_sent else Asked(runs=False)
+        return teller.end(result, survey.count + len(errors), asked, in_hand)
 
     def _agreed(self, count: int) -> bool:
         answer = may_go_on(f"{self.name} {count:,} entries?")
@@ -160,7 +183,7 @@ class _Teller:
         if self._json:
             from dropsafe.desk.moving import Result
 
-            self._summary(Result(refused=list(errors)), 0)
+            self._summary(Result(refused=list(errors)), 0, tries=False, in_hand=0)
             return
         print("No entry was meant. Nothing was changed." if not errors else "Nothing was changed.")
         self._tell_refused(errors)
@@ -173,13 +196,14 @@ class _Teller:
             for old, new in zip(before, after, strict=False):  # one may be gone
                 print(f"{old.id} is {new.id} now")
 
-    def end(self, result: Result, chosen: int) -> int:
-        """The last words, and the exit code."""
+    def end(self, result: Result, chosen: int, asked: Asked, in_hand: int) -> int:
+        """The last words, and the exit code. `in_hand`: so many that are meant are the service's already."""
         gone = result.gone(chosen)
         if self._json:
-            self._summary(result, gone)
+            self._summary(result, gone, asked.tries, in_hand)
         else:
             self._tell_end(result, chosen, gone)
+            self._tell_service(asked, in_hand)
         if result.interrupted:
             from dropsafe.cli.trouble import INTERRUPTED
 
@@ -193,7 +217,7 @@ class _Teller:
             return told.exit_code if told else ExitCode.NEEDS_A_PERSON
         return ExitCode.NEEDS_A_PERSON
 
-    def _summary(self, result: Result, gone: int) -> None:
+    def _summary(self, result: Result, gone: int, tries: bool, in_hand: int) -> None:
         told = {
             "command": self._command.name,
             "done": result.moved,
@@ -201,11 +225,13 @@ class _Teller:
             "moved_by_others": gone,
             "refused": [str(error) for error in result.refused],
             "interrupted": result.interrupted,
+            "in_hand": in_hand,
+            "service_tries_now": tries,
         }
         print(json.dumps({"summary": told}))
 
     def _tell_end(self, result: Result, chosen: int, gone: int) -> None:
-        from dropsafe.plural import number, several
+        from dropsafe.plural import number
 
         print(
             several(result.moved, *self._command.done) + self._undo(result) if result.moved else "Nothing was changed."
@@ -228,6 +254,16 @@ class _Teller:
             rest = several(left, "is where it was", "are where they were")
             print(f"Interrupted: the other {rest}. The same command goes on from there.")
 
+    @staticmethod
+    def _tell_service(asked: Asked, in_hand: int) -> None:
+        from dropsafe.cli.running import TRIES_NOW
+
+        if in_hand:
+            what = "kept until the server can be reached" if asked.tries else "and sent as soon as it can be"
+            print(f"{several(in_hand, 'entry is', 'entries are')} in hand already: claimed by the service, {what}.")
+        if asked.tries:
+            print(TRIES_NOW)
+
     def _undo(self, result: Result) -> str:
         if not self._command.undo:
             return ""
@@ -245,6 +281,20 @@ class _Teller:
             print(f"! {told.message} {told.remedy}".rstrip() if told else f"! {error}")
         if len(errors) > _TOLD:
             print(f"! … and {len(errors) - _TOLD:,} more")
+
+
+def _in_hand(context: Context, ids: Sequence[str]) -> set[str]:
+    """Those of these words that name an entry in inflight/, where a service runs: only then it is sent by itself."""
+    from dropsafe.cli.running import heard
+
+    if heard(context).about(context.spool).status is None:
+        return set()
+    held = set()
+    for word in ids:
+        with suppress(UsageError):  # told by whoever looks it up to move it
+            if context.spool.find(word).state is State.INFLIGHT:
+                held.add(word)
+    return held
 
 
 if TYPE_CHECKING:

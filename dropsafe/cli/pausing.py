@@ -62,15 +62,20 @@ class _Resume:
         parser.add_argument("what", nargs="?", choices=_BOTH, help="delivery or intake (default: all that is paused)")
 
     def run(self, args: Namespace, context: Context) -> int:
+        from dropsafe.cli.running import TRIES_NOW, try_now
         from dropsafe.spool.health import told
         from dropsafe.spool.pausing import Work
 
         ended = context.spool.resume([Work(args.what)] if args.what else tuple(Work))
+        tries = Work.DELIVERY in ended and try_now(context).tries
         if context.options.json:
-            print(json.dumps({"resumed": {work.value: asdict(pause) for work, pause in ended.items()}}))
+            resumed = {work.value: asdict(pause) for work, pause in ended.items()}
+            print(json.dumps({"resumed": resumed, "service_tries_now": tries}))
             return 0
         for work, pause in ended.items():
             print(f"{work.capitalize()} goes on; it was paused {told(pause)}")
+        if tries:
+            print(TRIES_NOW)
         if not ended:
             print(
                 f"{(args.what or 'nothing').capitalize()} was {'not ' if args.what else ''}paused. Nothing was changed."

@@ -24,7 +24,8 @@ _DETAIL = 120
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known. `state` is None for an entry of which only the history is left. `age` and `due_in` in seconds;
-    `due_in` 0: due. `destination` is what the running service says against it, empty if nothing. `word` names the entry
+    `due_in` 0: due. `destination` is what the running service says against it, empty if nothing, `next_probe` the seconds
+    until it tries that again, if they are known. `word` names the entry
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
     whether the lock file of the worker that holds it is there. `was_accepted`: whether the history says so."""
 
@@ -43,6 +44,7 @@ class Facts:
     has_service: bool = True
     destination: str = ""
     destination_remedy: str = ""
+    next_probe: float | None = None
     pause: Pause | None = None
     paused_words: str = ""
     holder: str = ""
@@ -125,6 +127,8 @@ def _pending(facts: Facts) -> Words:
 
 
 def _inflight(facts: Facts) -> Words:
+    if facts.has_service and facts.destination and facts.next_probe is not None:
+        return _kept(facts, facts.next_probe)
     first = f"{_subject(facts)}, is in hand: {facts.holder or 'a worker'} has claimed it and is sending it."
     if facts.has_service:
         then = "If that does not succeed it goes back to pending/ by itself; nothing is to be done."
@@ -142,6 +146,21 @@ def _inflight(facts: Facts) -> Words:
         ]
     safe = "Nothing is lost: the next start, or the next `dropsafe deliver`, finds it and sends it under the same key."
     return [first, then, safe], [("to find it and send it", "dropsafe deliver")]
+
+
+def _kept(facts: Facts, next_probe: float) -> Words:
+    when = f"in {span(next_probe)}" if next_probe >= 1 else "now"
+    return [
+        f"{_subject(facts)}, is in hand: the service has claimed it, and tries the server again {when}.",
+        facts.destination,
+        f"What to do: {facts.destination_remedy}" if facts.destination_remedy else "",
+        _tried(facts),
+        "Nothing is lost: it stays in hand, or goes back to pending/, until the server has it.",
+    ], [
+        ("to have the server tried now", f"dropsafe retry {facts.word}"),
+        ("to hold it, first", "dropsafe pause delivery"),
+        ("then, once it is in pending/", f"dropsafe hold {facts.word} && dropsafe resume delivery"),
+    ]
 
 
 _GRADES: Mapping[Grade, Callable[[Receipt], str]] = {

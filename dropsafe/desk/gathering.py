@@ -56,6 +56,7 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
         has_service=has_service,
         destination=against.text if against else "",
         destination_remedy=against.remedy if against else "",
+        next_probe=against.next_probe if against else None,
         pause=pause,
         paused_words=told(pause) if pause else "",
         holder=holder,

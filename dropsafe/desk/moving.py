@@ -13,12 +13,14 @@ from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.names import is_id
-from dropsafe.spool.states import Event, transition
+from dropsafe.spool.states import Event, State, transition
 
 GROUP = 256
 """Entries moved with one sync of their folders. A stop is heeded after each."""
 _REFUSALS_TOLERATED = 10
 """One after the other: then it is the disk, not the entries."""
+
+_PAUSE_FIRST = "Pause delivery, hold it once it is back in pending/, and resume: dropsafe pause delivery"
 
 _NAMED = 10
 """More are not named in one command."""
@@ -74,7 +76,9 @@ def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], 
             transition(entry.state, event)
             possible.append(entry)
         except UsageError as error:
-            remedy = f"{error.remedy} What can be done: dropsafe explain {entry.id}"
+            is_to_be_held = (entry.state, event) == (State.INFLIGHT, Event.HOLD)
+            how = _PAUSE_FIRST if is_to_be_held else error.remedy
+            remedy = f"{how} What can be done: dropsafe explain {entry.id}"
             errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
     return possible, errors
 

@@ -18,16 +18,19 @@ from dropsafe.spool.states import State
 
 def rows(spool: Spool, entries: Sequence[Entry], stands: Standstill | None) -> Iterator[dict[str, Any]]:
     """A line for each, made when it is asked for. `next_try` is None for what does not wait, "now" for what waits for
-    nothing but its turn, "waits" if delivery stands still."""
+    nothing but its turn, "waits" if delivery stands still, also of what is in hand and kept there for the next probe."""
     tries = spool.tries([entry.id for entry in entries])
     when_due = "waits" if stands else "now"
-    return (_row(spool, entry, when_due, *tries.get(entry.id, (None, ""))) for entry in entries)
+    is_kept = stands is not None and stands.next_probe is not None
+    return (_row(spool, entry, when_due, is_kept, *tries.get(entry.id, (None, ""))) for entry in entries)
 
 
-def _row(spool: Spool, entry: Entry, when_due: str, attempts: int | None, error: str) -> dict[str, Any]:
+def _row(spool: Spool, entry: Entry, when_due: str, is_kept: bool, attempts: int | None, error: str) -> dict[str, Any]:
     """`attempts` is None where the journal knows of none, which of a delivered one means that it does not know."""
     reason = spool.reason(entry)
     next_try = None
+    if entry.state is State.INFLIGHT and is_kept:
+        next_try = "waits"
     if entry.state is State.PENDING:
         next_try = when_due if spool.is_due(entry) else iso(due_time(entry.path))
     return {

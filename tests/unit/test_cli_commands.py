@@ -395,6 +395,11 @@ def test_who_may_not_connect_to_the_service_is_told_so(
     monkeypatch.setattr(Context, "service", property(refuse))
     assert main(["status"]) == 1
     assert "\nread from what the service publishes, process 1: you may not connect to it\n" in capsys.readouterr().out
+    entry = failed_entry(station)
+    assert main(["retry", entry]) == 0
+    told = capsys.readouterr()
+    assert "1 entry will be sent again" in told.out
+    assert "note: the service was not asked to try the server at once: you may not connect to it" in told.err
 
 
 def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(

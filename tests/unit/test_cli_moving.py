@@ -379,6 +379,8 @@ def test_for_programs_each_entry_and_the_end_are_lines_of_json(
         "moved_by_others": 0,
         "refused": [],
         "interrupted": False,
+        "in_hand": 0,
+        "service_tries_now": False,
     }
 
 
