@@ -15,6 +15,7 @@ from dropsafe.spool import Spool
 from dropsafe.spool.locks import await_the_dying
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.stations import place_of
+from dropsafe.supervisor.beside import Beside
 from dropsafe.supervisor.ipc.office import Office, Service
 from dropsafe.supervisor.ipc.platform import system
 from dropsafe.supervisor.reporter import Reporter
@@ -67,7 +68,7 @@ def serve(
             check=lock.check,
         )
         supervisor = Supervisor(
-            config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", office=office
+            config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", beside=Beside(office)
         )
         if office is not None:
             office.attach(Service(supervisor.note, lambda: reporter.status, supervisor.progress))

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
-from dropsafe.supervisor import machine, policy, supervisor
+from dropsafe.supervisor import machine, policy, returns, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
@@ -301,7 +301,7 @@ def test_claims_that_cannot_be_returned_are_shown_and_tried_again(
     def fails(_hand: str, _died: bool) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(supervisor, "RETURN_AGAIN", 0.05)
+    monkeypatch.setattr(returns, "RETURN_AGAIN", 0.05)
     service.return_claims = fails
     service.start("crashes")
     service.until(with_reason("claims-kept"), "the reason")
