@@ -62,7 +62,7 @@ def _key(name: str, schema: Mapping[str, Any]) -> str:
 
 
 def _facts(schema: Mapping[str, Any]) -> Iterator[str]:
-    unit = f" {schema['x-unit']}" if "x-unit" in schema else ""
+    unit = f" {schema['x-unit']}" if schema.get("x-unit") else ""
     if "enum" in schema:
         yield "one of " + ", ".join(f"`{_toml(value)}`" for value in schema["enum"])
     elif "minimum" in schema:

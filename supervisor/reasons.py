@@ -169,6 +169,17 @@ def line_down(trouble: str) -> Problem:
     )
 
 
+def health_down(trouble: str) -> Problem:
+    """Other programs cannot ask how the service is."""
+    return Problem(
+        "health-down",
+        "Other programs cannot ask the service for its health and figures. Deliveries go on; it is tried again.",
+        "See in the details what is in the way. If another program has the port: set health.port to one that is free, "
+        "and restart the service.",
+        trouble,
+    )
+
+
 def requests_failed(count: int, error: str) -> Problem:
     """Answers to guests met errors that nobody expected."""
     return Problem(

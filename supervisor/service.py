@@ -15,6 +15,8 @@ from dropsafe.spool import Spool
 from dropsafe.spool.locks import await_the_dying
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.stations import place_of
+from dropsafe.supervisor.beside import Beside
+from dropsafe.supervisor.health import Health
 from dropsafe.supervisor.ipc.office import Office, Service
 from dropsafe.supervisor.ipc.platform import system
 from dropsafe.supervisor.reporter import Reporter
@@ -50,6 +52,7 @@ def serve(
     office = _office(spool, config, Settings(Path(config.path or ""), lambda: running[0], read_config), checkup)
     reporter = Reporter(status_path, spool.spool_id, _both(office, on_change), details)
     reporter.in_force = _in_force(config)
+    health = _health(config, lambda: reporter.status)
 
     def reload() -> dict[str, Any]:
         read = _reload(config, read_config)
@@ -67,7 +70,7 @@ def serve(
             check=lock.check,
         )
         supervisor = Supervisor(
-            config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", office=office
+            config.to_dict(), ports, reporter, config_error=config.fallback_reason or "", beside=Beside(office, *health)
         )
         if office is not None:
             office.attach(Service(supervisor.note, lambda: reporter.status, supervisor.progress))
@@ -92,6 +95,11 @@ def _office(spool: Spool, config: Config, settings: Settings, checkup: Checkup |
     if not config["ipc.enabled"]:
         return None
     return Office(spool, settings, checkup, lambda: system.Listening(config["ipc.address"], config["ipc.group"]))
+
+
+def _health(config: Config, status: Callable[[], Status | None]) -> tuple[Health, ...]:
+    port = config["health.port"]
+    return (Health(config["health.address"], port, status),) if port else ()
 
 
 def _both(office: Office | None, on_change: Callable[[Status], None]) -> Callable[[Status], None]:

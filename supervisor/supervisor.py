@@ -9,30 +9,29 @@ from __future__ import annotations
 import logging
 import random
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from types import FrameType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from dropsafe.errors import DropsafeError, ExitCode, SpoolError, UsageError, WorkerFailed
-from dropsafe.log import log_place, log_unexpected
-from dropsafe.spool.health import Problem
+from dropsafe.errors import DropsafeError, ExitCode, UsageError, WorkerFailed
+from dropsafe.log import log_place
 from dropsafe.supervisor import messages, reasons, unexpected
 from dropsafe.supervisor.asked import Asked, Wish
+from dropsafe.supervisor.beside import Beside
 from dropsafe.supervisor.lifecycle import Do
 from dropsafe.supervisor.machine import ESCALATE_AFTER, ROLES, STOP_BUDGET, Action, Machine, Phase, Role
 from dropsafe.supervisor.notify import STOPPING, sd_notify
 from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit
+from dropsafe.supervisor.recovering import Recovering
 from dropsafe.supervisor.reporter import Reporter
+from dropsafe.supervisor.returns import Returns
 
-# Claims that could not be returned, for want of a working disk, are tried again that often.
-RETURN_AGAIN: Final = 10.0
 # How often the workers' memory is looked at.
 MEMORY_EVERY: Final = 10.0
 # Children of a supervisor that ends by an error leave by themselves within 2 s; those that have not are killed.
@@ -49,25 +48,6 @@ class Ports:
     return_claims: Callable[[str, bool], object]  # (the hand's name, whether the worker died)
     reload: Callable[[], dict[str, Any]]  # the configuration anew; DropsafeError if it cannot be used
     check: Callable[[], object]  # DropsafeError if this is not the one service of the spool any more
-
-
-class Office(Protocol):
-    """What answers people while the service runs. No call waits."""
-
-    def begin(self) -> None: ...
-
-    def turn(self, now: float) -> None:
-        """Called at least once a second."""
-
-    def log(self, worker: str, message: Mapping[str, Any]) -> None:
-        """A line of a worker's log."""
-
-    def reloaded(self, error: str) -> None:
-        """The configuration was read again; `error` says why it was refused, if it was."""
-
-    def problems(self) -> Iterable[Problem]: ...
-
-    def end(self) -> None: ...
 
 
 class Note(Enum):
@@ -94,20 +74,18 @@ class Supervisor:
         config_error: str = "",
         roles: tuple[Role, ...] = ROLES,
         budget: float = STOP_BUDGET,
-        office: Office | None = None,
+        beside: Beside | None = None,
     ) -> None:
         """`config` is what workers are given; `config_error` says why it is not that of the file, if it is not."""
-        self._office = office
+        self._beside = beside or Beside()
         self._config = config
         self._ports = ports
         self._machine = Machine(roles, time.monotonic(), random.random, budget)
         self._accounts = {role.name: Account() for role in roles}
         self._processes: dict[str, WorkerProcess] = {}
-        self._unreturned: dict[str, bool] = {}
-        self._return_at = 0.0
-        self._return_error = ""
+        self._returns = Returns(ports.return_claims)
         self._config_error = config_error
-        self._recovery_error: BaseException | None = None
+        self._recovering = Recovering(ports.recover, lambda: self.note(Note.RECOVERED))
         self._own_errors: deque[str] = deque(maxlen=1)
         self._own_error_count = 0
         self._weigh_at = time.monotonic() + MEMORY_EVERY
@@ -151,10 +129,9 @@ class Supervisor:
         Raises DropsafeError if recovery fails, WorkerFailed after a stop because a critical worker would not stay up.
         """
         self._report()
-        threading.Thread(target=self._recover, name="recovery", daemon=True).start()
+        self._recovering.begin()
         try:
-            if self._office is not None:
-                self._office.begin()
+            self._beside.begin()
             while not self._machine.finished:
                 self._turn()
             if self._machine.given_up:
@@ -191,10 +168,9 @@ class Supervisor:
                 self._bury(process, now)
         self._carry_out(self._machine.due(now), now)
         self._weigh(now)
-        self._return_claims(now)
+        self._returns.turn(now)
         self._ports.check()
-        if self._office is not None:
-            self._office.turn(now)
+        self._beside.turn(now)
         self._report()
 
     def _follow(self, note: Note | Asked, now: float) -> None:
@@ -208,7 +184,7 @@ class Supervisor:
             case Note.RELOAD:
                 self._reload(now)
             case Note.RECOVERED:
-                self._check_recovery()
+                self._recovering.check()
                 self._machine.begin(now)
             case Note.LOOK:
                 pass  # the turn itself is all that is wanted
@@ -262,8 +238,8 @@ class Supervisor:
                     account.note_error(account.error)
                 case messages.UNEXPECTED:
                     account.note_error(str(message.get("text", "")))
-                case messages.LOG if self._office is not None:
-                    self._office.log(name, message)
+                case messages.LOG:
+                    self._beside.log(name, message)
 
     @staticmethod
     def _note_hand(account: Account, content: Mapping[str, Any]) -> None:
@@ -306,9 +282,7 @@ class Supervisor:
                 self._spawn(self._machine.workers[name].role, now)
             case Do.RETURN_AFTER_DEATH | Do.RETURN_AFTER_STOP:
                 if (hand := self._accounts[name].hand) is not None:
-                    self._unreturned[hand] = do is Do.RETURN_AFTER_DEATH
-                    self._return_at = now
-                    self._return_claims(now)
+                    self._returns.owe(hand, died=do is Do.RETURN_AFTER_DEATH, now=now)
             case Do.WARN:
                 _log.warning("%s has given no sign of life for %.0f s", name, self._silence_of(name, now))
             case Do.ASK_STOP if process is not None:
@@ -367,30 +341,13 @@ class Supervisor:
         self._processes[role.name] = process
         _log.info("%s started (process %s)", role.name, process.pid)
 
-    def _return_claims(self, now: float) -> None:
-        """Return what dead workers held; what cannot be returned now stays where it is and is tried again."""
-        if not self._unreturned or now < self._return_at:
-            return
-        for hand, died in tuple(self._unreturned.items()):
-            try:
-                self._ports.return_claims(hand, died)
-            except Exception as error:  # noqa: BLE001 - one hand must not end the service for all others
-                log_unexpected(_log, f"What {hand} held could not be returned; it is tried again", error)
-                self._return_error = str(error)
-                self._return_at = now + RETURN_AGAIN
-                # The death may have been counted against an entry already: better not at all than twice.
-                self._unreturned[hand] = False
-            else:
-                del self._unreturned[hand]
-
     def _reload(self, now: float) -> None:
         try:
             self._read_config(now)
         except DropsafeError as error:
             _log.error("The new configuration has an error, the one in force stays: %s", error)
             self._config_error = str(error)
-            if self._office is not None:
-                self._office.reloaded(str(error))
+            self._beside.reloaded(str(error))
 
     def _read_config(self, now: float) -> None:
         """DropsafeError if it cannot be used; the one in force stays then."""
@@ -398,27 +355,7 @@ class Supervisor:
         _log.info("The configuration was read again; the workers are restarted in order")
         self._config_error = ""
         self._machine.config_changed(now)
-        if self._office is not None:
-            self._office.reloaded("")
-
-    def _recover(self) -> None:
-        """In its own thread: it may be long, and may be killed at any point, so that a stop need not wait for it."""
-        try:
-            self._ports.recover()
-        except BaseException as error:  # noqa: BLE001 - handed to the loop, which ends the service with it
-            self._recovery_error = error
-        self.note(Note.RECOVERED)
-
-    def _check_recovery(self) -> None:
-        error = self._recovery_error
-        if isinstance(error, DropsafeError):
-            raise error
-        if error is not None:
-            log_unexpected(_log, "The spool could not be put in order at the start", error)
-            raise SpoolError(
-                f"The spool could not be put in order at the start ({error}). Nothing is lost; entries wait in it.",
-                remedy="See that its disk is there, writable and not full, then start the service again.",
-            ) from error
+        self._beside.reloaded("")
 
     # Telling, and leaving
 
@@ -426,18 +363,15 @@ class Supervisor:
         others = []
         if self._config_error:
             others.append(reasons.config_kept(self._config_error))
-        if self._unreturned:
-            others.append(reasons.claims_kept(self._return_error))
+        others += self._returns.problems()
         if self._own_errors:
             others.append(reasons.own_errors(self._own_error_count, self._own_errors[-1]))
-        if self._office is not None:
-            others += self._office.problems()
+        others += self._beside.problems()
         self._reporter.report(self._machine, self._processes, self._accounts, others)
 
     def _leave(self) -> None:
         """Let no worker outlive us. After a stop in time there is none left."""
-        if self._office is not None:
-            self._office.end()
+        self._beside.end()
         for process in self._processes.values():
             process.leave_alone()
         deadline = time.monotonic() + (0.0 if self._machine.phase is Phase.OVER else LEAVE_GRACE)

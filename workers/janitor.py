@@ -72,6 +72,7 @@ class Janitor:
         self._left_behind: list[str] = []
         self._low: Room | None = None
         self._read_only = False
+        self._free: dict[str, int | None] = {}
         self._closed: list[str] = []
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
@@ -105,9 +106,9 @@ class Janitor:
             chore.due = self._clock.monotonic() + wait
 
     def progress(self) -> dict[str, object]:
-        """The figures of the last audit, and what needs a person."""
+        """The figures of the last audit, what is free on the disk, and what needs a person."""
         figures = asdict(self._figures) if self._figures else None
-        return {"figures": figures, "problems": [asdict(problem) for problem in self.problems()]}
+        return {"figures": figures, **self._free, "problems": [asdict(problem) for problem in self.problems()]}
 
     def problems(self) -> Iterator[Problem]:
         """Everything in the spool that is not well, the most urgent first."""
@@ -151,7 +152,9 @@ class Janitor:
     def _watch_disk(self) -> None:
         layout = self._core.layout
         self._read_only, self._closed = is_read_only(layout), closed_folders(layout)
-        self._low = disk_is_low(system.room(layout.root), self._limits)
+        room = system.room(layout.root)
+        self._free = {"free_bytes": room.bytes, "free_inodes": room.inodes}
+        self._low = disk_is_low(room, self._limits)
         if self._low:
             self._expire()
         self._core.reserve.refill(self._policy.min_free_bytes)

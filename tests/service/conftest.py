@@ -15,6 +15,7 @@ import pytest
 from dropsafe.errors import ExitCode
 from dropsafe.spool import Spool
 from dropsafe.supervisor import machine, policy
+from dropsafe.supervisor.beside import Beside, Companion
 from dropsafe.supervisor.machine import Role
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.status import Status, StatusFile
@@ -47,6 +48,7 @@ class Service:
         self.check: Callable[[], object] = lambda: None
         self.read_config: Callable[[], dict[str, Any]] = lambda: self.config
         self.config: dict[str, Any] = {"log": {"level": "info"}, "supervisor": {"worker_memory_bytes": 0}}
+        self.make_companions: Callable[[Callable[[], Status | None]], tuple[Companion, ...]] = lambda status: ()
         self.supervisor: Supervisor | None = None
         self.outcome: ExitCode | BaseException | None = None
         self._thread: threading.Thread | None = None
@@ -56,7 +58,8 @@ class Service:
         ports = Ports(self.recover, self._return_claims, self._reload, self._check)
         details = StatusFile(self.details_path)
         reporter = Reporter(self.status_path, "spool-1", self.statuses.append, details)
-        self.supervisor = Supervisor(self.config, ports, reporter, roles=roles, budget=budget)
+        beside = Beside(None, *self.make_companions(lambda: reporter.status))
+        self.supervisor = Supervisor(self.config, ports, reporter, roles=roles, budget=budget, beside=beside)
         self._thread = threading.Thread(target=self._run, name="service")
         self._thread.start()
 

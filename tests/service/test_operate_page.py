@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -21,6 +22,7 @@ from dropsafe.errors import ExitCode
 from dropsafe.receiver.process import ReceiverProcess
 from dropsafe.spool import Spool, State
 from dropsafe.supervisor.status import Condition
+from tests.support.healthy import at_work, status
 from tests.support.page import DOCS, fenced, with_ours
 
 ROOT = DOCS.parent
@@ -105,10 +107,10 @@ def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 @not_on_windows
 def test_every_command_works_in_the_order_of_the_page(person: Person) -> None:
     left = lines()
-    assert [line for line in left if not line.startswith(("dropsafe ", "cp "))] == OF_ADMINISTRATORS
+    assert [line for line in left if not line.startswith(("dropsafe ", "cp ", "curl "))] == OF_ADMINISTRATORS
     for line in [line for line in left if line not in OF_ADMINISTRATORS]:
-        if line == "dropsafe run":
-            continue  # it does not end by itself
+        if line == "dropsafe run" or line.startswith("curl "):
+            continue  # the one does not end by itself; for the other see below
         if line == "dropsafe --version":
             assert main(["--version"]) == 0
             person.capsys.readouterr()
@@ -130,6 +132,24 @@ def test_every_command_works_in_the_order_of_the_page(person: Person) -> None:
         assert [entry.state for entry in spool.entries()] == [State.SENT, State.SENT]
     with Spool(person.spool_dir / "lab") as spool:
         assert [entry.path.read_bytes() for entry in spool.entries(State.PENDING)] == [b"<report/>"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_what_it_asks_over_http_is_answered() -> None:
+    asks = [line for line in lines() if line.startswith("curl ")]
+    with at_work(status()) as health:
+        for line in asks:
+            ours = with_ours(line, {"127.0.0.1:9095": f"127.0.0.1:{health.port}"})
+            done = subprocess.run(shlex.split(ours), capture_output=True, text=True, check=True)
+            assert ("dropsafe_condition" if line.endswith("/metrics") else '"condition": "RUNNING"') in done.stdout
+    assert len(asks) == 3
+
+
+def test_it_has_each_figure_that_prometheus_is_given() -> None:
+    table = TEXT.partition("| figure | is |")[2].partition("\n\n")[0]
+    with at_work(status()) as health:
+        text = health.answer("/metrics").body.decode()
+    assert set(re.findall(r"`(dropsafe_\w+)`", table)) == set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
 
 
 def test_the_configuration_that_it_shows_is_valid() -> None:

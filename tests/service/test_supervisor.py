@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 
 from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
-from dropsafe.supervisor import machine, policy, supervisor
+from dropsafe.supervisor import machine, policy, returns, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
+from dropsafe.supervisor.health import Health
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
+from tests.support.healthy import get
 from tests.support.waiting import PATIENCE, eventually
 
 from .conftest import Service
@@ -301,7 +305,7 @@ def test_claims_that_cannot_be_returned_are_shown_and_tried_again(
     def fails(_hand: str, _died: bool) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(supervisor, "RETURN_AGAIN", 0.05)
+    monkeypatch.setattr(returns, "RETURN_AGAIN", 0.05)
     service.return_claims = fails
     service.start("crashes")
     service.until(with_reason("claims-kept"), "the reason")
@@ -438,3 +442,23 @@ def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(
     assert "it runs again. No data is touched" in caplog.text
     assert recwarn.list == []
     assert service.stop() is ExitCode.OK
+
+
+def test_other_programs_hear_over_http_how_the_service_is(service: Service) -> None:
+    made: list[Health] = []
+
+    def make(status: Callable[[], Status | None]) -> tuple[Health, ...]:
+        made.append(Health("127.0.0.1", 0, status))
+        return tuple(made)
+
+    service.make_companions = make
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    (health,) = made
+    code, body = get(health, "/readyz")
+    assert (code, json.loads(body)["condition"]) == (200, "RUNNING")
+    assert 'dropsafe_worker_deaths_total{worker="works"} 0.0' in get(health, "/metrics")[1]
+    port = health.port
+    assert service.stop() is ExitCode.OK
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -33,8 +33,8 @@ from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import State
 from dropsafe.spool.verify import Verified, verify
 from dropsafe.supervisor import service
+from dropsafe.supervisor.recovering import Recovering
 from dropsafe.supervisor.service_lock import ServiceLock
-from dropsafe.supervisor.supervisor import Supervisor
 from dropsafe.workers.janitor import Janitor
 from dropsafe.workers.link import LocalLink
 from dropsafe.workers.obstacles import obstacle, unreadable
@@ -275,9 +275,9 @@ def _lock_file_removed(scene: Scene) -> None:
 
 
 def _recovery_failed(scene: Scene) -> None:
-    supervisor = object.__new__(Supervisor)  # without the processes that it starts
-    supervisor._recovery_error = OSError(errno.EIO, os.strerror(errno.EIO))
-    supervisor._check_recovery()
+    recovering = Recovering(lambda: None, lambda: None)
+    recovering._error = OSError(errno.EIO, os.strerror(errno.EIO))
+    recovering.check()
 
 
 def _janitor(scene: Scene, **facts: Any) -> None:
