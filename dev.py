@@ -177,6 +177,8 @@ def test(rest: list[str]) -> int:
     """all checks and the tests; ARGUMENTS go to pytest"""
     provide_debian_packages()
     workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "2"]
+    # By default all slow tests, which stand together, would go to one of the two.
+    workers += ["--dist", "worksteal"]
     pytest = [PYTHON, "-m", "pytest", "-q", *workers, f"--ignore={PACKAGING}", *rest]
     steps: list[tuple[str, Callable[[], int]]] = [
         ("format", lambda: quiet([PYTHON, "-m", "ruff", "format", "--check", "."])),

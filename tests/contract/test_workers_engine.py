@@ -664,6 +664,7 @@ def test_a_pause_finishes_what_is_being_sent_gives_back_the_rest_and_resuming_go
     with running(spool, transport, connections=2) as work:
         eventually(lambda: len(transport.sent) >= 1)
         spool.pause([Work.DELIVERY], "ana")
+        eventually(lambda: work.engine._paused, "the pause is heeded")
         eventually(lambda: work.engine.in_hand == work.engine.progress()["in_progress"])
         begun = len(transport.sent)
         assert begun < 40
