@@ -136,6 +136,8 @@ def test_a_stop_is_clean_and_lets_requests_in_hand_finish(receiver: ReceiverProc
         eventually(lambda: receiver.stats()["faults"] == {"latency": 1})
         process.send_signal(number)
         assert line.recv(1000).startswith(b"HTTP/1.1 201")
+    # A second signal, while the interpreter ends, would kill it.
+    eventually(lambda: process.status() == psutil.STATUS_ZOMBIE, "it has left by itself")
     assert receiver.stop() == 0
     assert receiver.said == ""
     assert not (receiver.data / "receiver.db-wal").exists(), "the database was not closed"
