@@ -52,6 +52,7 @@ COMMANDS = {
     "verify": Entry("verify", "read everything and compare it with its digests; changes nothing"),
     "config": Entry("config_cmd", "check, read, change or explain the configuration"),
     "service": Entry("service", "have the operating system run the service, and look after it"),
+    "gui": Entry("gui", "open the window"),
     "receive": Entry("receive", "an example server that takes reports"),
     "demo": Entry("demo", "see it all work, on a spool and a server of its own"),
     "completion": Entry("completion", "have the shell complete commands, options and ids"),

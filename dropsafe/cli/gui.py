@@ -1,0 +1,80 @@
+"""`dropsafe gui`: the window on the spool and its service."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from dropsafe.errors import UsageError
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.config import Config
+
+HELP = """Open the window: see how it stands, why a report is stuck, and mend it. Needs no service: without one it shows
+the spool as it lies there, and offers to start the service."""
+EXAMPLES = ("dropsafe gui", "dropsafe --instance lab gui", "dropsafe gui --dark")
+EXITS = {75: "a window of this user on the same configuration is open already and does not answer"}
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    colours = parser.add_mutually_exclusive_group()
+    colours.add_argument("--light", action="store_true", help="light colours (default: as the desktop has them)")
+    colours.add_argument("--dark", action="store_true", help="dark colours")
+
+
+def run(args: Namespace, context: Context) -> int:
+    check_display()
+    try:
+        from dropsafe.gui.app import Wanted, run
+    except ImportError as error:
+        raise missing(error) from error
+    from dropsafe.gui.sources import Station
+    from dropsafe.gui.theme import Scheme
+
+    scheme = Scheme.DARK if args.dark else Scheme.LIGHT if args.light else None
+    context.config  # noqa: B018 - what is wrong with it is told here, before a window opens
+    station = Station(lambda: read(context), context.config_path, context.instance)
+    return run(Wanted(station, options_of(context), scheme))
+
+
+def read(context: Context) -> Config:
+    """The configuration as it stands now."""
+    from dropsafe.config import Config
+
+    return Config.in_force(
+        context.config_path, environ=context.environ, settings=context.settings, instance=context.instance
+    )
+
+
+def options_of(context: Context) -> list[str]:
+    """The shared options that this command was given, for those that are started from here."""
+    options = context.options
+    words: list[str] = []
+    for name, value in (("--config", options.config), ("--instance", options.instance), ("--spool", options.spool)):
+        if value:
+            words += [name, os.path.abspath(value) if name != "--instance" else value]
+    for setting in options.settings:
+        words += ["--set", setting]
+    return words
+
+
+def check_display() -> None:
+    """UsageError where there is none."""
+    if os.name == "posix" and not any(os.environ.get(name) for name in _DISPLAYS):
+        raise UsageError(
+            "There is no display to open a window on. Nothing was changed.",
+            remedy="Run it in a desktop session, or use the command line: dropsafe status",
+        )
+
+
+def missing(error: ImportError) -> UsageError:
+    """What to install."""
+    return UsageError(
+        f"The window cannot be opened: {error}. The service and the command line work without it.",
+        remedy="Install it with: pip install 'dropsafe[gui]'. On Debian it needs besides: apt-get install libegl1 libgl1 "
+        "libxkbcommon0 libdbus-1-3 libfontconfig1 libxcb-cursor0",
+    )

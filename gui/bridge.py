@@ -1,0 +1,195 @@
+"""The one door to the service: requests go to a thread of its own, answers come back as signals of this thread.
+
+A `Reply` is a child of whoever asked, so that a page which is closed takes its replies along. The thread asks for the
+status and for events by itself, at a pace that no flood of events changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import ReferenceType, ref
+
+from PySide6.QtCore import QObject, Signal
+from shiboken6 import isValid
+
+from dropsafe.errors import DropsafeError
+from dropsafe.gui.sources import Desks, Snapshot, Source, Station
+from dropsafe.gui.trouble import Trouble, trouble_of
+
+PACE: Final = 1.0
+"""Seconds between two looks at the service."""
+SLOW_PACE: Final = 2.0
+"""The same where only the folder can be looked at, which costs more."""
+CLOSING_TIME: Final = 5.0
+"""Seconds for the thread to come back from a service that hangs; after that it is left to end with the process."""
+
+_log = logging.getLogger(__name__)
+
+
+class Reply(QObject):
+    """To one request. Exactly one of `answered` and `failed` comes, unless it is cancelled or its owner goes."""
+
+    answered = Signal(object)
+    failed = Signal(object)
+    """With a Trouble."""
+
+    def __init__(self, owner: QObject, forget: Callable[[], None]) -> None:
+        super().__init__(owner)
+        self._forget = forget
+
+    def cancel(self) -> None:
+        """Neither signal comes any more. What was asked may be done all the same."""
+        self._forget()
+        self.deleteLater()
+
+
+@dataclass(order=True, slots=True)
+class _Request:
+    rank: int
+    number: int
+    work: Callable[[Desks], Any] = field(compare=False)
+    what: str = field(compare=False)
+
+
+class Bridge(QObject):
+    """Begins with `start()`, ends with `close()`."""
+
+    snapshot = Signal(object)
+    """A Snapshot, about once a second."""
+    events = Signal(list)
+    """What the service told since the last: values as of `events.since`; a gap is the event {"kind": "gap"}."""
+    failed = Signal(object)
+    """With a Trouble that is nobody's answer."""
+    _arrived = Signal(int, object, object)
+
+    def __init__(self, station: Station, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.latest = Snapshot(Source.NOTHING)
+        self._numbers = itertools.count(1)
+        self._replies: dict[int, ReferenceType[Reply]] = {}
+        self._requests: queue.PriorityQueue[_Request] = queue.PriorityQueue()
+        self._dropped: set[int] = set()
+        self._closing = threading.Event()
+        self._desks = Desks(station)
+        self._since: int | None = None
+        self._thread = threading.Thread(target=self._run, name="line", daemon=True)
+        self._arrived.connect(self._deliver)
+        self.snapshot.connect(self._keep)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def ask(self, owner: QObject, method: str, *args: Any, patient: bool = False, **params: Any) -> Reply:
+        """Ask a method of the desk (`entries_list`). One that is `patient` lets all others go first."""
+
+        def work(desks: Desks) -> Any:
+            return desks.ask(method, *args, **params)
+
+        return self._put(owner, work, f"The request {method.replace('_', '.', 1)}", patient)
+
+    def look(self) -> None:
+        """Look at the service now, not at the next beat."""
+        self._requests.put(_Request(0, 0, lambda _: None, "look"))
+
+    def close(self) -> None:
+        """End the thread; replies that are still to come never will."""
+        self._closing.set()
+        self.look()
+        self._thread.join(CLOSING_TIME)
+        self._replies.clear()
+
+    def _put(self, owner: QObject, work: Callable[[Desks], Any], what: str, patient: bool) -> Reply:
+        number = next(self._numbers)
+
+        def forget() -> None:
+            if self._replies.pop(number, None) is not None:
+                self._dropped.add(number)
+
+        reply = Reply(owner, forget)
+        self._replies[number] = ref(reply)
+        self._requests.put(_Request(2 if patient else 1, number, work, what))
+        return reply
+
+    def _deliver(self, number: int, answer: object, trouble: Trouble | None) -> None:
+        found = self._replies.pop(number, None)
+        reply = found() if found is not None else None
+        if reply is None or not isValid(reply):
+            return
+        if trouble is None:
+            reply.answered.emit(answer)
+        else:
+            reply.failed.emit(trouble)
+        if isValid(reply):
+            reply.deleteLater()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        self.latest = snapshot
+
+    # On the thread
+
+    def _run(self) -> None:
+        next_look = 0.0
+        while not self._closing.is_set():
+            try:
+                request = self._requests.get(timeout=max(0.0, next_look - time.monotonic()))
+            except queue.Empty:
+                request = None
+            if self._closing.is_set():
+                break
+            if request is not None and request.number:
+                self._answer(request)
+            if request is not None and not request.number:
+                next_look = 0.0
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + self._look()
+        self._desks.close()
+
+    def _answer(self, request: _Request) -> None:
+        if request.number in self._dropped:
+            self._dropped.discard(request.number)
+            return
+        answer: object = None
+        trouble = None
+        try:
+            answer = request.work(self._desks)
+        except DropsafeError as error:
+            trouble = trouble_of(error, request.what)
+        except Exception as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
+            _log.exception("%s met an error that was not expected", request.what)
+            trouble = trouble_of(error, request.what)
+        self._emit(self._arrived, request.number, answer, trouble)
+
+    def _look(self) -> float:
+        """Tell how it stands. Seconds until the next look."""
+        try:
+            snapshot = self._desks.snapshot()
+            self._emit(self.snapshot, snapshot)
+            if not snapshot.runs:
+                self._since = None
+                return SLOW_PACE
+            found = self._desks.ask("events_since", self._since or 0)
+            told = list(found["events"])
+            if found["gap"] or self._since is None:
+                told = [{"kind": "gap"}]
+            self._since = found["next"]
+            if told:
+                self._emit(self.events, told)
+        except DropsafeError as error:
+            _log.info("The service went while it was looked at: %s", error)
+        except Exception as error:  # noqa: BLE001 - the boundary of the thread; a person is told
+            _log.exception("Looking at the service met an error that was not expected")
+            self._emit(self.failed, trouble_of(error, "Looking at the service"))
+        return PACE
+
+    def _emit(self, signal: Any, *values: object) -> None:
+        """Unless the window is gone by now."""
+        if not self._closing.is_set() and isValid(self):
+            signal.emit(*values)

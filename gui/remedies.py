@@ -1,0 +1,105 @@
+"""What can be done about each reason in the status: pure. Each step is a page to look at or a request to the service.
+
+Everything that a button does here, the command line does too; the words of the remedy name that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dropsafe.gui.theme import Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One button. It leads to `page` (with `view` for it), or asks `method` of the service, or both."""
+
+    label: str
+    page: str = ""
+    view: Mapping[str, Any] = field(default_factory=dict)
+    method: str = ""
+    args: tuple[Any, ...] = ()
+
+
+_SHOW_FAILED = Step("Show them", page="entries", view={"state": "failed"})
+_SHOW_QUARANTINE = Step("Show them", page="entries", view={"state": "quarantine"})
+_SHOW_WAITING = Step("Show them", page="entries", view={"state": "pending"})
+_DESTINATION = Step("Destination", page="destination")
+_TRY_NOW = Step("Try now", method="delivery_probe")
+_SETTINGS = Step("Settings", page="settings")
+_LOG = Step("Log", page="log")
+_WORKERS = Step("Workers", page="workers")
+_FOLDERS = Step("Watch folders", page="folders")
+
+
+def _help(topic: str) -> Step:
+    return Step("How to", page="help", view={"page": "recover.md", "topic": topic})
+
+
+_STEPS: Mapping[str, tuple[Step, ...]] = {
+    "failed": (_SHOW_FAILED,),
+    "quarantine": (_SHOW_QUARANTINE,),
+    "old": (_SHOW_WAITING,),
+    "queue-full": (_SHOW_WAITING, Step("Settings", page="settings", view={"key": "max_queue_size"})),
+    "disk-low": (_help("the-disk-is-full"),),
+    "read-only": (_help("the-disk-is-dying-or-can-only-be-read"),),
+    "not-writable": (_help("the-disk-is-dying-or-can-only-be-read"),),
+    "stranger": (_help("a-file-in-the-spool-that-is-no-entry"),),
+    "paused-delivery": (Step("Resume delivery", method="pauses_end", args=("delivery",)),),
+    "paused-intake": (Step("Resume intake", method="pauses_end", args=("intake",)),),
+    "destination-down": (_TRY_NOW, _DESTINATION),
+    "destination-refuses": (_DESTINATION, Step("Settings", page="settings", view={"key": "destination.url"}), _TRY_NOW),
+    "spool-trouble": (_LOG,),
+    "claims-kept": (_LOG,),
+    "configuration-kept": (_SETTINGS,),
+    "configuration-fallback": (_SETTINGS,),
+    "configuration-unread": (_SETTINGS,),
+    "ipc-errors": (_LOG,),
+    "service-error": (_LOG,),
+    "service-failed": (_LOG,),
+    "cannot-be-taken": (_FOLDERS,),
+    "drop-folder": (_FOLDERS,),
+    "watch": (_FOLDERS,),
+}
+_BY_END = {"-parked": (_SETTINGS, _WORKERS), "-failing": (_WORKERS, _LOG), "-hung": (_WORKERS,), "-silent": (_WORKERS,)}
+_BY_END["-died"] = (_WORKERS, _LOG)
+
+_NEEDS_A_PERSON = frozenset(
+    {"failed", "quarantine", "disk-low", "read-only", "not-writable", "destination-refuses", "configuration-kept"}
+    | {"configuration-fallback", "queue-full", "service-failed"}
+)
+
+
+def steps(code: str) -> tuple[Step, ...]:
+    """What to offer for the reason of that code. One that is not known leads to the log."""
+    for end, found in _BY_END.items():
+        if code.endswith(end):
+            return found
+    return _STEPS.get(code, (_LOG,))
+
+
+def tone_of(code: str) -> Tone:
+    """How grave that reason is."""
+    if code in _NEEDS_A_PERSON or code.endswith("-parked"):
+        return Tone.PERSON
+    return Tone.QUIET if code.startswith("paused-") else Tone.SOON
+
+
+CONDITION_TONES: Mapping[str, Tone] = {
+    "RUNNING": Tone.WELL,
+    "STARTING": Tone.BUSY,
+    "STOPPING": Tone.BUSY,
+    "DEGRADED": Tone.SOON,
+    "ERROR": Tone.PERSON,
+    "NO SERVICE": Tone.QUIET,
+}
+
+
+def tone_of_status(status: Mapping[str, Any]) -> Tone:
+    """Of all together: the gravest reason decides."""
+    tones = [tone_of(reason["code"]) for reason in status.get("reasons", ())]
+    if status.get("condition") == "DEGRADED":
+        return next((tone for tone in (Tone.PERSON, Tone.SOON, Tone.QUIET) if tone in tones), Tone.SOON)
+    return CONDITION_TONES.get(status.get("condition", ""), Tone.QUIET)

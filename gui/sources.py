@@ -1,0 +1,161 @@
+"""Where the window's figures come from: the service that runs, or else the spool's folder, which can only be read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from dropsafe.config import Config
+from dropsafe.desk.desk import Value
+from dropsafe.desk.settings import Settings
+from dropsafe.desk.spool_desk import SpoolDesk
+from dropsafe.errors import DropsafeError, TemporaryError
+from dropsafe.spool import Spool
+from dropsafe.spool.limits import limits_from
+from dropsafe.supervisor.ipc.client import Client
+from dropsafe.supervisor.ipc.remote import RemoteDesk
+
+CONNECT_TIME: Final = 1.0
+ANSWER_TIME: Final = 3.0
+"""Seconds for the status: a service that takes longer hangs, and the folder is shown instead."""
+READS: Final = frozenset(
+    (
+        "status_get",
+        "spool_stats",
+        "entries_list",
+        "entries_survey",
+        "entries_get",
+        "entries_history",
+        "entries_explain",
+        "pauses_list",
+        "watch_list",
+        "config_get",
+        "jobs_list",
+        "jobs_get",
+    )
+)
+"""What may be asked of the folder while no service runs."""
+
+
+class Source(Enum):
+    """Who answers."""
+
+    SERVICE = "service"
+    FOLDER = "folder"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How it stands, at one moment. `why` says, where it is not the service that tells it, what is wrong with the service.
+
+    `administrator` is whether the service would let us change its configuration.
+    """
+
+    source: Source
+    status: Value = field(default_factory=dict)
+    stats: Value = field(default_factory=dict)
+    why: str = ""
+    at: float = field(default_factory=time.time)
+
+    @property
+    def runs(self) -> bool:
+        """Whether a service answers."""
+        return self.source is Source.SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """Which service and spool the window is about, and how its configuration is read again."""
+
+    read: Callable[[], Config]
+    path: Path
+    instance: str | None = None
+
+
+class Desks:
+    """The service's desk and the folder's, each made when it is first needed. For one thread."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._config: Config | None = None
+        self._client: Client | None = None
+        self._remote: RemoteDesk | None = None
+        self._spool: Spool | None = None
+
+    def config(self) -> Config:
+        """As it was read last. ConfigError, NoPermission."""
+        if self._config is None:
+            self._config = self._station.read()
+        return self._config
+
+    def service(self) -> RemoteDesk:
+        """The service. TemporaryError if none listens or none answers, NoPermission."""
+        if self._remote is None:
+            self._config = None  # it may have been given another address since
+            address = self.config()["ipc.address"]
+            if os.name == "posix" and not os.path.lexists(address):
+                raise TemporaryError(
+                    "The service does not run. Nothing is lost: what was accepted is in the spool.",
+                    remedy="Start the service.",
+                )
+            client = Client(address, program="window", connect_time=CONNECT_TIME)
+            client.connect()
+            self._client, self._remote = client, RemoteDesk(client)
+        return self._remote
+
+    def folder(self) -> SpoolDesk:
+        """The folder, to be read. SpoolError, NoPermission, ConfigError."""
+        if self._spool is None:
+            self._config = None
+            config = self.config()
+            self._spool = Spool(config["spool_dir"], limits_from(config))
+        settings = Settings(self._station.path, self.config, self._station.read, self._station.instance)
+        return SpoolDesk(self._spool, settings, by="window")
+
+    def snapshot(self) -> Snapshot:
+        """Of whoever answers. Raises nothing that is expected."""
+        try:
+            desk = self.service()
+            status = desk.status_get()
+            stats = desk.spool_stats()
+            return Snapshot(Source.SERVICE, status, stats)
+        except DropsafeError as error:
+            self.hang_up()
+            why = f"{error.message} {error.remedy}".strip()
+        try:
+            folder = self.folder()
+            return Snapshot(Source.FOLDER, folder.status_get(), folder.spool_stats(), why)
+        except (DropsafeError, OSError) as error:
+            self._leave_folder()
+            return Snapshot(Source.NOTHING, why=f"{why} {error}".strip())
+
+    def ask(self, method: str, *args: Any, **params: Any) -> Value:
+        """Of the service, or, where it only reads, of the folder if none runs."""
+        if self._remote is None and method in READS:
+            desk: Any = self.folder()
+        else:
+            desk = self.service()
+        answer: Value = getattr(desk, method)(*args, **params)
+        return answer
+
+    def hang_up(self) -> None:
+        """Leave the service: it is connected to anew when it is asked next."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._remote = None
+
+    def close(self) -> None:
+        """Leave both."""
+        self.hang_up()
+        self._leave_folder()
+
+    def _leave_folder(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None

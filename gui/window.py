@@ -1,0 +1,152 @@
+"""The window: navigation at the left, the status banner above the page, notices of errors below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from PySide6.QtCore import QSettings, QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMainWindow, QStackedWidget, QWidget
+
+from dropsafe.gui.banner import Banner
+from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.error_centre import ErrorCentre
+from dropsafe.gui.icons import icon
+from dropsafe.gui.notices import NoticeBar
+from dropsafe.gui.page import Page
+from dropsafe.gui.pages import PAGES, Place
+from dropsafe.gui.remedies import Step
+from dropsafe.gui.sources import Snapshot
+from dropsafe.gui.starting import Starter
+from dropsafe.gui.widgets import column
+
+SIZE: Final = QSize(1100, 720)
+LEAST: Final = QSize(800, 560)
+NAVIGATION: Final = 180
+
+
+class Window(QMainWindow):
+    """`go(page, view)` shows a page. Closing the window closes every page."""
+
+    closed = Signal()
+
+    def __init__(
+        self, config: Mapping[str, Any], bridge: Bridge, errors: ErrorCentre, starter: Starter, settings: QSettings
+    ) -> None:
+        super().__init__()
+        self._config = config
+        self._bridge = bridge
+        self._errors = errors
+        self._settings = settings
+        self._pages: dict[str, Page] = {}
+        self.setWindowTitle(self.tr("Dropsafe"))
+        self.setMinimumSize(LEAST)
+        self.resize(SIZE)
+
+        self._navigation = QListWidget()
+        self._navigation.setObjectName("navigation")
+        self._navigation.setFixedWidth(NAVIGATION)
+        self._navigation.setIconSize(QSize(20, 20))
+        self._navigation.setAccessibleName(self.tr("Pages"))
+        self._navigation.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for place in PAGES:
+            item = QListWidgetItem(icon(place.key), self.tr(place.title))
+            item.setData(Qt.ItemDataRole.UserRole, place.key)
+            self._navigation.addItem(item)
+        self._stack = QStackedWidget()
+        self.banner = Banner()
+        self._notices = NoticeBar(errors)
+        content = QWidget()
+        content.setLayout(column(self.banner, self._stack, self._notices, spacing=0))
+        content.layout().setStretch(1, 1)  # type: ignore[union-attr]
+        whole = QWidget()
+        layout = QHBoxLayout(whole)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._navigation)
+        layout.addWidget(content, 1)
+        self.setCentralWidget(whole)
+
+        self._navigation.currentRowChanged.connect(self._chosen)
+        self.banner.step.connect(self.take)
+        self.banner.start.connect(starter.start)
+        bridge.snapshot.connect(self._look)
+        for number, _ in enumerate(PAGES, start=1):
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+            shortcut.activated.connect(lambda row=number - 1: self._navigation.setCurrentRow(row))
+        self._restore()
+        self._look(bridge.latest)
+
+    def go(self, key: str, view: Mapping[str, Any] | None = None) -> None:
+        """Show that page, and there what `view` says."""
+        row = next(row for row, place in enumerate(PAGES) if place.key == key)
+        self._navigation.setCurrentRow(row)
+        if view:
+            self.page(key).show_view(view)
+
+    def take(self, step: Step) -> None:
+        """Do what a button of a remedy says. Its answer is seen in the status; an error is told."""
+        if step.method:
+            reply = self._bridge.ask(self, step.method, *step.args)
+            reply.answered.connect(self._bridge.look)
+            reply.failed.connect(self._errors.report)
+        if step.page:
+            self.go(step.page, step.view)
+
+    def page(self, key: str) -> Page:
+        """That page, made when it is first asked for."""
+        if key not in self._pages:
+            place = next(place for place in PAGES if place.key == key)
+            page = place.make(self._config, bridge=self._bridge, errors=self._errors)
+            page.step.connect(self.take)
+            self._pages[key] = page
+            self._stack.addWidget(page)
+        return self._pages[key]
+
+    def close_page(self, key: str) -> None:
+        """Let it go; it is made anew when it is asked for again."""
+        page = self._pages.pop(key, None)
+        if page is not None:
+            self._stack.removeWidget(page)
+            page.close()
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """What the navigation offers."""
+        return PAGES
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._settings.setValue("window/geometry", self.saveGeometry())
+        self._settings.setValue("window/page", self._current())
+        for key in list(self._pages):
+            self.close_page(key)
+        super().closeEvent(event)
+        self.closed.emit()
+
+    def _restore(self) -> None:
+        geometry = self._settings.value("window/geometry")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        wanted = self._settings.value("window/page", PAGES[0].key)
+        row = next((row for row, place in enumerate(PAGES) if place.key == wanted), 0)
+        self._navigation.setCurrentRow(row)
+
+    def _current(self) -> str:
+        return PAGES[max(0, self._navigation.currentRow())].key
+
+    def _chosen(self, row: int) -> None:
+        if row >= 0:
+            self._stack.setCurrentWidget(self.page(PAGES[row].key))
+
+    def _look(self, snapshot: Snapshot) -> None:
+        self.banner.show_snapshot(snapshot)
+        needs = snapshot.stats.get("needs_a_person", 0)
+        for row, place in enumerate(PAGES):
+            text = self.tr(place.title)
+            item = self._navigation.item(row)
+            if place.key == "entries" and needs:
+                item.setText(f"{text}  ({needs:,})")
+                item.setData(Qt.ItemDataRole.AccessibleTextRole, self.tr("%n need a person", "", needs))
+            else:
+                item.setText(text)
