@@ -23,4 +23,10 @@ class Place:
         return page
 
 
-PAGES = (Place("overview", "Overview", "OverviewPage"),)
+PAGES = (
+    Place("overview", "Overview", "OverviewPage"),
+    Place("workers", "Workers", "WorkersPage"),
+    Place("destination", "Destination", "DestinationPage"),
+    Place("folders", "Watch folders", "FoldersPage"),
+    Place("log", "Log", "LogPage"),
+)

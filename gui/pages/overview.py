@@ -32,6 +32,7 @@ class OverviewPage(Page):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
         self._rate: float | None = None
+        self._runs: bool | None = None
         self._waiting = Figure(self.tr("waiting"))
         self._in_hand = Figure(self.tr("in hand"))
         self._delivered = Figure(self.tr("delivered and kept"))
@@ -67,11 +68,10 @@ class OverviewPage(Page):
         layout.addStretch(1)
         self.every(CHART_EVERY, self._ask_series)
 
-    def showEvent(self, event: Any) -> None:
-        super().showEvent(event)
-        self._ask_series()
-
     def show_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.runs != self._runs:
+            self._runs = snapshot.runs
+            self._ask_series()
         if not snapshot.stats:
             return
         counts, stats = snapshot.stats["counts"], snapshot.stats

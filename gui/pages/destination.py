@@ -1,0 +1,203 @@
+"""Destination: whether the server takes reports, and where the way to it ends if it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+from dropsafe.desk.desk import Value
+from dropsafe.gui.page import Page
+from dropsafe.gui.sources import Snapshot
+from dropsafe.gui.theme import GRID, Tone
+from dropsafe.gui.trouble import Trouble
+from dropsafe.gui.widgets import ToneSign, allow, button, column, label, row
+from dropsafe.gui.words import number, since, span
+from dropsafe.printable import printable
+
+LOOK_AGAIN = 0.3
+"""Seconds between two looks at the test under way."""
+_TONES = {"ok": Tone.WELL, "failed": Tone.PERSON, "unsure": Tone.SOON, "skipped": Tone.QUIET}
+
+
+class DestinationPage(Page):
+    """The breaker in words, the next probe, "try now", and a test of the connection with each step's result."""
+
+    page_title = "Destination"
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        super().__init__(*args, **params)
+        self._job: str | None = None
+        self._runs = False
+        self._paused = False
+        self._address = label("", "title", selectable=True, wrap=True)
+        self._state, self._why = ToneSign(), label("", wrap=True, selectable=True)
+        self._next, self._last = label("", "faint"), label("", "faint")
+        self._figures = label("", "faint", selectable=True)
+        self._try = button(self.tr("Try now"), "main")
+        self._try.clicked.connect(self._probe)
+        self._pause = button("")
+        self._pause.clicked.connect(self._toggle)
+        self._test = button(self.tr("Test the connection"))
+        self._test.clicked.connect(self._begin_test)
+        settings = button(self.tr("Settings"), "plain")
+        settings.clicked.connect(self._to_settings)
+        self._test_state = label("", "faint")
+        self._steps = QVBoxLayout()
+        self._steps.setSpacing(GRID)
+        head = column(
+            self._address,
+            row(self._state, 1),
+            self._why,
+            self._next,
+            self._last,
+            self._figures,
+            row(self._try, self._pause, settings, 1),
+        )
+        test = column(
+            label(self.tr("Test of the connection"), "title"),
+            label(self.tr("Goes the way to the server step by step. Nothing is delivered."), "faint", wrap=True),
+            row(self._test, self._test_state, 1),
+            self._steps,
+        )
+        inner = QWidget()
+        inner.setLayout(column(head, test, 1, margin=GRID * 3, spacing=GRID * 4))
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
+        self.setLayout(column(area))
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        status, stats = snapshot.status, snapshot.stats
+        self._runs = snapshot.runs
+        reasons = status.get("reasons", [])
+        down = next((r for r in reasons if r["code"].startswith("destination-")), None)
+        self._paused = any(r["code"] == "paused-delivery" for r in reasons)
+        address = status.get("in_force", {}).get("destination") or self.config.get("destination.url") or ""
+        self._address.setText(printable(address.partition("?")[0]) or self.tr("No address is set (destination.url)."))
+        figures: Value = next((w["figures"] for w in status.get("workers", []) if w["name"] == "uploader"), {})
+        self._show_state(down)
+        wait = figures.get("next_probe_seconds", 0)
+        self._next.setText(self.tr("It is tried again by itself in {0}.").format(span(float(wait))) if wait else "")
+        self._next.setVisible(bool(wait) and down is not None)
+        last = stats.get("last_delivered")
+        self._last.setText(
+            self.tr("Last delivered {0}; proof: {1}").format(since(last), stats["grade"])
+            if last
+            else self.tr("Nothing has been delivered yet.")
+        )
+        told = [
+            self.tr("{0} requests at once").format(number(int(figures["concurrency"])))
+            if "concurrency" in figures
+            else "",
+            self.tr("{0} ms an answer").format(number(round(float(figures["latency_ms"]))))
+            if figures.get("latency_ms")
+            else "",
+        ]
+        self._figures.setText("    ".join(part for part in told if part))
+        self._figures.setVisible(any(told))
+        none_runs = self.tr("The service does not run.")
+        allow(
+            self._try,
+            self._runs and down is not None,
+            none_runs if not self._runs else self.tr("The server takes reports: there is nothing to try."),
+        )
+        self._pause.setText(self.tr("Resume delivery") if self._paused else self.tr("Pause delivery"))
+        allow(self._pause, self._runs, none_runs, self.tr("What is being sent is finished; all is accepted as ever."))
+        allow(
+            self._test, self._runs and self._job is None, none_runs if not self._runs else self.tr("It is under way.")
+        )
+
+    def cleanup(self) -> None:
+        if self._job is not None and self.bridge is not None:
+            self.bridge.ask(self.bridge, "jobs_cancel", self._job)
+            self._job = None
+        super().cleanup()
+
+    def _show_state(self, down: Value | None) -> None:
+        if not self._runs:
+            self._state.show_state(Tone.QUIET, self.tr("not tried: no service runs"))
+        elif self._paused:
+            self._state.show_state(Tone.QUIET, self.tr("delivery is paused"))
+        elif down is None:
+            self._state.show_state(Tone.WELL, self.tr("up: reports are delivered as they come"))
+        elif down["code"] == "destination-refuses":
+            self._state.show_state(Tone.PERSON, self.tr("refuses us: somebody has to mend that"))
+        else:
+            self._state.show_state(Tone.SOON, self.tr("down: reports wait, and go out when it is back"))
+        words = [printable(down[key]) for key in ("text", "detail") if down[key]] if down else []
+        if down and down["remedy"]:
+            words.append(f"→ {printable(down['remedy'])}")
+        self._why.setText("\n".join(words))
+        self._why.setVisible(bool(words))
+
+    def _probe(self) -> None:
+        self.call("delivery_probe", on_answer=self._looked)
+
+    def _toggle(self) -> None:
+        self.call("pauses_end" if self._paused else "pauses_begin", "delivery", on_answer=self._looked)
+
+    def _looked(self, _answer: Value) -> None:
+        assert self.bridge is not None
+        self.bridge.look()
+
+    def _begin_test(self) -> None:
+        self._clear()
+        self._test_state.setText(self.tr("under way…"))
+        self.call("destination_test", on_answer=self._heard, on_error=self._failed)
+
+    def _heard(self, job: Value) -> None:
+        self._job = job["id"]
+        if job["state"] == "running":
+            allow(self._test, False, self.tr("It is under way."))
+            QTimer.singleShot(round(LOOK_AGAIN * 1000), self, self._look_again)
+            return
+        self._job = None
+        allow(self._test, self._runs, self.tr("The service does not run."))
+        if job["error"]:
+            self._failed(Trouble(job["error"]["title"], job["error"]["text"], job["error"]["remedy"]))
+            return
+        steps = (job["result"] or {"steps": []})["steps"]
+        bad = sum(step["result"] == "failed" for step in steps)
+        self._test_state.setText(
+            self.tr("A step failed: see below.") if bad else self.tr("The way to the server is open.")
+        )
+        for step in steps:
+            self._steps.addWidget(_step(step))
+
+    def _look_again(self) -> None:
+        if self._job is not None:
+            self.call("jobs_get", self._job, on_answer=self._heard, on_error=self._failed)
+
+    def _failed(self, trouble: Trouble) -> None:
+        self._job = None
+        allow(self._test, self._runs, self.tr("The service does not run."))
+        self._test_state.setText(self.tr("The test could not be made."))
+        self.report(trouble)
+
+    def _to_settings(self) -> None:
+        self.go("settings", key="destination.url")
+
+    def _clear(self) -> None:
+        while (item := self._steps.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.setParent(None)
+                widget.deleteLater()
+
+
+def _step(step: Value) -> QWidget:
+    sign = ToneSign()
+    sign.show_state(_TONES.get(step["result"], Tone.SOON), step["name"])
+    sign.setFixedWidth(160)
+    took = f"{step['milliseconds']:.0f} ms" if step.get("milliseconds") else ""
+    parts: list[QWidget] = [label(printable(step["words"]), wrap=True, selectable=True)]
+    if step["remedy"]:
+        parts.append(label(f"→ {printable(step['remedy'])}", "faint", wrap=True, selectable=True))
+    words = column(*parts, spacing=2)
+    line = row(sign, words, label(took, "caption"))
+    line.setStretch(1, 1)
+    made = QWidget()
+    made.setLayout(line)
+    made.setAccessibleName(f"{step['name']}: {step['result']}. {step['words']}")
+    return made
