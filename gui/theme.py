@@ -198,7 +198,8 @@ def _sheet(c: Colours) -> str:
     #navigation {{ background: {c.raised}; border: none; border-right: 1px solid {c.line}; outline: none;
         padding-top: {GRID}px; }}
     #navigation::item {{ height: 36px; padding-left: 12px; border: none; color: {c.text}; }}
-    #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; border-left: 3px solid {c.accent}; padding-left: 9px; }}
+    #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; padding-left: 9px;
+        border-left: 3px solid {c.accent}; }}
     #navigation::item:hover:!selected {{ background: {c.line}; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
                    padding: 5px 12px; min-height: 18px; }}

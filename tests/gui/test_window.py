@@ -1,0 +1,60 @@
+"""The window as a whole: what it shows with a service, without one, and while one comes and goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QLabel, QPushButton
+
+from dropsafe.gui.pages import PAGES
+from dropsafe.gui.sources import Source
+from dropsafe.spool import Spool
+from tests.support.spools import ROOMY
+from tests.support.window import a_desktop, pause, until
+
+
+def words(window: object) -> str:
+    return "\n".join(label.text() for label in window.findChildren(QLabel) if label.isVisible())  # type: ignore[attr-defined]
+
+
+def pressable(window: object) -> list[str]:
+    found = window.findChildren(QPushButton)  # type: ignore[attr-defined]
+    return [button.text() for button in found if button.isVisible() and button.isEnabled()]
+
+
+def a_spool(folder: Path) -> Spool:
+    Spool.create(folder / "spool", group="").close()
+    return Spool(folder / "spool", ROOMY)
+
+
+def test_with_a_service_it_says_that_all_is_well_and_shows_the_counts(tmp_path: Path) -> None:
+    with a_spool(tmp_path) as spool, a_desktop(tmp_path, spool) as desktop:
+        for _ in range(3):
+            spool.submit(b"x", name="x.xml")
+        desktop.open()
+        until(lambda: "All is well." in words(desktop.window), "the banner")
+        until(lambda: "3" in words(desktop.window).splitlines(), "the count of those waiting")
+        assert desktop.told() == []
+
+
+def test_without_a_service_it_shows_the_folder_and_offers_to_start_one(tmp_path: Path) -> None:
+    with a_spool(tmp_path) as spool, a_desktop(tmp_path, spool, runs=False) as desktop:
+        spool.submit(b"x", name="x.xml")
+        desktop.open()
+        assert desktop.bridge.latest.source is Source.FOLDER
+        assert "No service answers." in words(desktop.window)
+        until(lambda: "Start the service" in pressable(desktop.window), "the button")
+        assert "1" in words(desktop.window).splitlines()
+
+
+def test_every_page_opens_with_and_without_a_service_and_tells_no_error(tmp_path: Path) -> None:
+    for runs in (True, False):
+        folder = tmp_path / str(runs)
+        folder.mkdir()
+        with a_spool(folder) as spool, a_desktop(folder, spool, runs=runs) as desktop:
+            desktop.open()
+            for place in PAGES:
+                desktop.window.go(place.key)
+                pause(50)
+                assert desktop.window.page(place.key).isVisible()
+            assert desktop.told() == []
