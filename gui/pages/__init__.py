@@ -25,6 +25,7 @@ class Place:
 
 PAGES = (
     Place("overview", "Overview", "OverviewPage"),
+    Place("entries", "Entries", "EntriesPage"),
     Place("workers", "Workers", "WorkersPage"),
     Place("destination", "Destination", "DestinationPage"),
     Place("folders", "Watch folders", "FoldersPage"),
