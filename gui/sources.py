@@ -40,6 +40,8 @@ READS: Final = frozenset(
     )
 )
 """What may be asked of the folder while no service runs."""
+OF_THE_FILE: Final = frozenset({"config_validate", "config_set"})
+"""What is done to the configuration file alone, which needs no service, but the right to write it."""
 
 
 class Source(Enum):
@@ -137,7 +139,7 @@ class Desks:
 
     def ask(self, method: str, *args: Any, **params: Any) -> Value:
         """Of the service, or, where it only reads, of the folder if none runs."""
-        if self._remote is None and method in READS:
+        if self._remote is None and method in READS | OF_THE_FILE:
             desk: Any = self.folder()
         else:
             desk = self.service()

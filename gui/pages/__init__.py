@@ -29,5 +29,6 @@ PAGES = (
     Place("workers", "Workers", "WorkersPage"),
     Place("destination", "Destination", "DestinationPage"),
     Place("folders", "Watch folders", "FoldersPage"),
+    Place("settings", "Settings", "SettingsPage"),
     Place("log", "Log", "LogPage"),
 )
