@@ -23,6 +23,7 @@ from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.icons import icon_of_the_program
 from dropsafe.gui.sources import Station
 from dropsafe.gui.starting import Starter
+from dropsafe.gui.tray import Tray
 from dropsafe.gui.window import Window
 
 KNOCK_TIME: Final = 1000
@@ -88,6 +89,11 @@ class Program(QObject):
         self.starter.started.connect(self.bridge.look)
         self.settings = QSettings(str(_place(wanted.station).with_suffix(".ini")), QSettings.Format.IniFormat, self)
         self.window = Window(wanted.station.read(), self.bridge, self.errors, self.starter, self.settings)
+        self.tray = Tray(self.bridge, self.errors, self) if Tray.is_possible() else None
+        if self.tray is not None:
+            self.tray.wanted.connect(self.show_window)
+            self.tray.ended.connect(self.end)
+            app.setQuitOnLastWindowClosed(not wanted.in_tray)
         self._door = QLocalServer(self)
         self._door.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._door.newConnection.connect(self._knocked)
@@ -99,15 +105,25 @@ class Program(QObject):
         if not self._door.listen(name):
             _log.warning("A second start will not find this window: %s", self._door.errorString())
         self.bridge.start()
-        self.window.show()
+        if self.tray is not None:
+            self.tray.show()
+        if self.tray is None or not self._wanted.in_tray:
+            self.window.show()
         try:
             return self._app.exec()
         finally:
             self.close()
 
+    def end(self) -> None:
+        """As if the last window were closed. The service goes on."""
+        self.window.close()
+        self._app.quit()
+
     def close(self) -> None:
         """End everything."""
         self.window.close()
+        if self.tray is not None:
+            self.tray.close()
         self._door.close()
         self.bridge.close()
         self.errors.uninstall()

@@ -1,9 +1,11 @@
-"""`dropsafe gui`: the window on the spool and its service."""
+"""`dropsafe gui` and `dropsafe tray`: the window on the spool and its service, and the icon of the desktop."""
 
 from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dropsafe.errors import UsageError
@@ -12,33 +14,54 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.config import Config
 
-HELP = """Open the window: see how it stands, why a report is stuck, and mend it. Needs no service: without one it shows
-the spool as it lies there, and offers to start the service."""
-EXAMPLES = ("dropsafe gui", "dropsafe --instance lab gui", "dropsafe gui --dark")
-EXITS = {75: "a window of this user on the same configuration is open already and does not answer"}
-
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
-def arguments(parser: ArgumentParser) -> None:
-    colours = parser.add_mutually_exclusive_group()
-    colours.add_argument("--light", action="store_true", help="light colours (default: as the desktop has them)")
-    colours.add_argument("--dark", action="store_true", help="dark colours")
+@dataclass(frozen=True)
+class Opening:
+    """A command that opens the program, with its window or as an icon."""
+
+    HELP: str
+    EXAMPLES: tuple[str, ...]
+    in_tray: bool
+    EXITS: Mapping[int, str] = field(
+        default_factory=lambda: {
+            75: "a window of this user on the same configuration is open already and does not answer"
+        }
+    )
+
+    def arguments(self, parser: ArgumentParser) -> None:
+        colours = parser.add_mutually_exclusive_group()
+        colours.add_argument("--light", action="store_true", help="light colours (default: as the desktop has them)")
+        colours.add_argument("--dark", action="store_true", help="dark colours")
+
+    def run(self, args: Namespace, context: Context) -> int:
+        check_display()
+        try:
+            from dropsafe.gui.app import Wanted, run
+        except ImportError as error:
+            raise missing(error) from error
+        from dropsafe.gui.sources import Station
+        from dropsafe.gui.theme import Scheme
+
+        scheme = Scheme.DARK if args.dark else Scheme.LIGHT if args.light else None
+        context.config  # noqa: B018 - what is wrong with it is told here, before a window opens
+        station = Station(lambda: read(context), context.config_path, context.instance)
+        return run(Wanted(station, options_of(context), scheme, self.in_tray))
 
 
-def run(args: Namespace, context: Context) -> int:
-    check_display()
-    try:
-        from dropsafe.gui.app import Wanted, run
-    except ImportError as error:
-        raise missing(error) from error
-    from dropsafe.gui.sources import Station
-    from dropsafe.gui.theme import Scheme
-
-    scheme = Scheme.DARK if args.dark else Scheme.LIGHT if args.light else None
-    context.config  # noqa: B018 - what is wrong with it is told here, before a window opens
-    station = Station(lambda: read(context), context.config_path, context.instance)
-    return run(Wanted(station, options_of(context), scheme))
+WINDOW = Opening(
+    """Open the window: see how it stands, why a report is stuck, and mend it. Needs no service: without one it shows the
+    spool as it lies there, and offers to start the service.""",
+    ("dropsafe gui", "dropsafe --instance lab gui", "dropsafe gui --dark"),
+    in_tray=False,
+)
+TRAY = Opening(
+    """Show how it stands as an icon of the desktop, with the window behind it, and tell of what needs a person. Where the
+    desktop has no place for icons, the window opens instead.""",
+    ("dropsafe tray",),
+    in_tray=True,
+)
 
 
 def read(context: Context) -> Config:
