@@ -45,8 +45,8 @@ def station(tmp_path: Path) -> Iterator[Station]:
 def befall(station: Station, worker: str, fault: str) -> None:
     """Let it happen. A process takes a while to start, so patience with silence is short only until this one is gone."""
     deaths = station.worker(worker)["deaths"]
-    if fault.startswith("SIG"):
-        os.kill(station.worker(worker)["pid"], getattr(signal, fault))
+    if fault == "SIGKILL":
+        os.kill(station.worker(worker)["pid"], signal.SIGKILL)
     else:
         station.order(worker, fault)
         eventually(lambda: not (station.faults / worker).exists(), "the order is obeyed")
