@@ -63,7 +63,7 @@ class WorkerProcess:
         self.connection, theirs = _SPAWN.Pipe()
         try:
             self._process = _SPAWN.Process(target=child.main, args=(name, module, config, theirs), name=name)
-            with _keyboard_signals_blocked():
+            with _signals_blocked():
                 self._process.start()
         except BaseException:
             self.connection.close()
@@ -98,7 +98,7 @@ class WorkerProcess:
             self.connection.send_bytes(messages.encode(message_type))
 
     def dump_stack(self) -> None:
-        """Let it write the stack of each of its threads to standard error, where the system has a way."""
+        """Let it write the stack of each of its threads to where it logs to, where the system has a way."""
         if sys.platform != "win32" and self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGUSR2)
@@ -154,13 +154,14 @@ def describe_exit(exit_code: int) -> str:
 
 
 @contextmanager
-def _keyboard_signals_blocked() -> Iterator[None]:
-    """A process inherits what its parent's thread blocks: so a Ctrl-C cannot kill it before it ignores that itself."""
+def _signals_blocked() -> Iterator[None]:
+    """A process inherits what its parent's thread blocks: so no Ctrl-C, and no wish for its stacks, can kill it before it
+    is prepared for that."""
     if sys.platform == "win32":
         yield
         return
     _ensure_tracker()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2})
     try:
         yield
     finally:

@@ -292,7 +292,7 @@ class Supervisor:
                 process.send(messages.ABANDON)
             case Do.DUMP_STACK if process is not None:
                 why = self._condemn(name, now)
-                _log.error("%s is killed, and its stacks go to standard error before: %s", name, why)
+                _log.error("%s is killed, and its stacks go to its log before: %s", name, why)
                 process.dump_stack()
             case Do.KILL if process is not None:
                 process.kill()
