@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -181,3 +182,24 @@ def _ensure_tracker() -> None:
         resource_tracker.ensure_running()
     if said:
         _log.info("A helper process of Python's (resource_tracker) had been killed; it runs again. No data is touched")
+
+
+def end_tracker(patience: float = 1.0) -> None:
+    """Python's resource tracker leaves before us: else a service manager finds it left behind, kills it, and logs that.
+
+    When no worker lives: it waits for the end of a pipe of which each has a copy. There is no public way to end it.
+    """
+    if sys.platform == "win32":
+        return
+    from multiprocessing import resource_tracker
+
+    tracker: Any = resource_tracker._resource_tracker
+    descriptor, pid = tracker._fd, tracker._pid
+    if descriptor is None or pid is None:
+        return
+    tracker._fd = tracker._pid = None
+    os.close(descriptor)
+    deadline = time.monotonic() + patience
+    with suppress(ChildProcessError):  # somebody has killed it, and it was reaped
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.005)

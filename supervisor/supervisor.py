@@ -27,7 +27,7 @@ from dropsafe.supervisor.beside import Beside
 from dropsafe.supervisor.lifecycle import Do
 from dropsafe.supervisor.machine import ESCALATE_AFTER, ROLES, STOP_BUDGET, Action, Machine, Phase, Role
 from dropsafe.supervisor.notify import STOPPING, sd_notify
-from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit
+from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit, end_tracker
 from dropsafe.supervisor.recovering import Recovering
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.returns import Returns
@@ -378,7 +378,8 @@ class Supervisor:
         for process in self._processes.values():
             if not process.wait(max(0.0, deadline - time.monotonic())):
                 process.kill()
-                process.wait(LEAVE_GRACE)
+        if not [process for process in self._processes.values() if not process.wait(LEAVE_GRACE)]:
+            end_tracker()
 
 
 def _gave_up(name: str, last_death: str) -> WorkerFailed:

@@ -19,6 +19,7 @@ from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError
 from dropsafe.supervisor import machine, policy, returns, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.health import Health
+from dropsafe.supervisor.process import end_tracker
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
 from tests.support.healthy import get
@@ -442,6 +443,16 @@ def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(
     assert "it runs again. No data is touched" in caplog.text
     assert recwarn.list == []
     assert service.stop() is ExitCode.OK
+
+
+def test_a_stop_leaves_no_process_for_a_service_manager_to_kill(service: Service) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    end_tracker(0.0)
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    assert any("resource_tracker" in " ".join(child.cmdline()) for child in psutil.Process().children())
+    assert service.stop() is ExitCode.OK
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
 def test_other_programs_hear_over_http_how_the_service_is(service: Service) -> None:
