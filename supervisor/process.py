@@ -45,6 +45,11 @@ class Account:
     errors: int = 0
     last_error: str = ""
 
+    @property
+    def may_blame(self) -> bool:
+        """Whether what is in its hand may be why it dies: not if it said that nothing of it is being sent."""
+        return not self.progress.get("in_hand") or self.progress.get("in_progress") != 0
+
     def note_error(self, text: str) -> None:
         """One that the worker did not expect: counted over all its lives."""
         self.errors += 1

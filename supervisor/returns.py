@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Returns:
-    """`return_claims` gets a hand's name, and whether its worker died rather than left."""
+    """`return_claims` gets a hand's name, and whether its worker's death may be the fault of what it held."""
 
     def __init__(self, return_claims: Callable[[str, bool], object]) -> None:
         self._return_claims = return_claims
@@ -28,9 +28,9 @@ class Returns:
         self._again_at = 0.0
         self._error = ""
 
-    def owe(self, hand: str, *, died: bool, now: float) -> None:
+    def owe(self, hand: str, *, blamed: bool, now: float) -> None:
         """That hand's worker is gone. What it held is returned at once if that can be done."""
-        self._owed[hand] = died
+        self._owed[hand] = blamed
         self._again_at = now
         self.turn(now)
 
@@ -38,9 +38,9 @@ class Returns:
         """Return what is owed, if it is time for another try."""
         if not self._owed or now < self._again_at:
             return
-        for hand, died in tuple(self._owed.items()):
+        for hand, blamed in tuple(self._owed.items()):
             try:
-                self._return_claims(hand, died)
+                self._return_claims(hand, blamed)
             except Exception as error:  # noqa: BLE001 - one hand must not end the service for all others
                 log_unexpected(_log, f"What {hand} held could not be returned; it is tried again", error)
                 self._error = str(error)

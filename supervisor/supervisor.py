@@ -45,7 +45,7 @@ class Ports:
     """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped."""
 
     recover: Callable[[], object]
-    return_claims: Callable[[str, bool], object]  # (the hand's name, whether the worker died)
+    return_claims: Callable[[str, bool], object]  # (the hand's name, whether what it held is blamed)
     reload: Callable[[], dict[str, Any]]  # the configuration anew; DropsafeError if it cannot be used
     check: Callable[[], object]  # DropsafeError if this is not the one service of the spool any more
 
@@ -281,8 +281,10 @@ class Supervisor:
             case Do.SPAWN:
                 self._spawn(self._machine.workers[name].role, now)
             case Do.RETURN_AFTER_DEATH | Do.RETURN_AFTER_STOP:
-                if (hand := self._accounts[name].hand) is not None:
-                    self._returns.owe(hand, died=do is Do.RETURN_AFTER_DEATH, now=now)
+                account = self._accounts[name]
+                if account.hand is not None:
+                    blamed = do is Do.RETURN_AFTER_DEATH and account.may_blame
+                    self._returns.owe(account.hand, blamed=blamed, now=now)
             case Do.WARN:
                 _log.warning("%s has given no sign of life for %.0f s", name, self._silence_of(name, now))
             case Do.ASK_STOP if process is not None:
