@@ -42,7 +42,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped."""
+    """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped, and so
+    does `return_claims`."""
 
     recover: Callable[[], object]
     return_claims: Callable[[str, bool], object]  # (the hand's name, whether what it held is blamed)
@@ -83,7 +84,7 @@ class Supervisor:
         self._machine = Machine(roles, time.monotonic(), random.random, budget)
         self._accounts = {role.name: Account() for role in roles}
         self._processes: dict[str, WorkerProcess] = {}
-        self._returns = Returns(ports.return_claims)
+        self._returns = Returns(ports.return_claims, lambda: self.note(Note.LOOK))
         self._config_error = config_error
         self._recovering = Recovering(ports.recover, lambda: self.note(Note.RECOVERED))
         self._own_errors: deque[str] = deque(maxlen=1)
@@ -132,7 +133,7 @@ class Supervisor:
         self._recovering.begin()
         try:
             self._beside.begin()
-            while not self._machine.finished:
+            while not self._machine.finished or (self._returns.under_way and self._machine.phase is not Phase.OVER):
                 self._turn()
             if self._machine.given_up:
                 raise _gave_up(self._machine.given_up, self._accounts[self._machine.given_up].last_death)

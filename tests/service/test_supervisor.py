@@ -61,7 +61,7 @@ def test_a_killed_worker_is_counted_its_claims_return_at_once_and_it_starts_agai
     first = service.worker("works")["pid"]
     os.kill(first, signal.SIGKILL)
     died = service.until(with_reason("works-died"), "the death")
-    assert service.returned == [("works-1", True)]
+    eventually(lambda: service.returned == [("works-1", True)], "the return")
     assert died.condition is Condition.DEGRADED
     assert "SIGKILL" in died.reasons[0].detail
     again = eventually(lambda: service.worker("works")["state"] == "ready" and service.worker("works"), "a restart")
@@ -69,6 +69,21 @@ def test_a_killed_worker_is_counted_its_claims_return_at_once_and_it_starts_agai
     assert again["deaths"] == 1
     assert service.stop() is ExitCode.OK
     assert service.returned == [("works-1", True), ("works-1", False)]
+
+
+def test_a_return_that_takes_long_holds_up_nothing_but_the_end_of_a_stop(service: Service) -> None:
+    may_end = threading.Event()
+    service.return_claims = lambda _hand, _died: may_end.wait(PATIENCE)
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    eventually(lambda: service.worker("works")["figures"].get("in_hand"), "a heartbeat")
+    os.kill(service.worker("works")["pid"], signal.SIGKILL)
+    eventually(lambda: service.worker("works")["deaths"] and service.worker("works")["state"] == "ready", "a restart")
+    service.note(Note.STOP)
+    service.until(lambda status: status.stop and not status.stop.waiting_for, "all have left")
+    assert service.outcome is None
+    may_end.set()
+    assert service.end() is ExitCode.OK
 
 
 def test_a_worker_that_always_crashes_is_tried_ever_more_slowly_while_the_others_work(
