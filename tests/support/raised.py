@@ -249,6 +249,7 @@ RAISED: dict[str, tuple[str, ...]] = {
     ),
     "unit/test_cli_commands.py::test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_else_now": (
         "The configuration file was changed; the service goes on with what it read before. Nothing is lost.",
+        "A part of the configuration was changed that counts from the next start of the service. Nothing is lost.",
     ),
     "unit/test_cli_commands.py::test_what_a_server_could_not_be_told_is_refused[options1-a name of 1 to]": (
         "A report needs a name of 1 to … characters, not …. It was not accepted.",
