@@ -99,7 +99,8 @@ class Systemd:
         change = Changes(say, dry_run)
         change.run(self._systemctl("disable", "--now", self._unit))
         change.remove(self._unit_file)
-        if not self._user and not any(self._unit_file.parent.glob("dropsafe[@.]*service")):
+        others = [unit for unit in self._unit_file.parent.glob("dropsafe[@.]*service") if unit != self._unit_file]
+        if not self._user and not others:
             change.remove(self._etc("sysusers.d/dropsafe.conf"))
             change.remove(self._etc("tmpfiles.d/dropsafe.conf"))
         change.run(self._systemctl("daemon-reload"))

@@ -209,6 +209,20 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pyte
     assert "was not written by this command" in told(lambda: one.install(dry, print))
 
 
+def test_a_dry_run_of_the_removal_tells_of_the_files_that_all_instances_share(tmp_path: Path) -> None:
+    one, lab = (Systemd(name, user=False, root=str(tmp_path), booted=str(tmp_path)) for name in (None, "lab"))
+    for file in ("systemd/system/dropsafe.service", "sysusers.d/dropsafe.conf", "tmpfiles.d/dropsafe.conf"):
+        (tmp_path / "etc" / file).parent.mkdir(parents=True)
+        (tmp_path / "etc" / file).write_text(units.MARK)
+    said: list[str] = []
+    one.uninstall(True, said.append)
+    assert "sysusers.d/dropsafe.conf is removed" in "\n".join(said)
+    lab._unit_file.write_text(units.MARK)
+    said.clear()
+    one.uninstall(True, said.append)
+    assert "sysusers.d" not in "\n".join(said), "the other instance needs it"
+
+
 def test_a_user_of_that_name_who_is_root_is_not_made_the_services(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
