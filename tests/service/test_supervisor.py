@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import machine, policy, returns, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.health import Health
@@ -303,6 +304,24 @@ def test_four_signals_end_even_the_most_stubborn_service_at_once(service: Servic
     assert service.end() is ExitCode.TEMPORARY
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_an_error_in_what_works_beside_the_loop_is_shown_and_ends_nothing(service: Service) -> None:
+    class Broken:
+        def begin(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+        turn = end = lambda *_: Broken.begin(None)  # type: ignore[assignment, arg-type]
+
+        def problems(self) -> list[Problem]:
+            return []
+
+    service.make_companions = lambda _status: (Broken(),)
+    service.start("works")
+    status = service.until(with_reason("service-error"), "the reason")
+    assert status.reasons[0].detail == "RuntimeError: can't start new thread"
+    assert status.reasons[0].text.startswith("1 error ")
+    assert service.stop() is ExitCode.OK
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
