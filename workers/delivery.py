@@ -80,6 +80,7 @@ class Engine:
         self._refusals: Burst | None = None
         self._run_paths: dict[str, Path] = {}
         self._beat_at = 0.0
+        self._told_rest = False
         self._outage_told = False
         self._draining = False
         self._paused = False
@@ -141,6 +142,7 @@ class Engine:
                 now = self._clock.monotonic()
                 self._tend(now)
                 self._fill(now)
+                self._tell_rest(now)
                 if not self._draining and is_done(now):
                     self._drain()
                 if self._draining and self._is_drained(now):
@@ -156,8 +158,7 @@ class Engine:
             self._heed_pause()
             if self._refusals is not None and self._refusals.is_over(now):
                 self._tell_refusals()
-            self._link.beat(self.progress())
-            self._beat_at = now + BEAT
+            self._beat(now)
         if self._link.probe_asked():
             self._breaker = self._breaker.hurried(now)
         if not self._draining and self._link.stopping():
@@ -168,6 +169,16 @@ class Engine:
         if self._finisher.uncommitted and not self._out and not self._ready:
             self._finisher.commit()
         self._finisher.tend(now)
+
+    def _beat(self, now: float) -> None:
+        self._told_rest = bool(self.in_hand) and not self._out
+        self._link.beat(self.progress())
+        self._beat_at = now + BEAT
+
+    def _tell_rest(self, now: float) -> None:
+        """An entry alone in hand that is not being sent, but kept, is not to blame should we die: so say so at once."""
+        if self.in_hand == 1 and not self._out and not self._told_rest:
+            self._beat(now)
 
     def _rest(self, now: float) -> float:
         """How long the loop may sleep if nothing arrives."""
@@ -232,6 +243,8 @@ class Engine:
         if self._pace is not None:
             self._pace = self._pace.taken(1, now)
         self._out[entry.id] = entry
+        if self._told_rest:
+            self._beat(now)
         self._crew.put(entry)
 
     # From the threads to the spool

@@ -100,8 +100,9 @@ class Janitor:
                 chore.action()
                 chore.trouble = ""
             except (OSError, TemporaryError) as error:
+                if str(error) != chore.trouble:  # a disk may be broken for days: once is enough
+                    log.exception("The janitor's %s failed; it is tried again", chore.name)
                 chore.trouble = str(error)
-                log.exception("The janitor's %s failed; it is tried again", chore.name)
             wait = min(chore.wait(), TROUBLE_AGAIN) if chore.trouble else chore.wait()
             chore.due = self._clock.monotonic() + wait
 

@@ -173,11 +173,18 @@ def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list
 
 
 def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
-    """Whether the file says something else than the service has read of it."""
+    """Whether the file says something else than the service has read of it, or goes by of what it has read."""
     from dropsafe.spool.health import Problem
     from dropsafe.supervisor.status import plain_address
 
     config = context.config
+    if waits := in_force.get("restart"):
+        yield Problem(
+            "configuration-restart",
+            "A part of the configuration was changed that counts from the next start of the service. Nothing is lost.",
+            "Restart the service (as a unit of systemd: dropsafe service restart).",
+            f"changed: {waits}",
+        )
     if in_force.get("file") != str(config.path) or in_force.get("digest") == config.file_digest:
         return
     text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."

@@ -102,3 +102,21 @@ def test_an_entry_alone_in_hand_at_a_crash_a_hang_and_a_memory_kill_gets_a_strik
     others = station.submit(3)
     eventually(lambda: station.delivered() == set(others), "the others are delivered")
     assert station.stop() == 0
+
+
+def test_an_entry_that_is_only_kept_while_the_server_is_away_is_not_blamed_for_a_death(station: Station) -> None:
+    station.receiver.kill()
+    station.start()
+    (kept,) = station.submit(1)
+
+    def is_kept() -> bool:
+        figures = station.worker("uploader").get("figures", {})
+        return figures.get("in_hand") == 1 and figures.get("in_progress") == 0
+
+    eventually(is_kept, "it is in hand, and nothing is sent")
+    befall(station, "uploader", "SIGKILL")
+    eventually(lambda: station.worker("uploader")["deaths"] == 1, "its death")
+    eventually(is_kept, "its successor keeps it")
+    assert "was alone in the hands of" not in station.log()
+    assert station.stop() == 0
+    assert station.waiting() == {kept}

@@ -623,6 +623,11 @@ def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_
     assert "! The configuration file was changed; the service goes on with what it read before." in told
     assert "    station_name is 'line-3' in the service, 'line-4' in the file" in told
     assert "kill -HUP 4321" in told or not hasattr(signal, "SIGHUP")
+    service["in_force"]["restart"] = "[health]"
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "! A part of the configuration was changed that counts from the next start of the service." in told
+    assert "changed: [health]" in told
 
 
 @pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")

@@ -128,7 +128,7 @@ def test_a_spool_that_cannot_be_changed_is_told_with_what_lacks(house: House, mo
 
 
 def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(path: str) -> Room:
         raise OSError(5, "Input/output error", path)
@@ -136,6 +136,9 @@ def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
     monkeypatch.setattr(system, "room", broken)
     assert "disk" in house.problems()["janitor-chore"]
     assert house.janitor.progress()["figures"] is not None
+    house.later(11)
+    assert "disk" in house.problems()["janitor-chore"]
+    assert caplog.text.count("The janitor's disk failed") == 1, "the log of a disk that stays broken does not grow"
     monkeypatch.undo()
     house.later(11)
     assert "janitor-chore" not in house.problems()
