@@ -13,7 +13,7 @@ import pytest
 
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.errors import ConfigError, WorkerFailed
-from dropsafe.schemas.methods import shapes
+from dropsafe.schemas.methods import shapes, wrong
 from dropsafe.spool import Spool
 from dropsafe.supervisor import messages
 from dropsafe.supervisor.asked import Wish
@@ -243,3 +243,33 @@ def test_a_worker_s_lines_that_find_no_room_are_counted() -> None:
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "it broke", (), sys.exc_info())
     assert in_parts(record)[2].endswith("canary")
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("entries.list", {"states": [value for number in range(2_000) for value in (number, str(number))]}),
+        ("entries.list", {"states": ["pending"] * 60_000}),
+        ("entries.move", {"action": "retry", "ids": [1] * 60_000}),
+    ],
+)
+def test_what_is_wrong_with_a_long_request_is_found_without_looking_through_it(
+    method: str, params: dict[str, Any]
+) -> None:
+    looked = 0
+
+    class Watched(list):  # type: ignore[type-arg]
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal looked
+            looked += len(range(*index.indices(len(self)))) if isinstance(index, slice) else 1
+            return super().__getitem__(index)
+
+        def __iter__(self) -> Iterator[Any]:
+            nonlocal looked
+            for item in super().__iter__():
+                looked += 1
+                yield item
+
+    given = {name: Watched(value) if isinstance(value, list) else value for name, value in params.items()}
+    assert wrong(shapes()[method].params, given)
+    assert looked < 10
