@@ -10,7 +10,6 @@ from typing import Any
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.quick import is_plainly_right
 
-
 _BOUNDS = ("type", "maxItems", "maxProperties", "maxLength")
 """Checked first: what is too long is not looked through."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.spool import Entry, Spool
-from dropsafe.spool.listing import find_all
+from dropsafe.spool.listing import beginning, find_all, not_one
 from dropsafe.spool.names import is_id
 from dropsafe.spool.states import Event, State, transition
 
@@ -60,16 +60,17 @@ class Result:
 
 def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], list[UsageError]]:
     """The entries of these ids for which the event is possible, each once, and an error for each other id."""
-    whole = find_all(spool.core.layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    layout, ids = spool.core.layout, [word.strip() for word in ids]
+    whole = find_all(layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    parts = beginning(layout, {word for word in ids if word not in whole and not is_id(word)})
     found: dict[str, Entry] = {}
     errors: list[UsageError] = []
     for word in ids:
-        try:
-            entry = whole.get(word) or spool.find(word)
-        except UsageError as error:
-            errors.append(error)
+        matches = {word: whole[word]} if word in whole else parts.get(word, {})
+        if len(matches) == 1:
+            found |= matches
         else:
-            found[entry.id] = entry
+            errors.append(not_one(sorted(matches), word))
     possible = []
     for entry in found.values():
         try:

@@ -33,6 +33,8 @@ MAX_ADDRESS: Final = 107
 """Bytes of a socket's path: sun_path has 108 with its end (unix(7))."""
 
 _READ_AT_ONCE: Final = 1 << 18
+_UNREAD: Final = 8
+"""Reads of what nobody wants, at the end of a connection."""
 _BACKLOG: Final = 128
 _TURN: Final = 0.01
 """Seconds between two tries of what only another process can make possible."""
@@ -102,6 +104,12 @@ class SocketLine(Line):
         return True
 
     def close(self) -> None:
+        # What came and was not read would make the kernel take back what was sent last: who is refused would not hear why.
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
+            for _ in range(_UNREAD):
+                if not self.socket.recv(_READ_AT_ONCE):
+                    break
         self.socket.close()
 
 
