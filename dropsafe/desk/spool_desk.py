@@ -384,5 +384,6 @@ def _told(result: moving.Result, chosen: int, errors: Sequence[UsageError]) -> V
         "due": result.due,
         "gone": max(0, result.gone(chosen)),
         "refused": [told(error) or unexpected("The move") for error in refused[:MOST_REFUSALS]],
+        "more_refused": max(0, len(refused) - MOST_REFUSALS) + result.more_refused,
         "gave_up": result.gave_up,
     }

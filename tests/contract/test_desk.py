@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,13 +15,14 @@ from typing import Any
 import pytest
 
 from dropsafe.config import Config
-from dropsafe.desk import paging
+from dropsafe.desk import moving, paging
 from dropsafe.desk.counted import Counted
 from dropsafe.desk.desk import Desk
 from dropsafe.desk.settings import Settings
 from dropsafe.errors import ConfigError, DropsafeError, TemporaryError, UsageError
-from dropsafe.spool import Spool, State, walking
+from dropsafe.spool import Entry, Spool, State, walking
 from dropsafe.spool.clock import SYSTEM_CLOCK
+from dropsafe.spool.moves import Mover
 from dropsafe.spool.states import Event
 from tests.support.desks import Checked, an_office, ended, local_desk, settings_for
 from tests.support.spools import delivered, ids, make_spool, rejected, submit
@@ -215,6 +218,38 @@ def test_ids_that_are_no_longer_here_cost_no_look_through_the_spool_each(
     told = desk.entries_move("hold", [*words, waits[21:26]])
     assert ([each["id"] for each in told["moved"]], len(told["refused"])) == ([waits], len(words))
     assert looks < 60
+
+
+def test_every_id_that_is_named_is_in_the_answer_also_where_one_of_a_group_is_refused(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = submit(spool, *(bytes([number]) for number in range(5)))
+    move_one = Mover._move_one
+
+    def refused_once(self: Mover, entry: Entry, *args: Any) -> Entry:
+        if entry.id == named[2]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(entry.path))
+        return move_one(self, entry, *args)
+
+    monkeypatch.setattr(Mover, "_move_one", refused_once)
+    told = desk.entries_move("hold", named)
+    assert sorted(each["id"] for each in told["moved"]) == sorted({*named} - {named[2]})
+    assert {each["state"] for each in told["moved"]} == {"hold"}
+    assert (len(told["refused"]), told["gone"]) == (1, 0)
+
+
+def test_of_many_refusals_some_are_told_and_all_are_counted(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(spool, *(bytes([number]) for number in range(7)))
+    for entry in list(spool.entries("pending")):
+        rejected_path = spool.path / "failed" / entry.path.parent.name
+        rejected_path.mkdir(exist_ok=True)
+        entry.path.rename(rejected_path / entry.path.name)
+        (rejected_path / entry.path.name).write_bytes(b"edited")
+    monkeypatch.setattr(moving, "MOST_KEPT", 3)
+    result = ended(desk, desk.entries_move_all("retry", 7, ["failed"]))["result"]
+    assert (result["moved"], len(result["refused"]), result["more_refused"], result["gone"]) == (0, 3, 4, 0)
 
 
 def test_what_is_possible_in_none_of_the_states_is_refused_before_a_job_begins(desk: Any) -> None:
