@@ -228,15 +228,14 @@ class Listening(Endpoint):
             made.bind(self.address)
             self._file = _identity(self.address)
             if self._group and spool_system.is_our_group(self._group):
-                spool_system.give_to_group(self.address, self._group)
-                os.chmod(self.address, _GROUP_MODE)
+                _open_to_group(self.address, self._file, self._group)
             elif self._group:
                 _log.info("%s is for its own user alone: there is no group %s that is ours", self.address, self._group)
             made.setblocking(False)
             made.listen(_BACKLOG)
         except BaseException:
             made.close()
-            if self._file is not None:
+            if self._file is not None and _identity(self.address) == self._file:
                 os.unlink(self.address)
             raise
         return made
@@ -378,6 +377,20 @@ def _remove_stale(address: str) -> None:
         f"Another service answers at {address} already. Nothing was changed.",
         remedy="Stop that one first, or give this one a name of its own (--instance NAME) or another ipc.address.",
     )
+
+
+def _open_to_group(address: str, made: tuple[int, int], group: str) -> None:
+    """Not by its name: in a folder in which others may write, a link put in its place would open what it points to."""
+    descriptor = os.open(address, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if (found.st_dev, found.st_ino) != made or found.st_uid != os.geteuid() or not stat.S_ISSOCK(found.st_mode):
+            raise OSError(errno.EEXIST, "something else was put in its place", address)
+        path = f"/proc/self/fd/{descriptor}"
+        spool_system.give_to_group(path, group)
+        os.chmod(path, _GROUP_MODE)
+    finally:
+        os.close(descriptor)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -251,3 +251,21 @@ def test_who_is_refused_hears_why_also_if_it_has_spoken_already() -> None:
         assert client.receive(soon()) == b"busy"
         client.close()
         endpoint.close()
+
+
+def test_a_link_put_in_the_place_of_the_socket_opens_nothing_to_the_group(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "token"
+    secret.touch(mode=0o600)
+
+    def swapped(_: str) -> bool:
+        os.unlink(address)
+        os.symlink(secret, address)
+        return True
+
+    monkeypatch.setattr(_posix.spool_system, "is_our_group", swapped)
+    with pytest.raises(ConfigError, match="in its place"):
+        system.Listening(address, grp.getgrgid(os.getgid()).gr_name).open()
+    assert mode(str(secret)) == 0o600
+    assert os.path.islink(address), "what others put there is left alone"
