@@ -21,8 +21,8 @@ and whatever they can do without a service works on the spool's folder alone: se
 The service listens at `ipc.address`: a stream socket, on Windows a named pipe. A frame is a signed 4-byte length in
 network order and as many bytes (as Python's `multiprocessing.connection` has it; on Windows a message of the pipe,
 without the length), at most {MAX_FRAME:,} of them. Each holds a request or an answer of JSON-RPC 2.0, in UTF-8. One
-request at a time on a connection; {CLIENTS} connections at once; of one process {A_PROCESS}; one that is idle for {IDLE_TIME:.0f} s is closed,
-and no answer takes longer than {REQUEST_TIME:.0f} s.
+request at a time on a connection; {CLIENTS} connections at once, of one process {A_PROCESS}; one that is idle for
+{IDLE_TIME:.0f} s is closed, and no answer takes longer than {REQUEST_TIME:.0f} s.
 
 The first request is `hello`, with `{{"protocol": {{"from": {PROTOCOL}, "to": {PROTOCOL}}}, "client": "NAME
 VERSION"}}`. Its answer has `protocol`, `features` (the methods), `boot_id` (another one after each start of the
