@@ -174,7 +174,7 @@ class ChildLink:
     def send(self, message: bytes) -> bool:
         """Send unless the supervisor is not reading, or is gone: the work must never wait for its supervision."""
         with self._sending:
-            if not _has_room(self._conn):
+            if not has_room(self._conn):
                 return False
             try:
                 self._conn.send_bytes(message)
@@ -183,7 +183,7 @@ class ChildLink:
             return True
 
 
-def _has_room(conn: Connection) -> bool:
+def has_room(conn: Connection) -> bool:
     """Whether a message can be written without waiting.
 
     A stream socket of Linux counts as writable while at most a quarter of its buffer (200 KB) is taken, so that a

@@ -103,6 +103,14 @@ class WorkerProcess:
         with suppress(OSError):
             self.connection.send_bytes(messages.encode(message_type))
 
+    def hint(self, message_type: str) -> bool:
+        """The same for what people may ask for as often as they like: not sent, and False, while what was said before lies
+        there unread. Else 300 of them would have the supervisor wait for a worker that hangs, which it is to kill."""
+        if not child.has_room(self.connection):
+            return False
+        self.send(message_type)
+        return True
+
     def dump_stack(self) -> None:
         """Let it write the stack of each of its threads to where it logs to, where the system has a way."""
         if sys.platform != "win32" and self.pid is not None:

@@ -201,9 +201,7 @@ class Supervisor:
                     self._read_config(now)
                 case Wish.PROBE:
                     process = self._processes.get(asked.worker)
-                    heard = process is not None
-                    if process is not None:
-                        process.send(messages.PROBE)
+                    heard = process is not None and process.hint(messages.PROBE)
                 case Wish.RESTART:
                     self._restart(asked.worker, now)
         except DropsafeError as error:

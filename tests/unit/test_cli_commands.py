@@ -681,3 +681,10 @@ def test_a_name_that_was_set_after_init_goes_with_what_is_submitted(station: Pat
     assert main(["submit", report(station)]) == 0
     with Spool(station / "spool") as spool:
         assert [stay.station for stay in spool.core.stations.read()] == ["line-3"]
+
+
+def test_a_pause_that_is_over_at_once_is_no_trouble(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pause", "--for", "0s"]) == 0
+    assert "goes on already" in capsys.readouterr().out
+    assert main(["pause", "--for", "0s", "--json"]) == 0
+    assert answer(capsys) == {"paused": {}}

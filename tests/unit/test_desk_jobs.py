@@ -96,3 +96,22 @@ def test_an_error_of_the_system_says_what_stands(jobs: Jobs, number: int, text: 
     assert text in told["text"]
     assert "/spool/pending" in told["text"]
     assert told["remedy"]
+
+
+def test_a_thread_that_cannot_be_had_takes_no_place(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room_for_a_thread)
+        for _ in range(MOST_RUNNING):
+            with pytest.raises(TemporaryError, match="no room for another thread"):
+                jobs.start("count", "ana", lambda job: None)
+    assert ended(jobs, jobs.start("count", "ana", lambda job: 3))["result"] == 3
+
+
+def no_room_for_a_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_nothing_is_begun_while_the_service_stops(jobs: Jobs) -> None:
+    jobs.close()
+    with pytest.raises(TemporaryError, match="The service stops"):
+        jobs.start("count", "ana", lambda job: None)
