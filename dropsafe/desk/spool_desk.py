@@ -5,6 +5,7 @@ The service gives its guests a desk of this kind, each in the guest's name.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
 from dropsafe.desk.vitals import access_problems_of, problems_of
 from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.log import log_unexpected
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
 from dropsafe.spool.clock import iso
@@ -41,6 +43,8 @@ from dropsafe.spool.verify import Verified, verify
 MOST_DIFFERENCES = 500
 MOST_REFUSALS = 100
 """Told in one result, so that it fits into a frame."""
+
+_log = logging.getLogger(__name__)
 
 Checkup = Callable[[Config, Callable[[], bool]], Iterator[Value]]
 """Tries the destination step by step, and ends early when asked to. The workers know how; the desk does not know them."""
@@ -350,6 +354,11 @@ def _told(result: moving.Result, chosen: int, errors: Sequence[UsageError]) -> V
     return {
         "due": result.due,
         "gone": max(0, result.gone(chosen)),
-        "refused": [told(error) or unexpected("The move") for error in refused[:MOST_REFUSALS]],
+        "refused": [told(error) or _unexpected(error) for error in refused[:MOST_REFUSALS]],
         "gave_up": result.gave_up,
     }
+
+
+def _unexpected(error: Exception) -> Value:
+    log_unexpected(_log, "A move met an error that was not expected", error)
+    return unexpected("The move")
