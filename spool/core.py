@@ -11,8 +11,9 @@ from dropsafe.spool.audit import AuditFigures, audit
 from dropsafe.spool.buckets import Placer
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.journal import Journal
-from dropsafe.spool.layout import Layout
+from dropsafe.spool.layout import PAUSE_FILE, STATIONS_FILE, Layout
 from dropsafe.spool.limits import Limits
+from dropsafe.spool.locked_file import LockedFile
 from dropsafe.spool.meta import MetaFolder
 from dropsafe.spool.moves import Mover
 from dropsafe.spool.pausing import Pauses
@@ -63,8 +64,8 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
     acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
     strikes = Strikes(layout, producer, reserve)
-    pauses = Pauses(layout, clock, producer, reserve, admission.locked)
-    stations = Stations(layout, clock, producer, reserve, admission.locked)
+    pauses = Pauses(clock, LockedFile(PAUSE_FILE, layout, producer, reserve, admission.locked))
+    stations = Stations(clock, LockedFile(STATIONS_FILE, layout, producer, reserve, admission.locked))
     return Core(
         layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, stations, mover,
         acceptor,
