@@ -115,7 +115,7 @@ def _stands_still(context: Context) -> Standstill | None:
     from dropsafe.cli.running import heard
     from dropsafe.desk.standstill import at_destination
 
-    status = heard(context).about(context.spool).status
+    status = heard(context).status
     return at_destination(status) if status is not None else None
 
 

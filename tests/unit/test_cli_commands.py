@@ -276,7 +276,7 @@ def test_status_tells_what_the_service_says_now_where_the_spool_cannot_be_writte
         service["in_force"] = {"station": "line-3"}
         details = details_path(spool.core.layout.locks)
         details.write_text(json.dumps({**service, "reasons": []}))
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 1
     assert "! The disk can only be read." in capsys.readouterr().out
@@ -391,7 +391,7 @@ def test_who_may_not_connect_to_the_service_is_told_so(
     down = {"code": "destination-down", "text": "The server is away.", "remedy": ""}
     with Spool(station / "spool") as spool:
         service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [down]}
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     monkeypatch.setattr(Context, "service", property(refuse))
     assert main(["status"]) == 1
     assert "\nread from what the service publishes, process 1: you may not connect to it\n" in capsys.readouterr().out
@@ -413,7 +413,7 @@ def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(
             "workers": [],
             "reasons": [{"code": "failed", "text": "1 report was refused", "remedy": ""}],
         }
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 0
     assert "RUNNING" in (told := capsys.readouterr().out)
@@ -598,7 +598,7 @@ def test_config_set_says_how_a_running_service_comes_to_read_it(
     with Spool(station / "spool") as spool:
         ours = {"spool_id": spool.spool_id, "pid": 4321}
     for service, told in ((ours, True), ({**ours, "spool_id": "another's"}, False), (None, False)):
-        monkeypatch.setattr("dropsafe.cli.status.published", lambda _, service=service: service)
+        monkeypatch.setattr("dropsafe.cli.published.published", lambda _, service=service: service)
         capsys.readouterr()
         assert main(["config", "set", "retention_days", "7"]) == 0
         assert ("until it reads the file" in capsys.readouterr().out) is told
@@ -611,7 +611,7 @@ def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_
     with Spool(station / "spool") as spool:
         service = {"spool_id": spool.spool_id, "condition": "RUNNING", "workers": [], "reasons": [], "pid": 4321}
     service["in_force"] = asdict(_in_force(read))
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 0, "what the command line of the service sets is no change of the file"
     assert "RUNNING   line-3 → http://127.0.0.1:1/ingest\n" in capsys.readouterr().out
@@ -630,7 +630,7 @@ def test_the_last_words_of_a_killed_service_are_not_its_status(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dropsafe.cli.context import Options
-    from dropsafe.cli.status import published
+    from dropsafe.cli.published import published
     from dropsafe.spool.clock import iso
     from dropsafe.supervisor.status import status_path
 
