@@ -19,6 +19,7 @@ from dropsafe.spool.moves import Mover
 from dropsafe.spool.pausing import Pauses
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.staging import Stager
 from dropsafe.spool.stations import Stations
 from dropsafe.spool.strikes import Strikes
 
@@ -62,7 +63,8 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     journal = Journal(layout, clock)
     reserve = Reserve(layout)
     mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
-    acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
+    stager = Stager(layout, limits, clock, producer, meta)
+    acceptor = Acceptor(layout, limits, clock, admission, stager, journal)
     strikes = Strikes(layout, producer, reserve)
     pauses = Pauses(clock, LockedFile(PAUSE_FILE, layout, producer, reserve, admission.locked))
     stations = Stations(clock, LockedFile(STATIONS_FILE, layout, producer, reserve, admission.locked))

@@ -22,7 +22,6 @@ from typing import BinaryIO
 
 from dropsafe.errors import DropsafeError, QueueFullError
 from dropsafe.spool import durable
-from dropsafe.spool.accept import Submission
 from dropsafe.spool.attempt import Attempt, Taken, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
@@ -32,6 +31,7 @@ from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
 from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import find_receipt
+from dropsafe.spool.staging import Submission
 from dropsafe.spool.states import Event
 from dropsafe.spool.written import read_json
 
