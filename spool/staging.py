@@ -114,6 +114,12 @@ class Stager:
     def refuse_if_low(self, size: int) -> None:
         """DiskFullError if the disk would have too little room with so much more."""
         room = system.room(self._layout.root)
+        if room.bytes < size:
+            raise DiskFullError(
+                f"The disk of the spool has {room.bytes:,} bytes free, and the payload {size:,}: it does not fit. It was "
+                "not accepted; its source is untouched.",
+                {"free_bytes": room.bytes, "bytes": size},
+            )
         if room.bytes - size < self._limits.min_free_bytes:
             raise DiskFullError(
                 f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "

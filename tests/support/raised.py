@@ -580,6 +580,9 @@ RAISED: dict[str, tuple[str, ...]] = {
     "unit/test_spool_refusal.py::test_rule_3_4_a_low_disk_refuses_before_anything_is_written": (
         "The disk of the spool has … bytes free; with … more it would have less than min_free_bytes (…). …",
     ),
+    "unit/test_spool_refusal.py::test_what_is_larger_than_all_the_free_room_is_told_without_a_limit_that_is_none": (
+        "The disk of the spool has … bytes free, and the payload …: it does not fit. It was not accepted; its …",
+    ),
     "unit/test_spool_refusal.py::test_rule_3_4_too_few_inodes_refuse_too": (
         "The file system of the spool has … inodes free and min_free_inodes is …: too many small files. The …",
     ),
