@@ -126,6 +126,42 @@ def test_init_refuses_a_malformed_address_before_it_makes_anything(tmp_path: Pat
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("instance", ["", "line-3"])
+def test_init_writes_what_is_set_into_the_file_it_makes_and_names_the_instance_in_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, instance: str
+) -> None:
+    monkeypatch.delenv("DROPSAFE_CONFIG", raising=False)
+    config, named = tmp_path / "new.toml", ["--instance", instance] if instance else []
+    settings = ["--set", "station_name=3", "--set", "destination.connections=2", "--set", "destination.url=http://b/"]
+    words = ["init", "--private", *named, "--config", str(config), "--spool", str(tmp_path / "s"), *settings]
+    assert main([*words, "--url", "http://a/in"]) == 0
+    command = f"dropsafe --config {config}{' --instance line-3' if instance else ''}"
+    assert f"Next:  {command} submit FILE    {command} run    {command} status" in capsys.readouterr().out
+    made = Config.load(config)
+    assert (made["station_name"], made["destination.connections"], made["destination.url"]) == ("3", 2, "http://a/in")
+    assert "# [[watch]]" in config.read_text()
+    before = config.read_text()
+    assert main([*words[:-1], "station_name=4"]) == 0
+    assert config.read_text() == before, "one that was there is the person's own"
+
+
+def test_submit_says_the_name_that_was_given(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["submit", "--name", "other\n.xml", report(station)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("other\\n.xml")
+
+
+def test_deliver_shows_progress_where_there_is_no_terminal(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropsafe.cli.progress._ELSEWHERE", 0.0)
+    main(["submit", report(station)])
+    for words, shown in (([], True), (["--json"], False)):
+        capsys.readouterr()
+        assert main(["deliver", "--patience", "0", *words]) == 69
+        assert ("\ndelivered 0   in hand " in f"\n{capsys.readouterr().err}") is shown
+
+
 def test_submit_says_the_id_of_each_file_that_is_safe(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["submit", "--json", report(station, "a.xml"), report(station, "b.xml", b"other")]) == 0
