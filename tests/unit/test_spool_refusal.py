@@ -165,7 +165,7 @@ def test_what_is_larger_than_all_the_free_room_is_told_without_a_limit_that_is_n
     with pytest.raises(DiskFullError, match="has 6 bytes free, and the payload 7: it does not fit") as full:
         spool.submit(b"payload", name="x")
     assert "min_free_bytes" not in full.value.message
-    assert files(spool.path / "pending") == []
+    assert files(spool.path / "pending") == {}
 
 
 @pytest.mark.skipif(system.room("/").inodes is None, reason="this file system does not count inodes")
