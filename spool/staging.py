@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from dropsafe.errors import AcceptError, DiskFullError, DropsafeError, QueueFullError, UsageError, make_room
+from dropsafe.errors import NO_ROOM, AcceptError, DiskFullError, DropsafeError, QueueFullError, UsageError, make_room
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Meta
@@ -147,7 +147,7 @@ class Stager:
         """The error for a payload that the system refused to store."""
         if isinstance(error, PermissionError):
             return no_permission(self._layout.root)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             no_inodes = system.room(self._layout.root).inodes == 0
             what = "no inodes left (too many small files)" if no_inodes else "no room left"
             return DiskFullError(

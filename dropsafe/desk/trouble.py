@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from dropsafe.errors import (
     MAKE_ROOM,
+    NO_ROOM,
     DropsafeError,
     ExitCode,
     NoPermission,
@@ -49,7 +50,7 @@ _NO_PATH = SystemTrouble("That path cannot be used", "Check the path.", UsageErr
 
 _KINDS: Final[Mapping[int, SystemTrouble]] = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), _REFUSED),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _FULL),
+    **dict.fromkeys(NO_ROOM, _FULL),
     errno.EROFS: _ONLY_READ,
     errno.EIO: _FAILING,
     **dict.fromkeys(
