@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.facts import Access
 from dropsafe.spool.layout import (
     FOLDERS,
     LOCK_FOLDERS,
@@ -188,9 +189,14 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
     `tick` is called for each bucket.
     """
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
-    for path, name, _ in scan(layout.root):
+    for path, name, is_folder in scan(layout.root):
         if name not in known and not is_spool(path):
             yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
+        elif name in FOLDERS and not is_folder:
+            why = "not the spool's own folder: what lies behind a link may be on another disk, where nothing can be moved to"
+            yield Stranger(
+                path, why, "Stop Dropsafe, put the folder itself in its place with all that is in it, and start."
+            )
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state, tick)
@@ -213,16 +219,15 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
                 yield Stranger(path, why, "Make it readable for the service's user.")
 
 
-def is_read_only(layout: Layout) -> bool:
-    """Whether the disk of the spool can only be read."""
-    return system.is_read_only(f"{layout.root}/{MARK}")
-
-
-def closed_folders(layout: Layout) -> list[str]:
-    """Folders of the spool in which this process may not make, rename and remove files, by their rights."""
+def access(layout: Layout) -> Access:
+    """What this process may do in the spool."""
+    if system.is_read_only(f"{layout.root}/{MARK}"):
+        return Access(read_only=True)
     folders = (path for name in FOLDERS if os.path.isdir(path := f"{layout.root}/{name}"))
     effective = os.access in os.supports_effective_ids
-    return [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
+    refused = [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
+    mounted = tuple(path for path in refused if system.is_read_only(path))
+    return Access(mounted=mounted, closed=tuple(path for path in refused if path not in mounted))
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:

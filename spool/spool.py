@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Self
 
 from dropsafe.errors import EntryNotFound, TemporaryError, UsageError
 from dropsafe.spool import listing
-from dropsafe.spool.accept import Submission
 from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.buckets import due_time, is_due
 from dropsafe.spool.claims import Hand
@@ -31,6 +30,7 @@ from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
 from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
+from dropsafe.spool.staging import Submission
 from dropsafe.spool.states import Event, State
 
 _REASONS = {

@@ -288,7 +288,7 @@ def _in_hand(context: Context, ids: Sequence[str]) -> set[str]:
     """Those of these words that name an entry in inflight/, where a service runs: only then it is sent by itself."""
     from dropsafe.cli.running import heard
 
-    if heard(context).about(context.spool).status is None:
+    if heard(context).status is None:
         return set()
     held = set()
     for word in ids:

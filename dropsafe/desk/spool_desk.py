@@ -5,6 +5,7 @@ The service gives its guests a desk of this kind, each in the guest's name.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from dropsafe.desk.trouble import told, unexpected
 from dropsafe.desk.vitals import access_problems_of, problems_of
 from dropsafe.desk.watching import watched
 from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.log import log_unexpected
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
 from dropsafe.spool.clock import iso
@@ -48,6 +50,8 @@ MOST_REFUSALS = 100
 """Told in one result, so that it fits into a frame."""
 MOST_SORTED = 10_000
 """A sorted list reaches so far: whatever it may show is in memory while it is made."""
+
+_log = logging.getLogger(__name__)
 
 Checkup = Callable[[Config, Callable[[], bool]], Iterator[Value]]
 """Tries the destination step by step, and ends early when asked to. The workers know how; the desk does not know them."""
@@ -383,7 +387,12 @@ def _told(result: moving.Result, chosen: int, errors: Sequence[UsageError]) -> V
     return {
         "due": result.due,
         "gone": max(0, result.gone(chosen)),
-        "refused": [told(error) or unexpected("The move") for error in refused[:MOST_REFUSALS]],
+        "refused": [told(error) or _unexpected(error) for error in refused[:MOST_REFUSALS]],
         "more_refused": max(0, len(refused) - MOST_REFUSALS) + result.more_refused,
         "gave_up": result.gave_up,
     }
+
+
+def _unexpected(error: Exception) -> Value:
+    log_unexpected(_log, "A move met an error that was not expected", error)
+    return unexpected("The move")

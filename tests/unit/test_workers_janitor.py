@@ -118,10 +118,18 @@ def test_how_low_a_disk_is_and_what_else_helps_on_a_small_one_is_told() -> None:
 
 
 def test_a_spool_that_cannot_be_changed_is_told_with_what_lacks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(janitor, "closed_folders", lambda _: ["/spool/pending", "/spool/sent"])
+    folders = [str(house.spool.path / name) for name in ("pending", "sent")]
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, *how, **more: path not in folders and may(path, *how, **more))
     house.janitor.do_what_is_due()
     (closed,) = house.janitor.problems()
-    assert (closed.code, closed.detail) == ("not-writable", "/spool/pending\n/spool/sent")
+    assert (closed.code, closed.detail) == ("not-writable", "\n".join(folders))
+    monkeypatch.setattr(system, "is_read_only", lambda path: path == folders[0])
+    house.later(11)
+    house.janitor.do_what_is_due()
+    mounted, closed = house.janitor.problems()
+    assert (mounted.code, mounted.detail, closed.detail) == ("read-only", *folders)
+    assert "Mount it" in mounted.remedy
     monkeypatch.setattr(system, "is_read_only", lambda _: True)
     house.later(11)
     assert list(house.problems()) == ["read-only"], "which is why"
