@@ -92,7 +92,9 @@ class Narrator:
             self._say(f"Dropsafe is running: spool {self._spool_dir}, destination {self._destination}; Ctrl-C stops it")
         if status.stop is not None:
             self._tell_stop(status)
-        elif status.condition is not Condition.ERROR:  # that one is told by the command line's boundary
+        elif (
+            self._announced and status.condition is not Condition.ERROR
+        ):  # that one is told by the command line's boundary
             self._tell_reasons(status.reasons)
 
     def ended(self, exit_code: ExitCode, spool: Spool) -> None:
