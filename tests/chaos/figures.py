@@ -14,8 +14,6 @@ class Figures:
     unmet: int = 0
     """Faults that were set up and never met: a sweep with any has shown nothing."""
     kills: int = 0
-    late: int = 0
-    """Kills that came after the process had ended by itself."""
     accepted: int = 0
     delivered: int = 0
     recognised: int = 0

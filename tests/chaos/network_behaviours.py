@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -143,6 +144,18 @@ def closing_each_second_time(then: Then) -> Behaviour:
             end(line, then)
         else:
             healthy(line, method, target, headers)
+
+    return behave
+
+
+def once(behaviour: Behaviour) -> Behaviour:
+    """So to a server's first request; then it is a good one."""
+    met: set[threading.Event] = set()
+
+    def behave(line: Line, method: str, target: str, headers: dict[str, str]) -> None:
+        first = line.server.closing not in met  # each server has its own
+        met.add(line.server.closing)
+        (behaviour if first else healthy)(line, method, target, headers)
 
     return behave
 

@@ -20,6 +20,7 @@ from tests.chaos.network_behaviours import (
     endless_interims,
     handshake_begun,
     never_reading,
+    once,
     plain_http,
     reading,
     reading_slowly,
@@ -75,6 +76,12 @@ def _status(status: int, becomes: str, words: str, **headers: str) -> Fault:
     told = "".join(f" {name.replace('_', '-')}: {value[:40]}" for name, value in headers.items())
     happens = f"{status}{' with' if told else ''}{told}"
     return Fault(happens, behaving(answering(status, **headers)), becomes, f"{status}: {words}")
+
+
+def _passing(what: str, **headers: str) -> Fault:
+    return Fault(
+        f"503 {what}, and well at the next try", behaving(once(answering(503, **headers))), SENT, "digest", probes=True
+    )
 
 
 def _redirect(status: int, what: str, location: str | None, becomes: str = ALARM) -> Fault:
@@ -239,15 +246,15 @@ INTERIM = [
 ]
 
 REDIRECTS = [
-    _redirect(301, "to another path", "/elsewhere"),
-    _redirect(302, "to another path", "/elsewhere"),
-    _redirect(303, "to another path", "/elsewhere"),
+    _redirect(301, "to another path", "/final"),
+    _redirect(302, "to another path", "/final"),
+    _redirect(303, "to another path", "/final"),
     _redirect(304, "without any reason", None),
     _redirect(307, "to another path", "/final", SENT),
     _redirect(308, "to another path", "/final", SENT),
     _redirect(307, "to itself, for ever", "/ingest"),
     _redirect(307, "without an address", None),
-    _redirect(307, "to the same host with a user name", "http://somebody@localhost/ingest"),
+    _redirect(307, "to the same host with a user name", "http://somebody@localhost/final"),
     _redirect(307, "to nonsense", "http://[::1/"),
     Fault("307 to another port", ways.leading_away(307), ALARM, f"307: {ELSEWHERE}"),
     Fault("302 to the page of a portal elsewhere", ways.leading_away(302), ALARM, f"302: {ELSEWHERE}"),
@@ -373,6 +380,9 @@ BUSY = [
     _status(503, WAIT, "the server is not available", Retry_After="9" * 60),
     _status(503, WAIT, "the server is not available", Retry_After="-5"),
     _status(503, WAIT, "the server is not available", Retry_After="soon"),
+    _passing("with Retry-After until 2100", Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"),
+    _passing("with an absurd Retry-After", Retry_After="9" * 60),
+    _passing("with a negative Retry-After", Retry_After="-5"),
     _status(408, LATER, "the server could not take it this time"),
     _status(425, LATER, "the server could not take it this time"),
     _status(409, LATER, "the server could not take it this time"),

@@ -213,15 +213,22 @@ Arrange = Callable[[Ground], AbstractContextManager[Way]]
 """Sets a fault up on a ground, and takes it down again."""
 
 
-def behaving(behaviour: Behaviour, **settings: Any) -> Arrange:
-    """A server without TLS that behaves so."""
+@dataclass(frozen=True)
+class Behaving:
+    """Arranges a server without TLS that behaves so."""
+
+    behaviour: Behaviour
+    settings: Mapping[str, Any]
 
     @contextmanager
-    def arranged(ground: Ground) -> Iterator[Way]:
-        with ground.server(behaviour) as server:
-            yield Way(server.url, settings)
+    def __call__(self, ground: Ground) -> Iterator[Way]:
+        with ground.server(self.behaviour) as server:
+            yield Way(server.url, self.settings)
 
-    return arranged
+
+def behaving(behaviour: Behaviour, **settings: Any) -> Behaving:
+    """A server without TLS that behaves so."""
+    return Behaving(behaviour, settings)
 
 
 def greeting(greet: Callable[[socket.socket], None], scheme: str = "https") -> Arrange:

@@ -128,7 +128,10 @@ def leading_away(status: int) -> Arrange:
 
     @contextmanager
     def arranged(ground: Ground) -> Iterator[Way]:
-        with ground.stranger() as stranger, ground.server(redirecting(status, stranger.url)) as server:
+        with (
+            ground.stranger() as stranger,
+            ground.server(redirecting(status, f"http://localhost:{stranger.port}/final")) as server,
+        ):
             yield Way(server.url, {"token_file": ground.token_file})
 
     return arranged
@@ -137,7 +140,10 @@ def leading_away(status: int) -> Arrange:
 @contextmanager
 def leading_down(ground: Ground) -> Iterator[Way]:
     """From TLS into the clear, at the same host."""
-    with ground.stranger() as stranger, ground.server(redirecting(308, stranger.url), ground.tls()) as server:
+    with (
+        ground.stranger() as stranger,
+        ground.server(redirecting(308, f"http://localhost:{stranger.port}/final"), ground.tls()) as server,
+    ):
         yield Way(server.url, {"ca": ground.ca, "token_file": ground.token_file})
 
 

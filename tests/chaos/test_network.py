@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos import network_service
 from tests.chaos.figures import Figures
 from tests.chaos.network_faults import FAULTS, GROUPS, Fault
 from tests.chaos.network_ground import HAS_OPENSSL
@@ -53,6 +54,16 @@ def test_killed_in_the_middle_of_a_fault_everything_arrives_once_in_effect(tmp_p
     kills = len(chosen) * ROUNDS * (3 if FULL else 2)
     assert (total.kills, total.faults, total.unmet, total.lost) == (kills, kills, 0, 0)
     assert total.delivered == total.accepted
+
+
+@pytest.mark.skipif(not FULL, reason="minutes: with FULL_CAMPAIGN=1")
+def test_a_service_whose_uploader_is_killed_goes_through_them_all() -> None:
+    print(f"again with: CAMPAIGN_SEED={SEED}")
+    figures = network_service.sweep(SEED, full=True, tell=print)
+    assert figures.wrong == ()
+    assert (figures.unmet, figures.lost) == (0, 0)
+    assert figures.delivered == figures.accepted
+    assert figures.kills >= 4
 
 
 def test_the_table_on_the_page_is_this_one() -> None:
