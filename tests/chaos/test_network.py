@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.workers.classify import for_one_delivery
 from tests.chaos import network_service
 from tests.chaos.figures import Figures
 from tests.chaos.network_faults import FAULTS, GROUPS, Fault
 from tests.chaos.network_ground import HAS_OPENSSL
 from tests.chaos.network_sweep import alone, crossed, differences
-from tests.chaos.network_words import fault_rows, remedy_of
+from tests.chaos.network_words import fault_rows, remedy_of, remedy_rows
 from tests.support.outcomes import ALARM, WAIT
 from tests.support.page import made_part
 
@@ -35,7 +36,7 @@ def test_a_fault_alone_has_the_outcome_of_the_table_and_nothing_is_lost(tmp_path
     assert (met.figures.faults, met.figures.unmet, met.figures.lost) == (1, 0, 0)
     assert met.figures.delivered == met.figures.accepted == fault.entries
     if fault.becomes in (WAIT, ALARM):
-        assert met.remedy == remedy_of(fault)
+        assert met.remedy == for_one_delivery(remedy_of(fault))
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -68,6 +69,7 @@ def test_a_service_whose_uploader_is_killed_goes_through_them_all() -> None:
 
 def test_the_table_on_the_page_is_this_one() -> None:
     assert made_part("destination.md", "network") == fault_rows()
+    assert made_part("destination.md", "remedies") == remedy_rows()
 
 
 def test_there_are_many_faults_and_each_has_a_name_of_its_own() -> None:

@@ -13,7 +13,7 @@ from tests.support.page import DOCS
 
 PARTS = {
     "server-contract.md": {"requirements": requirement_rows, "statuses": status_rows, "faults": fault_rows},
-    "destination.md": {"network": network_words.fault_rows},
+    "destination.md": {"network": network_words.fault_rows, "remedies": network_words.remedy_rows},
 }
 
 
