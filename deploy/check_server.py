@@ -71,9 +71,15 @@ class Answer:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
+    def is_page(self) -> bool:
+        """Whether Dropsafe would take it for a web page: by its type, or by how it begins."""
+        begins = re.match(rb"\s*<(?:!doctype\s+html|html|head)[\s>]", self.body, re.IGNORECASE)
+        return self.kind in ("text/html", "application/xhtml+xml") or begins is not None
+
+    @property
     def accepts(self) -> bool:
         """Whether Dropsafe would take this for an acceptance."""
-        return self.status in SUCCESS and self.kind != "text/html"
+        return self.status in SUCCESS and not self.is_page
 
     @property
     def id(self) -> str:
@@ -91,7 +97,7 @@ class Answer:
         return told + ([_hex(str(text))] if (text := self.json.get("sha256")) else [])
 
     def __str__(self) -> str:
-        words = self.body.decode("utf-8", "replace") if self.kind != "text/html" else "a web page"
+        words = self.body.decode("utf-8", "replace") if not self.is_page else "a web page"
         shown = "".join(char if char.isprintable() else " " for char in words)
         return f"{self.status} {shown[:120].strip()}".strip()
 
@@ -219,8 +225,8 @@ def accept(run: Run) -> None:
     answer = run.server.send(run.first)
     if 300 <= answer.status < 400:
         raise Broken(f"it redirects ({answer.status}); Dropsafe follows none to another host: give the final address")
-    if answer.status in SUCCESS and answer.kind == "text/html":
-        raise Broken("it answered with a web page (text/html), which Dropsafe takes for the log-in page of a network")
+    if answer.status in SUCCESS and answer.is_page:
+        raise Broken("it answered with a web page, which Dropsafe takes for the log-in page of a network")
     if not answer.accepts:
         raise Broken(f"it answered {answer}")
 

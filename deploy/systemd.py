@@ -55,10 +55,11 @@ class Systemd:
         if not wish.dry_run:
             self._check_rights()
         self._check_technicians(wish.technicians)
-        before = self._unit_file.read_text("utf-8") if self._unit_file.exists() else ""
+        before = self._unit_there()
         if not wish.replace:
             self._check_unit(before)
         if not self._user:
+            self._check_user()
             check_interpreter(try_out=not wish.dry_run)
         text = self._unit_text()
         change = Changes(say, wish.dry_run)
@@ -88,7 +89,7 @@ class Systemd:
         if not self._unit_file.exists():
             say(f"{self._unit} is not installed. Nothing was changed.")
             return
-        if not self._unit_file.read_text("utf-8").startswith(units.MARK):
+        if not self._unit_there().startswith(units.MARK):
             raise UsageError(
                 f"{self._unit_file} was not written by `dropsafe service install`. Nothing was changed.",
                 remedy=f"Remove it by hand:  systemctl disable --now {self._unit} && rm {self._unit_file}",
@@ -98,7 +99,8 @@ class Systemd:
         change = Changes(say, dry_run)
         change.run(self._systemctl("disable", "--now", self._unit))
         change.remove(self._unit_file)
-        if not self._user and not any(self._unit_file.parent.glob("dropsafe[@.]*service")):
+        others = [unit for unit in self._unit_file.parent.glob("dropsafe[@.]*service") if unit != self._unit_file]
+        if not self._user and not others:
             change.remove(self._etc("sysusers.d/dropsafe.conf"))
             change.remove(self._etc("tmpfiles.d/dropsafe.conf"))
         change.run(self._systemctl("daemon-reload"))
@@ -153,6 +155,10 @@ class Systemd:
             return Path(home, "systemd", "user", self._unit)
         return self._etc(f"systemd/system/{self._unit}")
 
+    def _unit_there(self) -> str:
+        """The unit's text as it is now; whatever somebody else has put there can be read."""
+        return self._unit_file.read_text("utf-8", "replace") if self._unit_file.exists() else ""
+
     def _etc(self, path: str) -> Path:
         return self._root / "etc" / path
 
@@ -204,9 +210,21 @@ class Systemd:
                     remedy=f"Make the user first:  adduser {name}",
                 ) from None
 
+    @staticmethod
+    def _check_user() -> None:
+        """One that is there already is used as it is."""
+        with suppress(KeyError):
+            if pwd.getpwnam(units.USER).pw_uid == 0:
+                raise UsageError(
+                    f"The user {units.USER} of this machine is root by another name, which the service must not be. "
+                    "Nothing was changed.",
+                    remedy=f"See who made that user, and why; then:  userdel {units.USER}",
+                )
+
     def _check_unit(self, text: str) -> None:
         program = units.program_of(text)
-        if text and not text.startswith(units.MARK):
+        # A link, of which nothing may be read: so systemd masks a unit that an administrator wants to be none.
+        if (text or self._unit_file.is_symlink()) and not text.startswith(units.MARK):
             raise UsageError(
                 f"{self._unit_file} is there, and was not written by this command. Nothing was changed.",
                 remedy="To have it replaced, give the same command with --replace.",

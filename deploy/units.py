@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from dropsafe.config_rules import moved_to, within
 from dropsafe.errors import UsageError
+from dropsafe.printable import printable
 
 MARK: Final = "# Written by `dropsafe service install"
 USER: Final = "dropsafe"
@@ -71,6 +72,12 @@ def writable(config: Mapping[str, Any], config_dir: str) -> list[str]:
         found.append(os.path.dirname(config["log.file"]))
     for table in config["watch"]:
         found.append(_with_target(os.path.realpath(table["path"]), moved_to(table)))
+    for path in map(os.path.normpath, found):
+        if path in _TOO_WIDE:
+            raise UsageError(
+                f"The service would need the right to write to all of {path}. Nothing was changed.",
+                remedy="Choose a folder of its own within it, and see where links in the configuration's paths lead.",
+            )
     return found
 
 
@@ -106,13 +113,22 @@ def _filled(name: str, instance: str | None, python: str, words: Mapping[str, st
     text = template(name)
     start = " ".join(_quoted(word).replace("$", "$$") for word in command(python, instance))
     title = f" ({instance})" if instance else ""
-    for word, value in {"UNIT": unit_name(instance), "TITLE": title, "COMMAND": start, **words}.items():
-        text = text.replace(f"@{word}@", value)
-    return text
+    values = {"UNIT": unit_name(instance), "TITLE": title, "COMMAND": start, **words}
+    # In one pass: what is filled in may hold such a word itself.
+    return re.sub("@([A-Z]+)@", lambda found: values[found[1]], text)
 
 
 def _quoted(text: str) -> str:
-    """As one word of a unit file, whatever stands in it; control characters cannot."""
+    """As one word of a unit file, whatever stands in it. UsageError for what would be another line of it.
+
+    The configuration allows no such name; but a watched folder may be a link that somebody else has made.
+    """
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
+        raise UsageError(
+            f"{printable(text.removeprefix('-'))} cannot stand in a unit of systemd, for it has characters that are not text. "
+            "Nothing was changed.",
+            remedy="See whether a folder in the configuration is a link that leads there, and who made it.",
+        )
     if re.fullmatch(r"[A-Za-z0-9/._-]+", text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")

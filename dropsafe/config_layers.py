@@ -1,7 +1,7 @@
 """Values that stand above the file for one run: the environment's and those of `--set`.
 
 A value is read as TOML; what is no TOML is text. A key that holds text takes any single value as it was typed, so
-that `station_name=3` needs no quotes. Nothing here is ever written into a file.
+that `station_name=3` needs no quotes. Nothing here is ever written into a file, but by `init` into the one that it makes.
 """
 
 from __future__ import annotations

@@ -6,11 +6,14 @@ key and what it means for the data. Only the edges (command line, IPC, GUI) turn
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, ClassVar
 
 _IDS_NAMED = 10
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says of a full disk: there is no room on it, or none for this user."""
 MAKE_ROOM = 'Make room on that disk, but remove nothing undelivered: see docs/recover.md, "The disk is full".'
 
 

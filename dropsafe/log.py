@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from dropsafe import journal, log_file
+from dropsafe import journal, log_file, stacks
 
 _MARK = "_dropsafe_logged"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -62,6 +62,7 @@ def set_up(level: str, *, stream: TextIO | None = None, environ: Mapping[str, st
     May be called again.
     """
     target = sys.stderr if stream is None else stream
+    stacks.follow()
     _install(_for_stream(target, environ), getattr(logging, level.upper()))
 
 

@@ -14,6 +14,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
 
+from dropsafe import stacks
+
 MODE = 0o640
 
 
@@ -36,6 +38,7 @@ class TurnedOverFile(RotatingFileHandler):
         file = super()._open()
         if os.name == "posix":  # whatever the umask: who may look after the service may read its log
             os.fchmod(file.fileno(), MODE)
+        stacks.follow(file.fileno())
         return file
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name

@@ -6,8 +6,6 @@ acceptance. Until the rename, an error leaves no trace but a file in `tmp/`, whi
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import math
 import os
 import stat
@@ -15,65 +13,33 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from dropsafe.errors import (
-    AcceptanceUnknown,
-    AcceptError,
-    DiskFullError,
-    DropsafeError,
-    QueueFullError,
-    UsageError,
-    make_room,
-)
+from dropsafe.errors import AcceptanceUnknown, DropsafeError, QueueFullError
 from dropsafe.plural import several
 from dropsafe.spool import durable
 from dropsafe.spool.admission import LOCK_TIMEOUT, Admission, Departure
 from dropsafe.spool.clock import Clock
-from dropsafe.spool.entry import Acceptance, Meta
+from dropsafe.spool.entry import Acceptance
 from dropsafe.spool.journal import Journal
-from dropsafe.spool.layout import Layout, no_permission
+from dropsafe.spool.layout import Layout
 from dropsafe.spool.limits import Limits, WhenFull
 from dropsafe.spool.locks import Lock, lock_path
-from dropsafe.spool.meta import MetaFolder
-from dropsafe.spool.names import TOKEN_START, EntryName, entry_name, new_id
+from dropsafe.spool.names import TOKEN_START
 from dropsafe.spool.platform import system
-from dropsafe.spool.producer import Producer, remove_scratch
-from dropsafe.spool.sources import Opener
+from dropsafe.spool.producer import remove_scratch
+from dropsafe.spool.sources import BLOCK
+from dropsafe.spool.staging import Staged, Stager, Submission
 from dropsafe.spool.states import Event
 
 Result = TypeVar("Result")
 
-BLOCK = 1 << 20
 GROUP = 512
 """Entries that `accept_many` commits together."""
 _SYNC_THREADS = 8
 _ROOM_POLL = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One payload and what is said about it. `entry_id` is given to keep the key of an earlier try."""
-
-    source: Opener | bytes
-    original: str
-    content_type: str | None = None
-    attributes: dict[str, str] | None = None
-    entry_id: str | None = None
-    size_hint: int = 0
-    known_as: Collection[str] = ()
-    """Digests (16 digits) under which this spool knows `entry_id` already: no others are accepted under it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    path: str
-    name: EntryName
-    sha256: str
-    size: int
-    own_meta: bool
 
 
 class Acceptor:
@@ -85,34 +51,32 @@ class Acceptor:
         limits: Limits,
         clock: Clock,
         admission: Admission,
-        producer: Producer,
-        meta: MetaFolder,
+        stager: Stager,
         journal: Journal,
     ) -> None:
         self._layout = layout
         self._limits = limits
         self._clock = clock
         self._admission = admission
-        self._producer = producer
-        self._meta = meta
+        self._stager = stager
         self._journal = journal
 
     def accept(self, submission: Submission, event: Event = Event.ACCEPT) -> Acceptance:
         """Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout."""
         if submission.size_hint > BLOCK:
             self.check_room(submission.size_hint)
-        staged = self._stage(submission)
+        staged = self._stager.stage(submission)
         return self._commit([staged], event, self._admission.take)[0]
 
     def check_room(self, size: int) -> None:
         """Refuse early, before anything is written, what the limits would refuse. Raises QueueFullError."""
-        self._refuse_if_large(size)
+        self._stager.refuse_if_large(size)
         self._admission.check_room(1, size)
-        self._refuse_if_low(size)
+        self._stager.refuse_if_low(size)
 
     def accept_exempt(self, submission: Submission, event: Event) -> Acceptance:
         """The same, for what is in the spool already: exempt from `max_queue_size`."""
-        return self._commit([self._stage(submission)], event, self._admission.take_unlimited)[0]
+        return self._commit([self._stager.stage(submission)], event, self._admission.take_unlimited)[0]
 
     def accept_many(self, submissions: Iterable[Submission]) -> list[Acceptance]:
         """In group commits of 512, each of which waits for room as `queue_full_action` says.
@@ -145,7 +109,7 @@ class Acceptor:
             try:
                 lock.acquire(LOCK_TIMEOUT)
             except OSError as error:
-                raise self._refused(error, submission.original) from error
+                raise self._stager.refused(error, submission.original) from error
             try:
                 return self.accept_patiently(replace(submission, known_as=known_as()), timeout)
             finally:
@@ -184,7 +148,7 @@ class Acceptor:
             try:
                 if refused:  # the payload is not written again and again while there is no room for it
                     self._admission.check_room(len(submissions), size)
-                    self._refuse_if_low(size)
+                    self._stager.refuse_if_low(size)
                 return attempt()
             except QueueFullError as full:
                 if (
@@ -198,81 +162,14 @@ class Acceptor:
 
     def _accept_group(self, group: Sequence[Submission]) -> list[Acceptance]:
         with ThreadPoolExecutor(min(_SYNC_THREADS, len(group)), "dropsafe-accept") as pool:
-            futures = [pool.submit(self._stage, submission) for submission in group]
+            futures = [pool.submit(self._stager.stage, submission) for submission in group]
         failed = next((error for future in futures if (error := future.exception())), None)
         if failed is not None:
-            self._withdraw([future.result() for future in futures if future.exception() is None])
+            self._stager.withdraw([future.result() for future in futures if future.exception() is None])
             raise failed
         return self._commit([future.result() for future in futures], Event.ACCEPT, self._admission.take)
 
-    def _stage(self, submission: Submission) -> _Staged:
-        """Write and sync the payload in `tmp/`, and its meta in place."""
-        entry_id = submission.entry_id or new_id(self._clock.now())
-        try:
-            self._refuse_if_low(submission.size_hint)
-            path = f"{self._producer.folder}/{entry_id}"
-            descriptor = durable.create("accept.create", path, self._layout.file_mode)
-            try:
-                sha256, size = self._write(descriptor, path, submission.source)
-                name = entry_name(entry_id, sha256, submission.original)
-                _refuse_other_bytes(submission, name)
-                has_meta = self._write_meta(name, submission)
-            except BaseException:
-                remove_scratch(path)
-                raise
-        except OSError as error:
-            raise self._refused(error, submission.original) from error
-        return _Staged(path, name, sha256, size, has_meta and submission.entry_id is None)
-
-    def _write(self, descriptor: int, path: str, source: Opener | bytes) -> tuple[str, int]:
-        try:
-            digest = hashlib.sha256()
-            size = 0
-            for block in _blocks(source):
-                size += len(block)
-                self._refuse_if_large(size)
-                digest.update(block)
-                durable.write("accept.write", descriptor, block, path)
-            durable.fsync("accept.fsync", descriptor, path)
-        finally:
-            os.close(descriptor)
-        return digest.hexdigest(), size
-
-    def _write_meta(self, name: EntryName, submission: Submission) -> bool:
-        """Whether the entry needs a file in `meta/`, which is there then."""
-        plain = submission.content_type is None and not submission.attributes and name.original == submission.original
-        if not plain:
-            meta = Meta(submission.content_type or "", submission.original, submission.attributes or {})
-            self._meta.write(name.id, meta, self._producer.folder)
-        return not plain
-
-    def _refuse_if_large(self, size: int) -> None:
-        limit = self._limits.max_entry_bytes
-        if limit and size > limit:
-            raise QueueFullError(
-                f"The payload is larger than max_entry_bytes ({limit:,} bytes) and was not accepted. Nothing was changed.",
-                {"bytes": size, "max_entry_bytes": limit},
-                remedy="Raise max_entry_bytes in the configuration, if reports of that size are meant to be sent.",
-            )
-
-    def _refuse_if_low(self, size: int) -> None:
-        room = system.room(self._layout.root)
-        if room.bytes - size < self._limits.min_free_bytes:
-            raise DiskFullError(
-                f"The disk of the spool has {room.bytes:,} bytes free; with {size:,} more it would have less than "
-                f"min_free_bytes ({self._limits.min_free_bytes:,}). The payload was not accepted; its source is untouched.",
-                {"free_bytes": room.bytes, "min_free_bytes": self._limits.min_free_bytes, "bytes": size},
-                remedy=make_room(self._limits.smaller_reserve(room.total)),
-            )
-        if room.inodes is not None and room.inodes < self._limits.min_free_inodes:
-            raise DiskFullError(
-                f"The file system of the spool has {room.inodes:,} inodes free and min_free_inodes is "
-                f"{self._limits.min_free_inodes:,}: too many small files. The payload was not accepted; its source is "
-                "untouched.",
-                {"free_inodes": room.inodes, "min_free_inodes": self._limits.min_free_inodes},
-            )
-
-    def _commit(self, staged: list[_Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
+    def _commit(self, staged: list[Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
         """Give the staged files their places, make that durable, and say so.
 
         An error in mid-group carries those that were in place by then in `accepted`.
@@ -285,10 +182,10 @@ class Acceptor:
                 buckets.append(take(len(waiting), sum(item.size for item in waiting)))
                 self._rename_into(buckets[-1], waiting)
         except OSError as error:
-            failure = self._refused(error, waiting[0].name.original)
+            failure = self._stager.refused(error, waiting[0].name.original)
         except DropsafeError as error:
             failure = error
-        self._withdraw(waiting)
+        self._stager.withdraw(waiting)
         done = staged[: len(staged) - len(waiting)]
         if done:
             self._confirm(buckets, done)
@@ -300,12 +197,12 @@ class Acceptor:
             raise failure
         return accepted
 
-    def _rename_into(self, bucket: str, waiting: list[_Staged]) -> None:
+    def _rename_into(self, bucket: str, waiting: list[Staged]) -> None:
         """Move the files to the bucket and take them off `waiting`.
 
         Some are left if the bucket is gone (it was empty, and was removed before they came): they need new places.
         """
-        merged: list[_Staged] = []
+        merged: list[Staged] = []
         departure: Departure | None = None
         try:
             while waiting:
@@ -329,14 +226,7 @@ class Acceptor:
                 departure = departure or self._admission.departing()
                 self._admission.withdraw(departure, len(unused), sum(item.size for item in unused))
 
-    def _withdraw(self, refused: list[_Staged]) -> None:
-        for item in refused:
-            remove_scratch(item.path)
-            if item.own_meta:
-                with suppress(OSError):  # an orphan in meta/ harms nobody
-                    self._meta.remove(item.name.id)
-
-    def _confirm(self, buckets: list[str], done: list[_Staged]) -> None:
+    def _confirm(self, buckets: list[str], done: list[Staged]) -> None:
         try:
             for bucket in buckets:
                 durable.fsync_directory("accept.fsync_bucket", bucket)
@@ -346,36 +236,6 @@ class Acceptor:
                 f"The system failed to confirm that {several(len(done), 'file', 'files')}, the first "
                 f"{done[0].name.original!r}, would survive a power cut ({error.strerror}). All are in pending/ now.",
             ) from error
-
-    def _refused(self, error: OSError, name: str) -> DropsafeError:
-        """The error for a payload that the system refused to store."""
-        if isinstance(error, PermissionError):
-            return no_permission(self._layout.root)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            no_inodes = system.room(self._layout.root).inodes == 0
-            what = "no inodes left (too many small files)" if no_inodes else "no room left"
-            return DiskFullError(
-                f"The disk of the spool has {what}, or a quota is reached; {name!r} was not accepted. Its source is "
-                "untouched, and nothing else was disturbed.",
-                {"free_inodes" if no_inodes else "free_bytes": 0},
-            )
-        where = error.filename if error.filename and error.errno != errno.EROFS else f"the spool {self._layout.root}"
-        what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
-        return AcceptError(
-            f"{name!r} was not accepted: {error.strerror or error} ({where}). Its source is untouched, and nothing else "
-            "was disturbed.",
-            remedy=f"{what}, and submit it again.",
-        )
-
-
-def _refuse_other_bytes(submission: Submission, name: EntryName) -> None:
-    """An id is the key of one payload: under it a server, and our receipts, would take others for that one."""
-    if submission.known_as and name.digest16 not in submission.known_as:
-        raise UsageError(
-            f"{submission.original!r} is not what was accepted before under the id {name.id}: its bytes are others. "
-            "It was not accepted; nothing was changed.",
-            remedy=f"Submit it without that id. What has it: dropsafe explain {name.id}",
-        )
 
 
 def never_fits(figures: dict[str, int]) -> bool:
@@ -401,15 +261,3 @@ def same_bytes(one: str, other: str) -> bool:
 
 def _reading(path: str) -> BinaryIO:
     return os.fdopen(system.open_regular(path), "rb")
-
-
-def _blocks(source: Opener | bytes) -> Iterable[bytes]:
-    if isinstance(source, bytes):
-        yield source
-        return
-    with source() as file:
-        # A non-blocking stream says None where it has nothing yet: that is not its end.
-        while (block := file.read(BLOCK)) != b"":
-            if not isinstance(block, bytes):
-                raise UsageError("What is submitted must be a binary file that blocks; nothing was accepted.")
-            yield block

@@ -153,8 +153,13 @@ class Admission:
 
     def expired(self, entries: int) -> None:
         """Entries of `sent/` were removed by retention: for the conservation equation."""
-        with self._counting() as count:
-            count.expired += entries
+        # They are gone already, and that made room: an error would keep the next ones from it.
+        try:
+            with self._counting() as count:
+                count.expired += entries
+        except (OSError, DropsafeError) as error:
+            removed = several(entries, "removed entry", "removed entries")
+            log.warning("%s could not be counted (%s): an audit will call them unexplained", removed, error)
 
     def audit_begins(self, totals: tuple[int, int]) -> Count:
         """A copy of the counter from which the listing starts.

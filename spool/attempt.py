@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass
 from enum import Enum
 
-from dropsafe.errors import QueueFullError
+from dropsafe.errors import NO_ROOM, QueueFullError
 from dropsafe.spool.accept import never_fits
 
 _NO_RIGHT = (
@@ -18,8 +18,7 @@ _REMEDIES = {
     errno.EACCES: _NO_RIGHT,
     errno.EPERM: _NO_RIGHT,
     errno.EROFS: "Mount that file system for writing.",
-    errno.ENOSPC: "Make room on that disk.",
-    errno.EDQUOT: "Make room on that disk.",
+    **dict.fromkeys(NO_ROOM, "Make room on that disk."),
     errno.EXDEV: "Another file system is mounted within the drop folder: give it a [[watch]] of its own.",
     errno.EIO: "The disk may be failing: copy what is on it while it can be read.",
 }
@@ -57,5 +56,5 @@ def full(path: str, error: QueueFullError, entry_id: str = "") -> Attempt:
 
 def refused(what: str, error: OSError, entry_id: str = "", stays: str = "it stays where it is") -> Attempt:
     why = f"{what} cannot be taken ({error.strerror or error}); {stays}"
-    taken = Taken.FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Taken.REFUSED
+    taken = Taken.FULL if error.errno in NO_ROOM else Taken.REFUSED
     return Attempt(taken, entry_id, why, _REMEDIES.get(error.errno or 0, _REMEDY))

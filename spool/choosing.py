@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.names import EntryName, stamp_of
+from dropsafe.spool.reasons import read_reason, reason_path
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import WITH_REASON, State
 
@@ -34,24 +37,31 @@ class Choice:
 
     def entries(self, spool: Spool) -> Iterator[Entry]:
         """In the order of the states, each oldest bucket first."""
+        takes = self.test()
         for state in self.states:
             for entry in spool.entries(state):
-                if self._takes(spool, entry):
+                if takes(entry.name, state, str(entry.path)):
                     yield entry
 
-    def _takes(self, spool: Spool, entry: Entry) -> bool:
-        if self.before is not None and entry.name.accepted.timestamp() >= self.before:
-            return False
-        if not self.matching:
-            return True
-        wanted, name = self.matching.casefold(), entry.name.original.casefold()
-        if _PATTERN.intersection(wanted):
-            return fnmatchcase(name, wanted)
-        return wanted in name or wanted in _reason_words(spool, entry)
+    def test(self) -> Callable[[EntryName, State, str], bool]:
+        """Says of an entry, by its name, state and path, whether it is chosen."""
+        before = "" if self.before is None else stamp_of(self.before)
+        wanted = self.matching.casefold()
+        # Compiled here: fnmatch keeps what it has compiled, for as many patterns as guests may think of.
+        pattern = re.compile(fnmatch.translate(wanted)) if _PATTERN.intersection(wanted) else None
+
+        def takes(name: EntryName, state: State, path: str) -> bool:
+            if before and name.stamp >= before:
+                return False
+            if pattern is not None:
+                return pattern.match(name.original.casefold()) is not None
+            return wanted in name.original.casefold() or (state in WITH_REASON and wanted in _reason_words(path))
+
+        return takes
 
 
-def _reason_words(spool: Spool, entry: Entry) -> str:
-    reason = spool.reason(entry) if entry.state in WITH_REASON else None
+def _reason_words(path: str) -> str:
+    reason = read_reason(reason_path(path))
     return f"{reason.summary}\n{reason.detail}".casefold() if reason else ""
 
 

@@ -11,13 +11,15 @@ from dropsafe.spool.audit import AuditFigures, audit
 from dropsafe.spool.buckets import Placer
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.journal import Journal
-from dropsafe.spool.layout import Layout
+from dropsafe.spool.layout import PAUSE_FILE, STATIONS_FILE, Layout
 from dropsafe.spool.limits import Limits
+from dropsafe.spool.locked_file import LockedFile
 from dropsafe.spool.meta import MetaFolder
 from dropsafe.spool.moves import Mover
 from dropsafe.spool.pausing import Pauses
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.staging import Stager
 from dropsafe.spool.stations import Stations
 from dropsafe.spool.strikes import Strikes
 
@@ -61,10 +63,11 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     journal = Journal(layout, clock)
     reserve = Reserve(layout)
     mover = Mover(layout, clock, admission, placer, producer, meta, journal, reserve)
-    acceptor = Acceptor(layout, limits, clock, admission, producer, meta, journal)
+    stager = Stager(layout, limits, clock, producer, meta)
+    acceptor = Acceptor(layout, limits, clock, admission, stager, journal)
     strikes = Strikes(layout, producer, reserve)
-    pauses = Pauses(layout, clock, producer, reserve, admission.locked)
-    stations = Stations(layout, clock, producer, reserve, admission.locked)
+    pauses = Pauses(clock, LockedFile(PAUSE_FILE, layout, producer, reserve, admission.locked))
+    stations = Stations(clock, LockedFile(STATIONS_FILE, layout, producer, reserve, admission.locked))
     return Core(
         layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, stations, mover,
         acceptor,

@@ -8,7 +8,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dropsafe.spool.listing import PARKING, Stranger
+from dropsafe.spool.listing import Stranger
+from dropsafe.spool.walking import PARKING
 
 
 @dataclass(frozen=True, slots=True)

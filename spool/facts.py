@@ -66,3 +66,13 @@ def suitability(file_system: str) -> Suitability:
     if file_system in REFUSED:
         return Suitability.REFUSED
     return Suitability.GOOD if file_system in JOURNALLING else Suitability.DOUBTFUL
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a process may not change of a spool: `read_only` its whole disk can only be read, `mounted` that of these
+    folders, `closed` are those that its rights keep it from."""
+
+    read_only: bool = False
+    mounted: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()

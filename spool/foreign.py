@@ -15,11 +15,12 @@ from dropsafe.spool.audit import TICK_EVERY
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, look
 from dropsafe.spool.intake import Intake
-from dropsafe.spool.listing import PARKING, Stranger, files_of, find_all, is_entry_name
+from dropsafe.spool.listing import Stranger, files_of, find_all, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import find_receipt, find_receipts
 from dropsafe.spool.states import WITH_REASON
+from dropsafe.spool.walking import PARKING
 
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""

@@ -9,7 +9,7 @@ from dropsafe.errors import make_room
 from dropsafe.plural import several
 from dropsafe.printable import in_lines, printable
 from dropsafe.spool.clock import from_iso
-from dropsafe.spool.facts import Room
+from dropsafe.spool.facts import Access, Room
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.pausing import Pause, Work
 
@@ -45,6 +45,10 @@ _PAUSED = {
 }
 
 
+_MOUNT = (
+    "Mount it for writing. A system that finds a fault on a disk makes it read-only by itself: look at the system's log, "
+    "and copy the spool elsewhere while it can be read."
+)
 _QUARANTINED = (
     "See why: dropsafe list --state quarantine, and of each: dropsafe explain ID. Edited or damaged, but right as it is: "
     "dropsafe readmit ID. Unchanged: dropsafe retry ID"
@@ -78,22 +82,21 @@ def disk_problem(room: Room, limits: Limits) -> Problem:
     return Problem("disk-low", text, make_room(limits.smaller_reserve(room.total)))
 
 
-def access_problems(read_only: bool, closed: Sequence[str]) -> Iterator[Problem]:
-    """What keeps a process from changing the spool: its disk, or the rights of these folders."""
-    if read_only:
+def access_problems(access: Access) -> Iterator[Problem]:
+    """What keeps a process from changing the spool: its disk, that of some of its folders, or their rights."""
+    if access.read_only:
         text = "The disk of the spool can only be read: nothing is accepted, delivered or moved. Nothing is lost."
-        remedy = (
-            "Mount it for writing. A system that finds a fault on a disk makes it read-only by itself: look at the "
-            "system's log, and copy the spool elsewhere while it can be read."
-        )
-        yield Problem("read-only", text, remedy)
-    elif closed:
+        yield Problem("read-only", text, _MOUNT)
+    if access.mounted:
+        text = "Folders of the spool can only be read: what should go there waits where it is. Nothing is lost."
+        yield Problem("read-only", text, _MOUNT, in_lines(access.mounted))
+    if access.closed:
         text = "Folders of the spool may not be written to: what should go there waits where it is. Nothing is lost."
         remedy = (
             "Give the service's user and the spool's group the right to write there again: "
             "chmod ug+rwx for each folder, as its owner or an administrator."
         )
-        yield Problem("not-writable", text, remedy, in_lines(closed))
+        yield Problem("not-writable", text, remedy, in_lines(access.closed))
 
 
 def problems(vitals: Vitals, low: Room | None, limits: Limits, warn_age: float, now: float) -> Iterator[Problem]:

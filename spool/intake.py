@@ -10,47 +10,34 @@ from __future__ import annotations
 
 import errno
 import io
-import json
 import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from dropsafe.errors import DropsafeError, QueueFullError
 from dropsafe.spool import durable
-from dropsafe.spool.accept import Submission
 from dropsafe.spool.attempt import Attempt, Taken, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
 from dropsafe.spool.facts import Writers
+from dropsafe.spool.intake_records import Record, Records
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
 from dropsafe.spool.platform import system
 from dropsafe.spool.receipts import find_receipt
+from dropsafe.spool.staging import Submission
 from dropsafe.spool.states import Event
-from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
 PARKING_MODE = 0o770
 _CLASH_BYTES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """`intake/ID.json`: what is being taken from where."""
-
-    id: str
-    source: str
-    parked: str
-    seen: Fingerprint
-    move_to: str
-    adopts: bool
 
 
 class Intake:
@@ -60,6 +47,7 @@ class Intake:
         """`given_up` is asked while a file is copied: once it is true, the file is left where it is for the next start."""
         self._given_up = given_up
         self._core = core
+        self._records = Records(core.layout, core.producer)
         self._standing: dict[str, Fingerprint] = {}
         """Of what is accepted but not yet removed: its id, and the file as it was then."""
         self._in_hand: set[str] = set()
@@ -92,14 +80,14 @@ class Intake:
             folder.adopts,
         )
         try:
-            self._write(record)
+            self._records.write(record)
         except OSError as error:
             return refused(f"{candidate.path} (its intake record in the spool)", error)
         with self._holding(record):
             try:
                 _park(record)
             except OSError as error:
-                self._drop(record)
+                self._records.drop(record)
                 if isinstance(error, FileNotFoundError):
                     return Attempt(Taken.GONE)
                 return refused(candidate.path, error)
@@ -124,7 +112,7 @@ class Intake:
         except FileNotFoundError:
             self._standing.pop(record.id, None)
             if _is_over(record):
-                self._drop(record)
+                self._records.drop(record)
             return Attempt(Taken.GONE)
         except OSError as error:
             return refused(record.parked, error)
@@ -170,7 +158,7 @@ class Intake:
                 facts = os.lstat(path)
                 if not stat.S_ISREG(facts.st_mode):
                     continue
-                record = self._read(name) if is_id(name) else None
+                record = self._records.read(name) if is_id(name) else None
                 if record is None:
                     record = self._record_anew(folder, path, Fingerprint.of(facts))
             except (FileNotFoundError, BlockingIOError):
@@ -184,7 +172,7 @@ class Intake:
 
         `tick` is called before each record, and while a file is compared: a large one takes minutes.
         """
-        records = list(self._records())
+        records = list(self._records.all())
         parked = [record for record in records if _is_parked(record)]
         known = find_all(self._core.layout, {record.id for record in parked})
         settled = 0
@@ -195,7 +183,7 @@ class Intake:
                     digest = known[record.id].name.digest16 if record.id in known else self._delivered_digest(record.id)
                     settled += self._settle(record, digest, tick)
                 elif _is_over(record):
-                    self._drop(record)
+                    self._records.drop(record)
                     settled += 1
             except OSError as error:
                 log.warning("%s; the next start tries again", refused(record.parked, error).why)
@@ -211,17 +199,6 @@ class Intake:
         else:
             self._take_again(record)
         return True
-
-    def _records(self) -> Iterator[Record]:
-        for name in sorted(os.listdir(self._core.layout.intake)):
-            entry_id = name.removesuffix(".json")
-            try:
-                record = self._read(entry_id) if is_id(entry_id) else None
-            except OSError as error:
-                log.warning("%s/%s cannot be read (%s); it is left alone", self._core.layout.intake, name, error)
-                continue
-            if record is not None:
-                yield record
 
     def _accept(self, record: Record, descriptor: int) -> None:
         def reader() -> BinaryIO:
@@ -248,7 +225,7 @@ class Intake:
                 return refused(why, error, record.id, f"it waits in {os.path.dirname(record.parked)}")
         self._standing.pop(record.id, None)
         if self._synced(os.path.dirname(record.parked)):
-            self._drop(record)
+            self._records.drop(record)
         return Attempt(Taken.ACCEPTED, record.id)
 
     def _synced(self, parking: str) -> bool:
@@ -264,11 +241,11 @@ class Intake:
         folder = os.path.dirname(record.parked)
         entry_id = new_id(self._core.clock.now())
         again = replace(record, id=entry_id, parked=f"{folder}/{entry_id}")
-        self._write(again)
+        self._records.write(again)
         durable.rename("intake.again", record.parked, again.parked)
         self._standing.pop(record.id, None)
         if self._synced(folder):
-            self._drop(record)
+            self._records.drop(record)
 
     def _record_anew(self, folder: DropFolder, path: str, seen: Fingerprint) -> Record:
         """BlockingIOError if another service has it in hand."""
@@ -280,42 +257,17 @@ class Intake:
                 _check_place(descriptor, path)
                 if not system.hold(descriptor):
                     raise BlockingIOError(errno.EAGAIN, "another service is taking it", path)
-            self._write(record)
+            self._records.write(record)
             try:
                 durable.rename("intake.anew", path, record.parked)
             except OSError:
-                self._drop(record)
+                self._records.drop(record)
                 raise
         return record
 
     def _delivered_digest(self, entry_id: str) -> str:
         receipt = find_receipt(self._core.layout, entry_id)
         return receipt.sha256[:16] if receipt else ""
-
-    def _path(self, entry_id: str) -> str:
-        return f"{self._core.layout.intake}/{entry_id}.json"
-
-    def _write(self, record: Record) -> None:
-        # ASCII escapes carry names that are not valid UTF-8 (surrogate escapes) unharmed.
-        data = json.dumps(asdict(record)).encode("ascii")
-        scratch = f"{self._core.producer.folder}/{record.id}.intake"
-        durable.write_file("intake.record", scratch, self._path(record.id), data, self._core.layout.file_mode)
-
-    def _read(self, entry_id: str) -> Record | None:
-        """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
-        try:
-            content = read_json(self._path(entry_id))
-            return Record(**{**content, "seen": Fingerprint(**content["seen"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return None
-
-    def _drop(self, record: Record) -> None:
-        try:
-            durable.unlink("intake.forget", self._path(record.id))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
 
 
 class _GivenUp(Exception):

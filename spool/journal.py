@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from dropsafe.plural import several
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 ARRIVALS = frozenset({Event.ACCEPT, Event.ADOPT, Event.IMPORT})
 """Of an entry that came into this spool by us."""
+_TICK = 1_000
+"""Lines."""
 _ID_KEY = '"id": "'
 
 
@@ -67,9 +69,14 @@ class Journal:
             self._day = day
         durable.write("journal.write", self._descriptor, data, f"{self._layout.journal}/{day}.jsonl")
 
-    def read(self, entry_ids: Collection[str]) -> Iterator[dict[str, Any]]:
-        """The lines of those entries, oldest first, in one pass over the days since the first was accepted."""
-        for line in self._lines(min((entry_id[:8] for entry_id in entry_ids), default="9")):
+    def read(
+        self, entry_ids: Collection[str], tick: Callable[[int], object] = lambda _: None
+    ) -> Iterator[dict[str, Any]]:
+        """The lines of those entries, oldest first, in one pass over the days since the first was accepted. `tick` hears
+        now and then how many lines were read."""
+        for number, line in enumerate(self._lines(min((entry_id[:8] for entry_id in entry_ids), default="9"))):
+            if number % _TICK == 0:
+                tick(number)
             start = line.find(_ID_KEY) + len(_ID_KEY)
             if line[start : start + ID_LENGTH] in entry_ids and (fact := _parse(line)) is not None:
                 yield fact

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.facts import Access
 from dropsafe.spool.layout import (
     FOLDERS,
     LOCK_FOLDERS,
@@ -24,12 +24,19 @@ from dropsafe.spool.layout import (
     is_spool,
 )
 from dropsafe.spool.locks import HOLDER_NAME
-from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, NotAName, begins, is_id, parse_bucket, parse_entry_name
+from dropsafe.spool.names import (
+    ID_LENGTH,
+    REASON_SUFFIX,
+    TOKEN_START,
+    NotAName,
+    begins,
+    is_id,
+    parse_bucket,
+    parse_entry_name,
+)
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-
-PARKING = ".dropsafe"
-"""The sub-folder of a drop folder (and of `pending/`) in which intake keeps what it is taking."""
+from dropsafe.spool.walking import scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -96,7 +103,7 @@ def page(layout: Layout, states: Iterable[State], skip: int, limit: int) -> list
 
 def entries_in(folder: str, state: State) -> Iterator[Entry]:
     """The entries that lie directly in one folder, sorted by name."""
-    return _entries(((path, name) for path, name, is_folder in _scan(folder) if not is_folder), state)
+    return _entries(((path, name) for path, name, is_folder in scan(folder) if not is_folder), state)
 
 
 def _entries(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
@@ -112,27 +119,7 @@ def _entries(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
 
 def files_of(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
     """(path, name) of whatever lies in a state's folder or one level below it, sorted."""
-    for path, name, is_folder in _scan(layout.state(state)):
-        if not is_folder:
-            yield path, name
-        elif name != PARKING:
-            for inner, inner_name, inner_is_folder in _scan(path):
-                if not inner_is_folder:
-                    yield inner, inner_name
-
-
-def _scan(folder: str) -> list[tuple[str, str, bool]]:
-    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells.
-
-    OSError if the system is short of something: taken for empty, a full folder would make the queue seem to have room.
-    """
-    try:
-        with os.scandir(folder) as listing:
-            return sorted((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            raise
-        return []
+    return ((path, place.name) for place, path in walk(layout, (state,)))
 
 
 def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
@@ -160,13 +147,26 @@ def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) 
 
 def find_beginning(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
     """All entries whose id, or whose random part of the id, begins with `prefix`; none for an empty one."""
-    prefix = prefix.strip()
-    matches: dict[str, Entry] = {}
-    for state in states if prefix else ():
-        named = ((path, name) for path, name in files_of(layout, state) if begins(name, prefix))
+    return beginning(layout, {prefix.strip()}, states).get(prefix.strip(), {})
+
+
+def beginning(
+    layout: Layout, prefixes: Collection[str], states: Collection[State] = ENTRY_STATES
+) -> dict[str, dict[str, Entry]]:
+    """The same for each of many, in one pass; an empty one is missing."""
+    matches: dict[str, dict[str, Entry]] = {prefix: {} for prefix in prefixes if prefix}
+    wanted = tuple(matches)
+    for state in states if wanted else ():
+        named = ((path, name) for path, name in files_of(layout, state) if _begins(name, wanted))
         for entry in _entries(named, state):
-            matches.setdefault(entry.id, entry)
+            for prefix, found in matches.items():
+                if begins(entry.id, prefix):
+                    found.setdefault(entry.id, entry)
     return matches
+
+
+def _begins(name: str, prefixes: tuple[str, ...]) -> bool:
+    return name.startswith(prefixes) or name[TOKEN_START:ID_LENGTH].startswith(prefixes)
 
 
 def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
@@ -189,24 +189,29 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
     `tick` is called for each bucket.
     """
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
-    for path, name, _ in _scan(layout.root):
+    for path, name, is_folder in scan(layout.root):
         if name not in known and not is_spool(path):
             yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
+        elif name in FOLDERS and not is_folder:
+            why = "not the spool's own folder: what lies behind a link may be on another disk, where nothing can be moved to"
+            yield Stranger(
+                path, why, "Stop Dropsafe, put the folder itself in its place with all that is in it, and start."
+            )
     for state in ENTRY_STATES:
         yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state, tick)
-    for path, name, is_folder in _scan(layout.locks):
+    for path, name, is_folder in scan(layout.locks):
         if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
             yield Stranger(path, "nothing of that name belongs in locks/", _AWAY)
         elif not is_folder if name in LOCK_FOLDERS else not _is_regular(path):
             why = "not what Dropsafe keeps under that name: a link, say, which is not followed"
             yield Stranger(path, why, "Remove it; Dropsafe makes its own anew.")
-    for hour, _, is_folder in _scan(layout.meta):
-        for path, name, _ in _scan(hour) if is_folder else ():
+    for hour, _, is_folder in scan(layout.meta):
+        for path, name, _ in scan(hour) if is_folder else ():
             if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
                 yield Stranger(path, "nothing of that name belongs in meta/", _META)
     for folder, (belongs, remedy) in _NAMES_IN.items():
-        for path, name, is_folder in _scan(f"{layout.root}/{folder}"):
+        for path, name, is_folder in scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
                 yield Stranger(path, f"nothing of that name belongs in {folder}/", remedy)
             elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
@@ -214,16 +219,15 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
                 yield Stranger(path, why, "Make it readable for the service's user.")
 
 
-def is_read_only(layout: Layout) -> bool:
-    """Whether the disk of the spool can only be read."""
-    return system.is_read_only(f"{layout.root}/{MARK}")
-
-
-def closed_folders(layout: Layout) -> list[str]:
-    """Folders of the spool in which this process may not make, rename and remove files, by their rights."""
+def access(layout: Layout) -> Access:
+    """What this process may do in the spool."""
+    if system.is_read_only(f"{layout.root}/{MARK}"):
+        return Access(read_only=True)
     folders = (path for name in FOLDERS if os.path.isdir(path := f"{layout.root}/{name}"))
     effective = os.access in os.supports_effective_ids
-    return [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
+    refused = [path for path in folders if not os.access(path, os.W_OK | os.X_OK, effective_ids=effective)]
+    mounted = tuple(path for path in refused if system.is_read_only(path))
+    return Access(mounted=mounted, closed=tuple(path for path in refused if path not in mounted))
 
 
 def _unreadable(folder: str) -> Iterator[Stranger]:
@@ -237,7 +241,7 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
 
 
 def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
-    for path, name, is_folder in _scan(layout.state(state)):
+    for path, name, is_folder in scan(layout.state(state)):
         if is_folder:
             tick()
             yield from _unreadable(path)
@@ -245,7 +249,7 @@ def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) 
             if not bucket_like:
                 why = "not a bucket: entries in it are seen, but are not served or expired"
                 yield Stranger(path, why, _OUT_OF_IT)
-            for inner, inner_name, inner_is_folder in _scan(path):
+            for inner, inner_name, inner_is_folder in scan(path):
                 if inner_is_folder and state is not State.PENDING:
                     yield Stranger(inner, "a folder inside a bucket", _OUT_OF_IT)
                 elif not inner_is_folder:

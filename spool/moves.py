@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dropsafe.errors import EntryNotFound, UsageError
 from dropsafe.spool import durable
-from dropsafe.spool.accept import BLOCK, same_bytes
+from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.admission import Admission, Departure
 from dropsafe.spool.buckets import Placer, accept_moment
 from dropsafe.spool.clock import Clock, iso
@@ -31,6 +31,7 @@ from dropsafe.spool.platform import system
 from dropsafe.spool.producer import Producer
 from dropsafe.spool.reasons import Reason, read_reason, reason_path, remove_reason, write_reason
 from dropsafe.spool.reserve import Reserve
+from dropsafe.spool.sources import BLOCK
 from dropsafe.spool.states import COUNTED_STATES, WITH_REASON, Event, State, transition
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import calendar
+import math
 import os
 import re
 import secrets
@@ -71,6 +72,12 @@ def _moment(stamp: str) -> datetime:
 def stamp_time(entry_id: str) -> float:
     """When the entry of that id was accepted, in seconds since the epoch."""
     return _moment(entry_id.partition("_")[0]).timestamp()
+
+
+def stamp_of(seconds: float) -> str:
+    """The stamp of that time, in seconds since the epoch, of which a part of a millisecond counts as a whole one."""
+    milliseconds = max(0, math.ceil(seconds * 1000))
+    return f"{utc(milliseconds // 1000):%Y%m%dT%H%M%S}.{milliseconds % 1000:03d}Z"
 
 
 def new_id(now: float) -> str:

@@ -6,21 +6,13 @@ can be made good, to send what somebody held back cannot. `resume` removes it, w
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, from_iso, iso
-from dropsafe.spool.layout import PAUSE_FILE, Layout
-from dropsafe.spool.producer import Producer
-from dropsafe.spool.reserve import Reserve
-from dropsafe.spool.written import read_json
+from dropsafe.spool.locked_file import LockedFile
 
 
 class Work(StrEnum):
@@ -43,29 +35,18 @@ class Pause:
 class Pauses:
     """Reads and writes the file; keeps nothing in memory."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        clock: Clock,
-        producer: Producer,
-        reserve: Reserve,
-        locked: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        self._path = f"{layout.locks}/{PAUSE_FILE}"
-        self._layout = layout
+    def __init__(self, clock: Clock, file: LockedFile) -> None:
         self._clock = clock
-        self._producer = producer
-        self._reserve = reserve
-        self._locked = locked
+        self._file = file
 
     def current(self) -> dict[Work, Pause]:
         """What is paused now."""
         try:
-            found = {Work(name): _pause(content) for name, content in read_json(self._path).items()}
+            found = {Work(name): _pause(content) for name, content in self._file.read().items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            why = f"the file {self._path} cannot be read ({error}), which counts as a pause of everything"
+            why = f"the file {self._file.path} cannot be read ({error}), which counts as a pause of everything"
             return dict.fromkeys(Work, Pause("", "", why))
         now = self._clock.now()
         return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
@@ -77,30 +58,23 @@ class Pauses:
         """Durable when it returns; an earlier pause of the same is replaced. LockTimeout, OSError."""
         now = self._clock.now()
         made = Pause(iso(now), by, why, "" if seconds is None else iso(now + seconds))
-        with self._locked():
+        with self._file.locked():
             self._write({**self.current(), **dict.fromkeys(works, made)})
 
     def resume(self, works: Collection[Work]) -> dict[Work, Pause]:
         """End these pauses, durably; returns those that there were. LockTimeout, OSError."""
-        with self._locked():
+        with self._file.locked():
             paused = self.current()
             left = {work: pause for work, pause in paused.items() if work not in works}
             if left:
                 self._write(left)
             else:
-                with suppress(FileNotFoundError):
-                    durable.unlink("pause.unlink", self._path)
-                durable.fsync_directory("pause.fsync_folder", os.path.dirname(self._path))
+                self._file.remove()
         return {work: pause for work, pause in paused.items() if work in works}
 
     def _write(self, pauses: dict[Work, Pause]) -> None:
-        data = json.dumps({work.value: asdict(pause) for work, pause in pauses.items()}, indent=1).encode("ascii")
-
-        def write() -> None:
-            scratch = f"{self._producer.folder}/{secrets.token_hex(8)}.pause"
-            durable.write_file("pause", scratch, self._path, data, self._layout.file_mode)
-
-        self._reserve.lend(write)  # on a full disk too: a pause may be what somebody needs then
+        # On a full disk too: a pause may be what somebody needs then.
+        self._file.write({work.value: asdict(pause) for work, pause in pauses.items()})
 
 
 def _pause(content: dict[str, Any]) -> Pause:

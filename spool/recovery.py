@@ -98,7 +98,8 @@ def recover_orphans(core: Core, missing: dict[str, float], done: Recovered | Non
 
 
 def return_claims(core: Core, worker: str, *, died: bool) -> Recovered:
-    """After a child was reaped: return what it held, at once. With `died`, what it held becomes suspect, or is struck."""
+    """After a child was reaped: return what it held, at once. With `died`, while it was sending, that becomes suspect, or
+    is struck."""
     done = Recovered()
     lock = take_orphan(core.layout, worker)
     if lock is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from dropsafe.errors import NO_ROOM
 from dropsafe.spool import durable
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.platform import system
@@ -52,7 +52,7 @@ class Reserve:
             try:
                 return action()
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.release():
+                if error.errno not in NO_ROOM or not self.release():
                     raise
 
     def refill(self, min_free_bytes: int) -> None:

@@ -11,6 +11,9 @@ from typing import BinaryIO
 
 from dropsafe.errors import NoPermission, TemporaryError, UsageError
 
+BLOCK = 1 << 20
+"""Bytes of a payload that are read at once."""
+
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Self
 
 from dropsafe.errors import EntryNotFound, TemporaryError, UsageError
 from dropsafe.spool import listing
-from dropsafe.spool.accept import Submission
 from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.buckets import due_time, is_due
 from dropsafe.spool.claims import Hand
@@ -31,6 +30,7 @@ from dropsafe.spool.pausing import Pause, Work
 from dropsafe.spool.reasons import Reason, read_reason, reason_path
 from dropsafe.spool.receipts import Receipt, find_receipt, newest_receipt
 from dropsafe.spool.sources import open_source, rewindable
+from dropsafe.spool.staging import Submission
 from dropsafe.spool.states import Event, State
 
 _REASONS = {
@@ -209,10 +209,13 @@ class Spool:
             lines[line["id"]].append(line)
         return lines
 
-    def tries(self, entry_ids: Collection[str]) -> dict[str, tuple[int, str]]:
-        """How often each was tried, and what went wrong last, by the journal; one that was never tried is missing."""
+    def tries(
+        self, entry_ids: Collection[str], tick: Callable[[int], object] = lambda _: None
+    ) -> dict[str, tuple[int, str]]:
+        """How often each was tried, and what went wrong last, by the journal; one that was never tried is missing.
+        `tick` hears now and then how many lines were read, and may raise."""
         tries: dict[str, tuple[int, str]] = {}
-        for line in self.core.journal.read(frozenset(entry_ids)):
+        for line in self.core.journal.read(frozenset(entry_ids), tick):
             if line.get("event") in _TRIES:
                 count, _ = tries.get(line["id"], (0, ""))
                 tries[line["id"]] = (count + 1, str(line.get("why", "")))

@@ -8,23 +8,16 @@ A station is a configuration file on a machine: its name can be mended, and two 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dropsafe.printable import printable
-from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
-from dropsafe.spool.layout import STATIONS_FILE, Layout
+from dropsafe.spool.locked_file import LockedFile
 from dropsafe.spool.names import stamp_time
 from dropsafe.spool.platform import system
-from dropsafe.spool.producer import Producer
-from dropsafe.spool.reserve import Reserve
-from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
 
@@ -52,20 +45,9 @@ class Stations:
     A file that cannot be read or written is logged, and delivery goes on: a report under a wrong name is better than none.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        clock: Clock,
-        producer: Producer,
-        reserve: Reserve,
-        locked: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        self._path = f"{layout.locks}/{STATIONS_FILE}"
-        self._layout = layout
+    def __init__(self, clock: Clock, file: LockedFile) -> None:
         self._clock = clock
-        self._producer = producer
-        self._reserve = reserve
-        self._locked = locked
+        self._file = file
         self._others: list[Stay] = []
         """Newest first; this station's own without a name."""
 
@@ -80,7 +62,7 @@ class Stations:
         other = printable(before[-1].station)
         return (
             f"This spool was that of station {other}. What was accepted there is sent under that name, what is accepted "
-            f"from now on as {station}. To have all sent as {station}: remove {self._path}, and start again."
+            f"from now on as {station}. To have all sent as {station}: remove {self._file.path}, and start again."
         )
 
     def visit(self, place: str, station: str) -> str:
@@ -116,7 +98,7 @@ class Stations:
     def read(self) -> list[Stay]:
         """All there were, the oldest first. OSError; ValueError if the file is damaged."""
         try:
-            content = read_json(self._path)
+            content = self._file.read()
             stays = [Stay(**stay) for stay in content]
         except FileNotFoundError:
             return []
@@ -135,8 +117,10 @@ class Stations:
             now = iso(self._clock.now())
             self._know(change(before, place, station, now), place)
             if change(before, place, station, now) != before:
-                with self._locked():
-                    self._write(change(self.read(), place, station, now))
+                with self._file.locked():
+                    # On a full disk too: that is no reason to forget whose reports these are.
+                    stays = change(self.read(), place, station, now)
+                    self._file.write([asdict(stay) for stay in stays])
         except (OSError, ValueError) as error:
             self._log(error)
         return before
@@ -147,17 +131,10 @@ class Stations:
 
     def _log(self, error: OSError | ValueError) -> None:
         log.warning(
-            "%s cannot be used (%s): what another station accepted may be sent under this one's name", self._path, error
+            "%s cannot be used (%s): what another station accepted may be sent under this one's name",
+            self._file.path,
+            error,
         )
-
-    def _write(self, stays: list[Stay]) -> None:
-        data = json.dumps([asdict(stay) for stay in stays], indent=1).encode("ascii")
-
-        def write() -> None:
-            scratch = f"{self._producer.folder}/{secrets.token_hex(8)}.stations"
-            durable.write_file("stations", scratch, self._path, data, self._layout.file_mode)
-
-        self._reserve.lend(write)  # a full disk is no reason to forget whose reports these are
 
 
 def _mended(stays: list[Stay], place: str, station: str, _now: str) -> list[Stay]:

@@ -1,4 +1,4 @@
-"""`locks/strikes/ID`: entries that were in the hands of a worker when it died (DESIGN 5).
+"""`locks/strikes/ID`: entries that a worker was sending when it died (DESIGN 5).
 
 A file means *suspect*: the entry is claimed alone from now on. If a worker dies with nothing but it in hand, it gets a
 strike; the third one puts it into quarantine. Any outcome clears it.

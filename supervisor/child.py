@@ -6,7 +6,6 @@ that death through the pipe and the sentinel, so no process outlives the service
 
 from __future__ import annotations
 
-import faulthandler
 import importlib
 import logging
 import multiprocessing
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final
 
-from dropsafe import log
+from dropsafe import log, stacks
 from dropsafe.errors import ConfigError, DropsafeError, ExitCode
 from dropsafe.supervisor import messages, unexpected
 from dropsafe.supervisor.log_pipe import LogPipe
@@ -35,7 +34,7 @@ _log = logging.getLogger(__name__)
 def main(name: str, module: str, config: dict[str, Any], conn: Connection) -> None:
     """The target of the spawned process. Leaves by SystemExit where the work failed."""
     _leave_signals_to_the_supervisor()
-    _enable_stack_dumps()
+    stacks.enable()
     link = ChildLink(conn)
     unexpected.catch(link.thread_died, link.unexpected)
     link.alive()
@@ -169,14 +168,13 @@ class ChildLink:
         self._abandon.set()
         self._stop()
         time.sleep(ORPHAN_GRACE)
-        if sys.stderr is not None:
-            faulthandler.dump_traceback()
+        stacks.write()
         os._exit(ExitCode.WORKER_FAILED)
 
     def send(self, message: bytes) -> bool:
         """Send unless the supervisor is not reading, or is gone: the work must never wait for its supervision."""
         with self._sending:
-            if not _has_room(self._conn):
+            if not has_room(self._conn):
                 return False
             try:
                 self._conn.send_bytes(message)
@@ -185,7 +183,7 @@ class ChildLink:
             return True
 
 
-def _has_room(conn: Connection) -> bool:
+def has_room(conn: Connection) -> bool:
     """Whether a message can be written without waiting.
 
     A stream socket of Linux counts as writable while at most a quarter of its buffer (200 KB) is taken, so that a
@@ -204,14 +202,5 @@ def _leave_signals_to_the_supervisor() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.platform != "win32":
-        # The supervisor started us with these two blocked, so that none could strike before the lines above.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-
-
-def _enable_stack_dumps() -> None:
-    """To standard error: for a crash in C code, and on SIGUSR2 at any time, even if the interpreter is stuck."""
-    if sys.stderr is None:  # a Windows service has none
-        return
-    faulthandler.enable()
-    if sys.platform != "win32":
-        faulthandler.register(signal.SIGUSR2)
+        # The supervisor started us with these blocked, so that none could strike before the lines above.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

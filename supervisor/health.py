@@ -114,7 +114,13 @@ class Health:
             self._put_off(f"{self._address}, port {self._wanted}: {error}", now)
             return
         self._thread = threading.Thread(target=self._server.run, name="health", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no room for another thread
+            self._server.server_close()
+            self._server = None
+            self._put_off(str(error), now)
+            return
         self._trouble, self._opened_at = "", now
         _log.info("Health and metrics can be asked at %s, port %d", self._address, self.port)
 

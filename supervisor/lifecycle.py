@@ -40,7 +40,7 @@ class Event(Enum):
 
 
 class Do(Enum):
-    """What the supervisor has to do for a worker. The two RETURNs differ in whether entries are blamed.
+    """What the supervisor has to do for a worker. The two RETURNs differ in whether entries may be blamed.
 
     GIVE_UP is the machine's own, outside the table: the service stops because of that worker.
     """

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -44,6 +45,11 @@ class Account:
     errors: int = 0
     last_error: str = ""
 
+    @property
+    def may_blame(self) -> bool:
+        """Whether what is in its hand may be why it dies: not if it said that nothing of it is being sent."""
+        return not self.progress.get("in_hand") or self.progress.get("in_progress") != 0
+
     def note_error(self, text: str) -> None:
         """One that the worker did not expect: counted over all its lives."""
         self.errors += 1
@@ -63,7 +69,7 @@ class WorkerProcess:
         self.connection, theirs = _SPAWN.Pipe()
         try:
             self._process = _SPAWN.Process(target=child.main, args=(name, module, config, theirs), name=name)
-            with _keyboard_signals_blocked():
+            with _signals_blocked():
                 self._process.start()
         except BaseException:
             self.connection.close()
@@ -97,8 +103,16 @@ class WorkerProcess:
         with suppress(OSError):
             self.connection.send_bytes(messages.encode(message_type))
 
+    def hint(self, message_type: str) -> bool:
+        """The same for what people may ask for as often as they like: not sent, and False, while what was said before lies
+        there unread. Else 300 of them would have the supervisor wait for a worker that hangs, which it is to kill."""
+        if not child.has_room(self.connection):
+            return False
+        self.send(message_type)
+        return True
+
     def dump_stack(self) -> None:
-        """Let it write the stack of each of its threads to standard error, where the system has a way."""
+        """Let it write the stack of each of its threads to where it logs to, where the system has a way."""
         if sys.platform != "win32" and self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGUSR2)
@@ -154,13 +168,14 @@ def describe_exit(exit_code: int) -> str:
 
 
 @contextmanager
-def _keyboard_signals_blocked() -> Iterator[None]:
-    """A process inherits what its parent's thread blocks: so a Ctrl-C cannot kill it before it ignores that itself."""
+def _signals_blocked() -> Iterator[None]:
+    """A process inherits what its parent's thread blocks: so no Ctrl-C, and no wish for its stacks, can kill it before it
+    is prepared for that."""
     if sys.platform == "win32":
         yield
         return
     _ensure_tracker()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2})
     try:
         yield
     finally:
@@ -180,3 +195,24 @@ def _ensure_tracker() -> None:
         resource_tracker.ensure_running()
     if said:
         _log.info("A helper process of Python's (resource_tracker) had been killed; it runs again. No data is touched")
+
+
+def end_tracker(patience: float = 1.0) -> None:
+    """Python's resource tracker leaves before us: else a service manager finds it left behind, kills it, and logs that.
+
+    When no worker lives: it waits for the end of a pipe of which each has a copy. There is no public way to end it.
+    """
+    if sys.platform == "win32":
+        return
+    from multiprocessing import resource_tracker
+
+    tracker: Any = resource_tracker._resource_tracker
+    descriptor, pid = tracker._fd, tracker._pid
+    if descriptor is None or pid is None:
+        return
+    tracker._fd = tracker._pid = None
+    os.close(descriptor)
+    deadline = time.monotonic() + patience
+    with suppress(ChildProcessError):  # somebody has killed it, and it was reaped
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.005)

@@ -44,6 +44,7 @@ class Reporter:
         self._told_ready = False
         self._asked_for_time: tuple[Condition | None, float] = (None, 0.0)
         self._file_works = True
+        self._details_owed = False
         self._worker_states: dict[str, tuple[str, str]] = {}
 
     def report(
@@ -107,10 +108,12 @@ class Reporter:
             self._on_change(status)
 
     def _write(self, status: Status, changed: bool) -> None:
+        self._details_owed |= changed
         try:
             self._file.write(status.public())
-            if changed and self._details is not None:
+            if self._details_owed and self._details is not None:
                 self._details.write(status.to_json())
+            self._details_owed = False
             self._file_works = True
         except OSError as error:
             if self._file_works:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from dropsafe.supervisor.supervisor import Ports, Supervisor
 
 # A worker is gone 2 s after its supervisor (DESIGN 5); a little more, as nothing is lost by waiting.
 FORMER_LEAVE_WITHIN: Final = 3.0
+# Sections of the configuration that a reload does not put in force: who is connected would be cut off.
+AT_START_ALONE: Final = ("health", "ipc")
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +60,11 @@ def serve(
     def reload() -> dict[str, Any]:
         read = _reload(config, read_config)
         _arrive(spool, read)
-        reporter.in_force = _in_force(read)
+        started, now = config.to_dict(), read.to_dict()
+        waits = ", ".join(f"[{name}]" for name in AT_START_ALONE if now.get(name) != started.get(name))
+        if waits:
+            _log.warning("%s was changed, which takes effect at the next restart of the service", waits)
+        reporter.in_force = replace(_in_force(read), restart=waits)
         running[0] = read
         return read.to_dict()
 

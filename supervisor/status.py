@@ -75,12 +75,16 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What the service goes by: names of station and destination, and the file it has read (`Config.file_digest`)."""
+    """What the service goes by: names of station and destination, and the file it has read (`Config.file_digest`).
+
+    `restart` names the sections of that file that it read, and that count from its next start.
+    """
 
     station: str = ""
     destination: str = ""
     file: str = ""
     digest: str = ""
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)

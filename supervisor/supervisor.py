@@ -27,7 +27,7 @@ from dropsafe.supervisor.beside import Beside
 from dropsafe.supervisor.lifecycle import Do
 from dropsafe.supervisor.machine import ESCALATE_AFTER, ROLES, STOP_BUDGET, Action, Machine, Phase, Role
 from dropsafe.supervisor.notify import STOPPING, sd_notify
-from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit
+from dropsafe.supervisor.process import Account, WorkerProcess, describe_exit, end_tracker
 from dropsafe.supervisor.recovering import Recovering
 from dropsafe.supervisor.reporter import Reporter
 from dropsafe.supervisor.returns import Returns
@@ -42,10 +42,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped."""
+    """What the supervisor asks of others. `recover` runs in a thread, beside which the service may be stopped, and so
+    does `return_claims`."""
 
     recover: Callable[[], object]
-    return_claims: Callable[[str, bool], object]  # (the hand's name, whether the worker died)
+    return_claims: Callable[[str, bool], object]  # (the hand's name, whether what it held is blamed)
     reload: Callable[[], dict[str, Any]]  # the configuration anew; DropsafeError if it cannot be used
     check: Callable[[], object]  # DropsafeError if this is not the one service of the spool any more
 
@@ -83,7 +84,7 @@ class Supervisor:
         self._machine = Machine(roles, time.monotonic(), random.random, budget)
         self._accounts = {role.name: Account() for role in roles}
         self._processes: dict[str, WorkerProcess] = {}
-        self._returns = Returns(ports.return_claims)
+        self._returns = Returns(ports.return_claims, lambda: self.note(Note.LOOK))
         self._config_error = config_error
         self._recovering = Recovering(ports.recover, lambda: self.note(Note.RECOVERED))
         self._own_errors: deque[str] = deque(maxlen=1)
@@ -132,7 +133,7 @@ class Supervisor:
         self._recovering.begin()
         try:
             self._beside.begin()
-            while not self._machine.finished:
+            while not self._machine.finished or (self._returns.under_way and self._machine.phase is not Phase.OVER):
                 self._turn()
             if self._machine.given_up:
                 raise _gave_up(self._machine.given_up, self._accounts[self._machine.given_up].last_death)
@@ -200,9 +201,7 @@ class Supervisor:
                     self._read_config(now)
                 case Wish.PROBE:
                     process = self._processes.get(asked.worker)
-                    heard = process is not None
-                    if process is not None:
-                        process.send(messages.PROBE)
+                    heard = process is not None and process.hint(messages.PROBE)
                 case Wish.RESTART:
                     self._restart(asked.worker, now)
         except DropsafeError as error:
@@ -281,8 +280,10 @@ class Supervisor:
             case Do.SPAWN:
                 self._spawn(self._machine.workers[name].role, now)
             case Do.RETURN_AFTER_DEATH | Do.RETURN_AFTER_STOP:
-                if (hand := self._accounts[name].hand) is not None:
-                    self._returns.owe(hand, died=do is Do.RETURN_AFTER_DEATH, now=now)
+                account = self._accounts[name]
+                if account.hand is not None:
+                    blamed = do is Do.RETURN_AFTER_DEATH and account.may_blame
+                    self._returns.owe(account.hand, blamed=blamed, now=now)
             case Do.WARN:
                 _log.warning("%s has given no sign of life for %.0f s", name, self._silence_of(name, now))
             case Do.ASK_STOP if process is not None:
@@ -292,7 +293,7 @@ class Supervisor:
                 process.send(messages.ABANDON)
             case Do.DUMP_STACK if process is not None:
                 why = self._condemn(name, now)
-                _log.error("%s is killed, and its stacks go to standard error before: %s", name, why)
+                _log.error("%s is killed, and its stacks go to its log before: %s", name, why)
                 process.dump_stack()
             case Do.KILL if process is not None:
                 process.kill()
@@ -378,7 +379,8 @@ class Supervisor:
         for process in self._processes.values():
             if not process.wait(max(0.0, deadline - time.monotonic())):
                 process.kill()
-                process.wait(LEAVE_GRACE)
+        if not [process for process in self._processes.values() if not process.wait(LEAVE_GRACE)]:
+            end_tracker()
 
 
 def _gave_up(name: str, last_death: str) -> WorkerFailed:

@@ -23,6 +23,7 @@ from dropsafe.workers.classify import Trouble
 from dropsafe.workers.connection import Connection, LineError, Reply, Server
 from dropsafe.workers.credentials import Credentials
 from dropsafe.workers.http import head_of, server_of
+from dropsafe.workers.reply import is_page
 from dropsafe.workers.request import Address
 from dropsafe.workers.secret import SecretUnusable
 from dropsafe.workers.tls import TlsUnusable
@@ -168,8 +169,7 @@ def _http(way: _Way) -> Finding:
         )
     row = classify.row_for(status)
     if status in way.config["destination.success_status"] or 200 <= status < 300:
-        html = way.reply.content_type == "text/html" and not way.config["destination.allow_html"]
-        if html:
+        if is_page(way.reply) and not way.config["destination.allow_html"]:
             return Finding(Result.UNSURE, f"{status}: {classify.HTML.meaning}", classify.HTML.remedy)
         return Finding(Result.OK, f"the server answers ({status})")
     remedy = row.remedy or "Whoever runs the server must look at it; entries wait and go out when it is back."

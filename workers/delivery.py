@@ -24,6 +24,7 @@ from dropsafe.workers.concurrency import Concurrency
 from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
 from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.outage import tell_outage
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
 from dropsafe.workers.refusals import Burst, refused
 from dropsafe.workers.settings import Settings
@@ -80,6 +81,7 @@ class Engine:
         self._refusals: Burst | None = None
         self._run_paths: dict[str, Path] = {}
         self._beat_at = 0.0
+        self._told_rest = False
         self._outage_told = False
         self._draining = False
         self._paused = False
@@ -141,6 +143,7 @@ class Engine:
                 now = self._clock.monotonic()
                 self._tend(now)
                 self._fill(now)
+                self._tell_rest(now)
                 if not self._draining and is_done(now):
                     self._drain()
                 if self._draining and self._is_drained(now):
@@ -156,8 +159,7 @@ class Engine:
             self._heed_pause()
             if self._refusals is not None and self._refusals.is_over(now):
                 self._tell_refusals()
-            self._link.beat(self.progress())
-            self._beat_at = now + BEAT
+            self._beat(now)
         if self._link.probe_asked():
             self._breaker = self._breaker.hurried(now)
         if not self._draining and self._link.stopping():
@@ -168,6 +170,16 @@ class Engine:
         if self._finisher.uncommitted and not self._out and not self._ready:
             self._finisher.commit()
         self._finisher.tend(now)
+
+    def _beat(self, now: float) -> None:
+        self._told_rest = bool(self.in_hand) and not self._out
+        self._link.beat(self.progress())
+        self._beat_at = now + BEAT
+
+    def _tell_rest(self, now: float) -> None:
+        """An entry alone in hand that is not being sent, but kept, is not to blame should we die: so say so at once."""
+        if self.in_hand == 1 and not self._out and not self._told_rest:
+            self._beat(now)
 
     def _rest(self, now: float) -> float:
         """How long the loop may sleep if nothing arrives."""
@@ -232,6 +244,8 @@ class Engine:
         if self._pace is not None:
             self._pace = self._pace.taken(1, now)
         self._out[entry.id] = entry
+        if self._told_rest:
+            self._beat(now)
         self._crew.put(entry)
 
     # From the threads to the spool
@@ -310,16 +324,9 @@ class Engine:
         self._supply.hint()
 
     def _tell_outage(self) -> None:
-        """Log an outage once a probe has confirmed it, and its end: single suspects come and go by the hundred."""
-        breaker = self._breaker
-        if breaker.failed_probes and not self._outage_told:
-            words = f"The destination is unavailable: {breaker.why}. Everything waits in the spool. {self.remedy}"
-            log.warning("%s", words.strip())
-            self._outage_told = True
-            self._beat_at = 0.0
-        elif breaker.state is BreakerState.CLOSED and self._outage_told:
-            log.info("The destination is available again.")
-            self._outage_told = False
+        told = tell_outage(self._breaker, self._outage_told, self.remedy)
+        if told is not self._outage_told:
+            self._outage_told = told
             self._beat_at = 0.0
 
     def _tell_refusals(self) -> None:
@@ -334,13 +341,11 @@ class Engine:
         elif isinstance(answer, Deferred):
             self._defer(entry, answer)
         elif isinstance(answer, Rejected):
-            self.tally.rejected += 1
+            self.tally.count_rejected(entry.id)
             self._refusals = refused(self._refusals, entry.id, answer, self._clock.monotonic())
-            self.tally.last_attempt(entry.id)
             self._finisher.reject(entry, answer)
         elif isinstance(answer, Damaged):
-            self.tally.damaged += 1
-            self.tally.last_attempt(entry.id)
+            self.tally.count_damaged(entry.id)
             self._finisher.damaged(entry, answer.why)
         else:
             assert isinstance(answer, Abandoned), answer
@@ -348,21 +353,15 @@ class Engine:
             self._supply.hint()
 
     def _delivered(self, entry: Entry, answer: Delivered) -> None:
-        tally = self.tally
-        receipt = receipt_for(entry, answer, self._hand.name, tally.attempt(entry.id), iso(self._clock.now()))
-        tally.delivered += 1
-        tally.bytes += entry.size
-        tally.last_success = receipt.at
-        tally.last_attempt(entry.id)
+        attempt = self.tally.attempt(entry.id)
+        receipt = receipt_for(entry, answer, self._hand.name, attempt, iso(self._clock.now()))
+        self.tally.count_delivered(entry.id, entry.size, receipt.at)
         self._finisher.deliver(entry, receipt)
 
     def _defer(self, entry: Entry, answer: Deferred) -> None:
         age = self._clock.now() - entry.name.accepted.timestamp()
         path = self._finisher.defer(entry, self._settings.backoff.wait(age, self._chance()), answer.why)
-        self.tally.failed_attempt(entry.id)
-        if answer.ours:
-            self.tally.unreadable += 1
-            self.tally.unreadable_why = f"{entry.id}: {answer.why}"
+        self.tally.failed_attempt(entry.id, answer)
         if entry.id not in self._breaker.run:
             return
         if len(self._breaker.run) == 1:

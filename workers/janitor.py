@@ -14,10 +14,10 @@ from dropsafe.log import log_place
 from dropsafe.plural import several
 from dropsafe.spool import Spool, State, limits_from
 from dropsafe.spool.audit import AuditFigures
-from dropsafe.spool.facts import Room
+from dropsafe.spool.facts import Access, Room
 from dropsafe.spool.foreign import absorb_left_reasons
 from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
-from dropsafe.spool.listing import closed_folders, is_read_only
+from dropsafe.spool.listing import access
 from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import recover_orphans
 from dropsafe.spool.retention import expire, expire_journal, expire_receipts, load_guard, policy_from, save_guard
@@ -71,9 +71,8 @@ class Janitor:
         self._missing_locks: dict[str, float] = {}
         self._left_behind: list[str] = []
         self._low: Room | None = None
-        self._read_only = False
         self._free: dict[str, int | None] = {}
-        self._closed: list[str] = []
+        self._access = Access()
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
             Chore("disk", self._watch_disk, lambda: DISK_EVERY),
@@ -100,8 +99,9 @@ class Janitor:
                 chore.action()
                 chore.trouble = ""
             except (OSError, TemporaryError) as error:
+                if str(error) != chore.trouble:  # a disk may be broken for days: once is enough
+                    log.exception("The janitor's %s failed; it is tried again", chore.name)
                 chore.trouble = str(error)
-                log.exception("The janitor's %s failed; it is tried again", chore.name)
             wait = min(chore.wait(), TROUBLE_AGAIN) if chore.trouble else chore.wait()
             chore.due = self._clock.monotonic() + wait
 
@@ -112,7 +112,7 @@ class Janitor:
 
     def problems(self) -> Iterator[Problem]:
         """Everything in the spool that is not well, the most urgent first."""
-        yield from access_problems(self._read_only, self._closed)
+        yield from access_problems(self._access)
         for chore in self._chores:
             if chore.trouble:
                 text = f"The janitor's {chore.name} failed. It is tried again; nothing is lost."
@@ -151,7 +151,7 @@ class Janitor:
 
     def _watch_disk(self) -> None:
         layout = self._core.layout
-        self._read_only, self._closed = is_read_only(layout), closed_folders(layout)
+        self._access = access(layout)
         room = system.room(layout.root)
         self._free = {"free_bytes": room.bytes, "free_inodes": room.inodes}
         self._low = disk_is_low(room, self._limits)

@@ -24,6 +24,12 @@ MOST_WORDS = 2048
 _MOST_ID = 200
 _DIGEST = re.compile(r"(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]+):")
 _CHARSET = re.compile(r"charset=[\"']?([A-Za-z0-9._:-]+)", re.IGNORECASE)
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:(?:<\?xml[^>]*>|<!--(?:(?!-->).)*-->)\s*)*<(?:!doctype\s+html|html|head)[\s>]",
+    re.IGNORECASE | re.DOTALL,
+)
+"""So a web page begins, whatever the answer says that it is: portals leave its type out, or call it text/plain."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
@@ -84,7 +90,12 @@ def judge_early(reply: Reply, rules: Rules, hide: Callable[[str], str] = str) ->
 
 def _is_portal(reply: Reply, rules: Rules) -> bool:
     """Whether this is a web page where a server should have answered."""
-    return reply.content_type == "text/html" and not rules.allow_html
+    return not rules.allow_html and is_page(reply)
+
+
+def is_page(reply: Reply) -> bool:
+    """Whether it is a web page, by its type or by how it begins."""
+    return reply.content_type in _PAGES or _PAGE.match(reply.body) is not None
 
 
 def refused(reply: Reply, hide: Callable[[str], str]) -> Deferred | Rejected | Unavailable:
@@ -127,7 +138,7 @@ def words_of(reply: Reply, hide: Callable[[str], str] = str) -> str:
             return told_of(": ".join(told))
     kind = reply.content_type or "text/plain"
     text = _text_of(reply)
-    if kind == "text/html":
+    if is_page(reply):
         title = _TITLE.search(text)
         text = title[1] if title else ""
     elif not (kind.startswith("text/") or kind.endswith(("json", "xml"))):

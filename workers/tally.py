@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dropsafe.workers.outcome import Deferred
+
 _SMOOTHING = 0.1
 _MOST_REMEMBERED = 10_000
 _MOST_KILLERS = 1000
@@ -60,16 +62,36 @@ class Tally:
         """The number of the attempt that an outcome belongs to, from 1, as far as this process has seen."""
         return self._attempts.get(entry_id, 0) + 1
 
-    def failed_attempt(self, entry_id: str) -> None:
+    def failed_attempt(self, entry_id: str, answer: Deferred) -> None:
         """It was deferred."""
         self.deferred += 1
+        if answer.ours:
+            self.unreadable += 1
+            self.unreadable_why = f"{entry_id}: {answer.why}"
         attempts = self._attempts.pop(entry_id, 0)
         self.waiting_again += not attempts
         self._attempts[entry_id] = attempts + 1
         if len(self._attempts) > _MOST_REMEMBERED:
             del self._attempts[next(iter(self._attempts))]
 
-    def last_attempt(self, entry_id: str) -> None:
+    def count_delivered(self, entry_id: str, size: int, at: str) -> None:
+        """It is on the server since `at`."""
+        self.delivered += 1
+        self.bytes += size
+        self.last_success = at
+        self._last_attempt(entry_id)
+
+    def count_rejected(self, entry_id: str) -> None:
+        """The server refused it."""
+        self.rejected += 1
+        self._last_attempt(entry_id)
+
+    def count_damaged(self, entry_id: str) -> None:
+        """Its bytes are not those that were accepted."""
+        self.damaged += 1
+        self._last_attempt(entry_id)
+
+    def _last_attempt(self, entry_id: str) -> None:
         """It met an outcome that is not another deferral."""
         if self._attempts.pop(entry_id, 0):
             self.waiting_again -= 1

@@ -40,7 +40,8 @@ from dropsafe.spool.clock import iso
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Settling, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.health import Problem
-from dropsafe.spool.intake import Intake, Record
+from dropsafe.spool.intake import Intake
+from dropsafe.spool.intake_records import Record
 from dropsafe.spool.listing import Stranger
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.retention import Policy, policy_from

@@ -146,8 +146,8 @@ def _running(context: Context) -> int | None:
     from dropsafe.cli.running import heard
 
     with suppress(DropsafeError, OSError):
-        service = heard(context).about(context.spool).status
-        return int(service["pid"]) if service else None
+        service = heard(context).status
+        return service["pid"] if service else None
     return None
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dropsafe.cli.arguments import seconds
-from dropsafe.cli.escaping import ERASE
 from dropsafe.errors import DiskFullError, DropsafeError, ExitCode, TemporaryError
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, context: Context) -> int:
     from dropsafe import log
+    from dropsafe.cli.progress import Sign
     from dropsafe.spool.buckets import waiting_for_their_time
     from dropsafe.spool.clock import iso
     from dropsafe.spool.foreign import adopt_settled
@@ -60,14 +60,13 @@ def run(args: Namespace, context: Context) -> int:
     recover_orphans(spool.core, {})
     if Work.INTAKE not in spool.pauses():
         adopt_settled(spool.core)
-    show = sys.stderr.isatty() and not context.options.json
-    link = LocalLink(_show if show else None)
+    sign = Sign()
+    link = LocalLink(None if context.options.json else lambda told: sign.show(lambda: _progress(told)))
     signal.signal(signal.SIGINT, lambda *_: link.stop())
     signal.signal(signal.SIGTERM, lambda *_: link.stop())
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
-    if show:
-        print(ERASE, end="", file=sys.stderr)
+    sign.close()
     here = _still_here(spool)
     code, stands = report.exit_code, None
     if code is ExitCode.OK and not report.delivered and any(spool.entries(State.INFLIGHT)):
@@ -115,7 +114,7 @@ def _stands_still(context: Context) -> Standstill | None:
     from dropsafe.cli.running import heard
     from dropsafe.desk.standstill import at_destination
 
-    status = heard(context).about(context.spool).status
+    status = heard(context).status
     return at_destination(status) if status is not None else None
 
 
@@ -155,9 +154,8 @@ def _lower(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _show(progress: dict[str, object]) -> None:
-    words = f"delivered {progress['delivered']}   in hand {progress['in_hand']}   server {progress['breaker']}"
-    print(f"{ERASE}{words}", end="", file=sys.stderr, flush=True)
+def _progress(told: dict[str, object]) -> str:
+    return f"delivered {told['delivered']}   in hand {told['in_hand']}   server {told['breaker']}"
 
 
 def _tell(report: dict[str, object]) -> None:

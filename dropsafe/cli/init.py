@@ -23,7 +23,6 @@ def run(args: Namespace, context: Context) -> int:
 
     from dropsafe.cli.files import write_new
     from dropsafe.config import Config
-    from dropsafe.config_file import starter
     from dropsafe.spool import Spool, limits_from
     from dropsafe.spool.health import disk_is_low, disk_problem
     from dropsafe.spool.platform import system
@@ -38,7 +37,7 @@ def run(args: Namespace, context: Context) -> int:
         carried = spool.core.stations.arrive(place_of(context.config_path), config["station_name"])
     made = not context.config_file_exists()
     if made:
-        write_new(context.config_path, starter(spool_dir, args.url))
+        write_new(context.config_path, _first_text(context, spool_dir, args.url))
     if context.options.json:
         print(
             json.dumps(
@@ -55,9 +54,22 @@ def run(args: Namespace, context: Context) -> int:
     for note in filter(None, (caution, f"{full.text} {full.remedy}" if full else "", carried)):
         print(f"! {note}")
     command = f"dropsafe --config {context.config_path}" if context.options.config else "dropsafe"
+    command += f" --instance {context.instance}" if context.instance else ""
     if args.url and not made and config.get("destination.url") != args.url:
         print(f"It does not have that address yet:  {command} config set destination.url {args.url}")
     elif not args.url and not config.get("destination.url"):
         print(f"Before anything is delivered, set the address:  {command} config set destination.url https://…")
     print(f"Next:  {command} submit FILE    {command} run    {command} status")
     return 0
+
+
+def _first_text(context: Context, spool_dir: str, url: str | None) -> str:
+    """Of the new file. What this command line sets is meant to last: no other is typed for the service."""
+    from dropsafe.config_file import changed, parse, starter
+    from dropsafe.config_layers import from_settings
+
+    text = starter(spool_dir, url)
+    given = {key: found.value for key, found in from_settings(context.options.settings).items()}
+    for key in ("spool_dir", *(["destination.url"] if url else [])):
+        given.pop(key, None)
+    return changed(parse(context.config_path, text), given).text

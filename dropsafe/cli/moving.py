@@ -224,6 +224,7 @@ class _Teller:
             "due_already": result.due,
             "moved_by_others": gone,
             "refused": [str(error) for error in result.refused],
+            "more_refused": result.more_refused,
             "interrupted": result.interrupted,
             "in_hand": in_hand,
             "service_tries_now": tries,
@@ -244,13 +245,13 @@ class _Teller:
             print(
                 f"{number(gone)} had been moved meanwhile by the service, another program or a person. Nothing is lost."
             )
-        self._tell_refused(result.refused)
+        self._tell_refused(result.refused, result.more_refused)
         if result.gave_up:
             print(
                 "! Given up there: the system refused one after the other. The rest is where it was; nothing is lost."
             )
         if result.interrupted:
-            left = chosen - result.moved - result.due - len(result.refused)
+            left = chosen - result.moved - result.due - result.refusals
             rest = several(left, "is where it was", "are where they were")
             print(f"Interrupted: the other {rest}. The same command goes on from there.")
 
@@ -273,21 +274,21 @@ class _Teller:
         return f" {self._command.undo} {' '.join(result.words)}"
 
     @staticmethod
-    def _tell_refused(errors: Sequence[DropsafeError | OSError]) -> None:
+    def _tell_refused(errors: Sequence[DropsafeError | OSError], more: int = 0) -> None:
         from dropsafe.cli.trouble import in_words
 
         for error in errors[:_TOLD]:
             told = in_words(error)
             print(f"! {told.message} {told.remedy}".rstrip() if told else f"! {error}")
         if len(errors) > _TOLD:
-            print(f"! … and {len(errors) - _TOLD:,} more")
+            print(f"! … and {len(errors) - _TOLD + more:,} more")
 
 
 def _in_hand(context: Context, ids: Sequence[str]) -> set[str]:
     """Those of these words that name an entry in inflight/, where a service runs: only then it is sent by itself."""
     from dropsafe.cli.running import heard
 
-    if heard(context).about(context.spool).status is None:
+    if heard(context).status is None:
         return set()
     held = set()
     for word in ids:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from textwrap import fill
 
 from dropsafe import __version__
-from dropsafe.cli.main import COMMANDS, Command, add_shared, load
+from dropsafe.cli.main import Command, add_shared, load
 
 COMMON_EXITS: Mapping[int, str] = {
     0: "done",
@@ -41,11 +41,6 @@ def parser_of(name: str, command: Command | None = None) -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"dropsafe {__version__}", help=SUPPRESS)
     add_shared(parser)
     return parser
-
-
-def all_parsers() -> dict[str, ArgumentParser]:
-    """By the name of the command."""
-    return {name: parser_of(name) for name in COMMANDS}
 
 
 def _description(text: str) -> str:

@@ -40,9 +40,12 @@ sent is finished, nothing more is begun, and reports are accepted as ever. A pau
 
         spool, work = context.spool, Work(args.what)
         spool.pause([work], _who(), args.reason, args.time)
-        pause = spool.pauses()[work]
+        pause = spool.pauses().get(work)
         if context.options.json:
-            print(json.dumps({"paused": {work.value: asdict(pause)}}))
+            print(json.dumps({"paused": {work.value: asdict(pause)} if pause else {}}))
+            return 0
+        if pause is None:
+            print(f"{work.capitalize()} was paused, and goes on already: its time is over, or somebody resumed it.")
             return 0
         what = {
             Work.DELIVERY: "Delivery is paused; what is being sent is finished. Reports are accepted and wait in the spool.",

@@ -18,26 +18,45 @@ _ON_SCREEN, _ELSEWHERE = 0.2, 10.0
 """Seconds between two signs of progress."""
 
 
+class Sign:
+    """Of life, on standard error: in place on a terminal, a line every 10 s elsewhere. None of what is over at once."""
+
+    def __init__(self) -> None:
+        self._screen = sys.stderr.isatty()
+        self._next = 0.0
+        self._wait()
+        self._shown = False
+
+    def show(self, words: Callable[[], str]) -> None:
+        """These, if it is time."""
+        if time.monotonic() < self._next:
+            return
+        self._wait()
+        self._shown = True
+        line = words()
+        print(f"{ERASE}{line}" if self._screen else line, end="" if self._screen else "\n", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the line for what comes."""
+        if self._shown and self._screen:
+            print(ERASE, end="", file=sys.stderr, flush=True)
+
+    def _wait(self) -> None:
+        self._next = time.monotonic() + (_ON_SCREEN if self._screen else _ELSEWHERE)
+
+
 class Progress:
-    """Tells on standard error: in place on a terminal, a line every 10 s elsewhere. Says nothing of what is over at once."""
+    """How many of how many are done, as such a sign."""
 
     def __init__(self, what: str, total: int | None) -> None:
         self._what = what
         self._total = total
-        self._screen = sys.stderr.isatty()
         self._begun = time.monotonic()
-        self._next = self._begun + (_ON_SCREEN if self._screen else _ELSEWHERE)
-        self._shown = False
+        self._sign = Sign()
 
     def update(self, done: int) -> None:
         """So many are done."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + (_ON_SCREEN if self._screen else _ELSEWHERE)
-        self._shown = True
-        line = words(self._what, done, self._total, now - self._begun)
-        print(f"{ERASE}{line}" if self._screen else line, end="" if self._screen else "\n", file=sys.stderr, flush=True)
+        self._sign.show(lambda: words(self._what, done, self._total, time.monotonic() - self._begun))
 
     def over(self, items: Iterable[Item]) -> Iterator[Item]:
         """Passes them on, telling how many there were."""
@@ -47,8 +66,7 @@ class Progress:
 
     def close(self) -> None:
         """Leave the line for what comes."""
-        if self._shown and self._screen:
-            print(ERASE, end="", file=sys.stderr, flush=True)
+        self._sign.close()
 
 
 def words(what: str, done: int, total: int | None, seconds: float) -> str:

@@ -31,7 +31,7 @@ def arguments(_parser: ArgumentParser) -> None:
 
 def run(_args: Namespace, context: Context) -> int:
     """Be the service until it is stopped."""
-    from dropsafe import log
+    from dropsafe import log, stacks
     from dropsafe.spool import Spool
     from dropsafe.spool.limits import limits_from
     from dropsafe.supervisor.service import serve
@@ -39,6 +39,7 @@ def run(_args: Namespace, context: Context) -> int:
 
     at_terminal = sys.stdout.isatty()
     config = _config_for(context, at_terminal)
+    stacks.enable()
     log.set_up_service(config["log"])
     with Spool(config["spool_dir"], limits_from(config)) as spool:
         run_dir = context.places.run_dir
@@ -91,7 +92,9 @@ class Narrator:
             self._say(f"Dropsafe is running: spool {self._spool_dir}, destination {self._destination}; Ctrl-C stops it")
         if status.stop is not None:
             self._tell_stop(status)
-        elif status.condition is not Condition.ERROR:  # that one is told by the command line's boundary
+        elif (
+            self._announced and status.condition is not Condition.ERROR
+        ):  # that one is told by the command line's boundary
             self._tell_reasons(status.reasons)
 
     def ended(self, exit_code: ExitCode, spool: Spool) -> None:

@@ -16,7 +16,6 @@ from dropsafe.errors import DropsafeError, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.desk.desk import Value
-    from dropsafe.spool import Spool
 
 
 class Source(StrEnum):
@@ -27,24 +26,50 @@ class Source(StrEnum):
     FOLDER = "folder"
 
 
+STARTED_OTHERWISE = "it was started with other options than this command"
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The status of the service of this instance, None if none runs; `why`: what is wrong with its line, if it is there."""
+    """The status of a service, None if none runs; `why`: what is wrong with its line, if it is there.
+
+    `silent` is who holds the spool without a word of how he fares, as far as that is known.
+    """
 
     status: dict[str, Any] | None
     source: Source
     why: str = ""
-
-    def about(self, spool: Spool) -> Heard:
-        """The same, if it is that spool's."""
-        from dropsafe.desk.standstill import serves
-
-        return self if serves(spool, self.status) else Heard(None, Source.FOLDER)
+    silent: str | None = None
 
 
 def heard(context: Context) -> Heard:
-    """What the service says of itself: to those who may not connect to it, what it publishes for everybody."""
-    from dropsafe.cli import status
+    """The service of the spool that the command is about, whatever options either was started with."""
+    from dropsafe.cli.published import in_spool
+    from dropsafe.desk.standstill import serves
+    from dropsafe.supervisor.service_lock import holder
+
+    spool = context.spool
+    told = answering(context)
+    if serves(spool, told.status):
+        return told
+    who = holder(spool.core.layout)
+    if who is None:
+        return Heard(None, Source.FOLDER)
+    if found := in_spool(spool):
+        return Heard(found, Source.FILE, STARTED_OTHERWISE)
+    unknown: dict[str, Any] = {
+        "condition": "UNKNOWN",
+        "spool_id": spool.spool_id,
+        "pid": None,
+        "reasons": [],
+        "workers": [],
+    }
+    return Heard(unknown, Source.FOLDER, silent=who)
+
+
+def answering(context: Context) -> Heard:
+    """What the service of this command line says of itself: to those who may not connect to it, what it publishes."""
+    from dropsafe.cli.published import published
 
     why = ""
     try:
@@ -54,8 +79,8 @@ def heard(context: Context) -> Heard:
         why = "you may not connect to it"
     except DropsafeError as error:
         why = error.message
-    published = status.published(context)
-    return Heard(published, Source.FILE if published else Source.FOLDER, why)
+    found = published(context)
+    return Heard(found, Source.FILE if found else Source.FOLDER, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +95,7 @@ def try_now(context: Context) -> Asked:
     """Have the service try the server at once, if it does not serve. Why that cannot be asked is told on standard error."""
     from dropsafe.desk.standstill import at_destination
 
-    told = heard(context).about(context.spool)
+    told = heard(context)
     if told.status is None:
         return Asked(runs=False)
     if at_destination(told.status) is None:

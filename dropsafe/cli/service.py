@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from dropsafe.errors import ExitCode, UsageError
+from dropsafe.printable import printable
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -86,7 +87,7 @@ def _install(args: Namespace, manager: Manager, _: Context) -> int:
             "It runs while you are logged in. To have it run always, ask an administrator for:  loginctl enable-linger USER"
         )
     for finding in findings:
-        print(f"! {finding.text}\n    {finding.remedy}")
+        print(f"! {printable(finding.text)}\n    {printable(finding.remedy)}")
     if findings:
         print(f"Then: dropsafe service install{' --user' if args.user else ''}")
     else:

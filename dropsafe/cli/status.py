@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from argparse import ArgumentParser, Namespace
@@ -26,8 +25,6 @@ EXITS = {1: "something needs a person, or the service is not well: each reason i
 _OLD_COUNT = 5.0
 _LINES_SHOWN = 5
 _REASONS_READ = 100
-_STALE = 10.0
-"""A status older than this (seconds) is that of a service that has died without a word."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -35,13 +32,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.running import heard
+    from dropsafe.cli.running import answering, heard
 
-    told = heard(context)
     try:
+        told = heard(context)
         fact = _facts(context, told)
     except NoPermission:
         # Not in the spool's group: then only what the service says to everybody.
+        told = answering(context)
         if told.status is None:
             raise
         fact = {key: told.status[key] for key in ("condition", "reasons", "workers", "pid")}
@@ -54,48 +52,14 @@ def run(args: Namespace, context: Context) -> int:
     return int(ExitCode.NEEDS_A_PERSON if fact.get("needs_a_person") or fact["reasons"] else ExitCode.OK)
 
 
-def published(context: Context) -> dict[str, Any] | None:
-    """What the running service published; None if none runs here, or if it cannot be told."""
-    from datetime import datetime
-
-    from dropsafe.supervisor.status import status_path
-
-    try:
-        content = json.loads(status_path(context.places.run_dir, context.run_name).read_text(encoding="utf-8"))
-        age = time.time() - datetime.fromisoformat(content["as_of"]).timestamp()
-    except (OSError, ValueError, KeyError):
-        return None
-    return content if age < _STALE and not _is_gone(content.get("pid")) else None
-
-
-def _is_gone(pid: object) -> bool:
-    """Whether the process that wrote it has ended without a word: else its last one would stand for 10 s.
-
-    Only a word less for people: nothing is done to the spool by a process id, which may be another's by now.
-    """
-    if os.name != "posix" or not isinstance(pid, int) or pid <= 0:
-        return False  # on Windows os.kill would end the process
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False  # another user's
-    return False
-
-
 def _facts(context: Context, told: Heard) -> dict[str, Any]:
-    from dropsafe.cli.running import Heard, Source
+    from dropsafe.cli.published import with_details
+    from dropsafe.cli.running import Source
     from dropsafe.spool.platform import system
-    from dropsafe.supervisor.service_lock import holder
     from dropsafe.supervisor.status import plain_address
 
     spool = context.spool
     config = context.config
-    told = told.about(spool)
-    who = None if told.status else holder(spool.core.layout)
-    if who is not None and (found := _told_in_the_spool(spool)):
-        told = Heard(found, Source.FILE)
     service = told.status
     stats = spool.stats()
     last = spool.last_receipt()
@@ -103,13 +67,13 @@ def _facts(context: Context, told: Heard) -> dict[str, Any]:
     room = system.room(str(spool.path))
     whole = service or {"reasons": []}
     if service and told.source is Source.FILE:
-        whole = _whole(spool, service)
+        whole = with_details(spool, service)
     in_force = whole.get("in_force", {})
     reasons = _reasons(context, stats, whole["reasons"])
     reasons += [asdict(problem) for problem in _unread(context, in_force, whole)]
     return {
-        "condition": "UNKNOWN" if service is None and who is not None else _condition(service, reasons),
-        "service": who,
+        "condition": _condition(service, reasons),
+        "service": told.silent,
         "station": in_force.get("station") or config["station_name"],
         "destination": in_force.get("destination", plain_address(config)),
         "spool": str(spool.path),
@@ -126,39 +90,6 @@ def _facts(context: Context, told: Heard) -> dict[str, Any]:
     }
 
 
-def _told_in_the_spool(spool: Spool) -> dict[str, Any] | None:
-    """What a service told last that publishes elsewhere: it was started with other options. None if it told nothing."""
-    from dropsafe.spool.written import read_json
-    from dropsafe.supervisor.status import details_path
-
-    try:
-        content = read_json(str(details_path(f"{spool.path}/locks")))
-        _public(content)
-        return None if _is_gone(content["pid"]) else content
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _whole(spool: Spool, service: dict[str, Any]) -> dict[str, Any]:
-    """The same status with the names of files, which only those who may use the spool can read."""
-    from dropsafe.spool.written import read_json
-    from dropsafe.supervisor.status import details_path
-
-    try:
-        content = read_json(str(details_path(f"{spool.path}/locks")))
-        texts = [*content["in_force"].values(), *(reason["detail"] for reason in content["reasons"])]
-        is_whole = _public(content) == _public(service) and all(isinstance(text, str) for text in texts)
-        return content if is_whole else service
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return service
-
-
-def _public(content: dict[str, Any]) -> object:
-    """What both have to say alike. Others may write in the spool; and where nobody can, its status is an earlier one."""
-    reasons = [(reason["code"], reason["text"], reason["remedy"]) for reason in content["reasons"]]
-    return content["pid"], content["in_force"]["station"], reasons
-
-
 def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
     from dropsafe.desk.vitals import access_problems_of, problems_of
@@ -173,11 +104,18 @@ def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list
 
 
 def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
-    """Whether the file says something else than the service has read of it."""
+    """Whether the file says something else than the service has read of it, or goes by of what it has read."""
     from dropsafe.spool.health import Problem
     from dropsafe.supervisor.status import plain_address
 
     config = context.config
+    if waits := in_force.get("restart"):
+        yield Problem(
+            "configuration-restart",
+            "A part of the configuration was changed that counts from the next start of the service. Nothing is lost.",
+            "Restart the service (as a unit of systemd: dropsafe service restart).",
+            f"changed: {waits}",
+        )
     if in_force.get("file") != str(config.path) or in_force.get("digest") == config.file_digest:
         return
     text = "The configuration file was changed; the service goes on with what it read before. Nothing is lost."

@@ -63,7 +63,7 @@ def run(args: Namespace, context: Context) -> int:
         except DropsafeError:
             _tell_progress(done, len(args.files))
             raise
-        _tell(path, acceptance, context)
+        _tell(path, acceptance, context, args.name)
     return 0
 
 
@@ -89,14 +89,15 @@ def _submit_many(paths: list[str], context: Context) -> int:
     return 0
 
 
-def _tell(path: str, acceptance: Acceptance, context: Context) -> None:
+def _tell(path: str, acceptance: Acceptance, context: Context, name: str | None = None) -> None:
+    """`name`: under which it is sent, if not the file's own."""
     if context.options.json:
         print(json.dumps({"file": path, **asdict(acceptance)}))
         return
     from dropsafe.cli.words import size
     from dropsafe.printable import printable
 
-    print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(path)}")
+    print(f"{acceptance.id}  {size(acceptance.size):>8}  {printable(name or path)}")
 
 
 def _tell_progress(done: int, total: int) -> None:

@@ -15,7 +15,7 @@ from dropsafe.demo.proof import Proof, prove
 from dropsafe.demo.reports import Report, reports
 from dropsafe.demo.stage import Stage
 from dropsafe.plural import several
-from dropsafe.spool.listing import PARKING
+from dropsafe.spool.walking import PARKING
 
 PATIENCE = 180.0
 LINE_EVERY = 2.0

@@ -33,6 +33,29 @@ class Desk(Protocol):
         limit: int = 100,
     ) -> Value: ...
 
+    def entries_page(
+        self,
+        states: Sequence[str],
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Value: ...
+
+    def entries_sort(
+        self,
+        states: Sequence[str],
+        sort: str,
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        descending: bool = False,
+        limit: int = 100,
+    ) -> Value: ...
+
+    def entries_tries(self, ids: Sequence[str]) -> Value: ...
+
     def entries_survey(
         self, states: Sequence[str], *, matching: str = "", older_than: float | None = None
     ) -> Value: ...

@@ -27,7 +27,8 @@ class Facts:
     `due_in` 0: due. `destination` is what the running service says against it, empty if nothing, `next_probe` the seconds
     until it tries that again, if they are known. `word` names the entry
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
-    whether the lock file of the worker that holds it is there. `was_accepted`: whether the history says so."""
+    whether the lock file of the worker that holds it is there. `was_accepted`: whether the history says so. `path` is its
+    file's, which a person may have to look at and mend."""
 
     id: str
     word: str
@@ -53,6 +54,7 @@ class Facts:
     successor: str = ""
     predecessor: str = ""
     was_accepted: bool = True
+    path: str = ""
     last: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -211,7 +213,7 @@ def _expired(facts: Facts) -> Words:
 
 
 def _failed(facts: Facts) -> Words:
-    first = f"{_subject(facts)}, was refused by the server and lies in failed/."
+    first = f"{_subject(facts)}, was refused by the server and lies in failed/: {facts.path}"
     then = "It is not sent again by itself. Mend the cause, then retry; or mend the report itself, then readmit."
     return (
         [first, *_why(facts), then],
@@ -231,7 +233,7 @@ def _why(facts: Facts) -> list[str]:
 
 
 def _quarantine(facts: Facts) -> Words:
-    first = f"{_subject(facts)}, lies in quarantine/."
+    first = f"{_subject(facts)}, lies in quarantine/: {facts.path}"
     kind = facts.reason.kind if facts.reason else ""
     if kind == "strikes":
         return (

@@ -63,6 +63,7 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
         has_lock=bool(holder) and os.path.lexists(lock_path(spool.core.layout, holder)),
         strikes=spool.core.strikes.count(entry.id),
         predecessor=earlier_id(history, entry.id),
+        path=str(entry.path),
         was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
 

@@ -86,6 +86,7 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._closed = False
 
     def start(self, kind: str, by: str, work: Work) -> dict[str, Any]:
         """Begin it. TemporaryError if as many run as may."""
@@ -93,15 +94,26 @@ class Jobs:
         thread = threading.Thread(target=self._run, args=(job, work), name=f"job-{kind}", daemon=True)
         with self._lock:
             self._forget()
+            if self._closed:
+                raise TemporaryError(
+                    "The service stops, so nothing long is begun any more. Nothing was changed.",
+                    remedy="Ask again when the service runs.",
+                )
             if len(self._threads) >= MOST_RUNNING:
                 raise TemporaryError(
                     f"{MOST_RUNNING} jobs run already, and no more may at once. Nothing was changed.",
                     remedy="Wait until one has ended, or cancel one.",
                 )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise TemporaryError(
+                    f"The system has no room for another thread ({error}). Nothing was changed.",
+                    remedy="Try again in a moment, and see what else runs on this machine.",
+                ) from error
             self._jobs[job.id] = job
             self._threads[job.id] = thread
         self._on_change(job)
-        thread.start()
         return job.told(whole=True)
 
     def get(self, job_id: str) -> dict[str, Any]:
@@ -121,13 +133,15 @@ class Jobs:
         return job.told(whole=True)
 
     def close(self, patience: float = 2.0) -> None:
-        """Cancel all, and give them that many seconds each."""
+        """Cancel all, give them that many seconds together, and begin none any more."""
+        until = self._clock.monotonic() + patience
         with self._lock:
+            self._closed = True
             threads = list(self._threads.items())
             for job_id, _ in threads:
                 self._jobs[job_id].cancel.set()
         for _, thread in threads:
-            thread.join(patience)
+            thread.join(max(0.0, until - self._clock.monotonic()))
 
     def wait(self, job_id: str, seconds: float) -> dict[str, Any]:
         """The job, once it has ended or the time is over."""

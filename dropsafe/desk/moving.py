@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.spool import Entry, Spool
-from dropsafe.spool.listing import find_all
+from dropsafe.spool.listing import beginning, find_all, not_one
 from dropsafe.spool.names import is_id
 from dropsafe.spool.states import Event, State, transition
 
@@ -24,6 +24,8 @@ _PAUSE_FIRST = "Pause delivery, hold it once it is back in pending/, and resume:
 
 _NAMED = 10
 """More are not named in one command."""
+MOST_KEPT = 1_000
+"""Refusals that are kept in words; of a million only the number."""
 
 OnMoved = Callable[[Sequence[Entry], Sequence[Entry]], object]
 """Called for each group with the entries as they were and as they are now; one may be gone."""
@@ -36,6 +38,8 @@ class Result:
     moved: int = 0
     due: int = 0
     refused: list[DropsafeError | OSError] = field(default_factory=list)
+    more_refused: int = 0
+    """So many beyond those."""
     interrupted: bool = False
     in_a_row: int = 0
     """Refusals one after the other."""
@@ -49,27 +53,40 @@ class Result:
             if len(self.words) < _NAMED:
                 self.words.append(entry.name.token)
 
+    def refuse(self, error: DropsafeError | OSError) -> None:
+        """One was."""
+        if len(self.refused) < MOST_KEPT:
+            self.refused.append(error)
+        else:
+            self.more_refused += 1
+
+    @property
+    def refusals(self) -> int:
+        """How many were refused."""
+        return len(self.refused) + self.more_refused
+
     @property
     def gave_up(self) -> bool:
         return self.in_a_row >= _REFUSALS_TOLERATED
 
     def gone(self, chosen: int) -> int:
         """Of so many that were chosen, those that others moved meanwhile."""
-        return 0 if self.interrupted or self.gave_up else chosen - self.moved - self.due - len(self.refused)
+        return 0 if self.interrupted or self.gave_up else chosen - self.moved - self.due - self.refusals
 
 
 def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], list[UsageError]]:
     """The entries of these ids for which the event is possible, each once, and an error for each other id."""
-    whole = find_all(spool.core.layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    layout, ids = spool.core.layout, [word.strip() for word in ids]
+    whole = find_all(layout, {word for word in ids if is_id(word)})  # thousands of ids in one pass
+    parts = beginning(layout, {word for word in ids if word not in whole and not is_id(word)})
     found: dict[str, Entry] = {}
     errors: list[UsageError] = []
     for word in ids:
-        try:
-            entry = whole.get(word) or spool.find(word)
-        except UsageError as error:
-            errors.append(error)
+        matches = {word: whole[word]} if word in whole else parts.get(word, {})
+        if len(matches) == 1:
+            found |= matches
         else:
-            found[entry.id] = entry
+            errors.append(not_one(sorted(matches), word))
     possible = []
     for entry in found.values():
         try:
@@ -110,12 +127,16 @@ def _move_group(spool: Spool, event: Event, group: list[Entry], result: Result, 
     try:
         moved = spool.move_all(group, event)
     except (OSError, DropsafeError) as error:
+        left = [entry for entry in group if not os.path.lexists(entry.path)]
+        result.count(left)
         if len(group) == 1:
-            result.count(entry for entry in group if not os.path.lexists(entry.path))
-            result.refused.append(error)
+            result.refuse(error)
             result.in_a_row += not isinstance(error, UsageError)  # that is about this entry, not about the disk
             return
-        result.count(entry for entry in group if not os.path.lexists(entry.path))
+        if left:  # they were moved before the one that was refused
+            now = find_all(spool.core.layout, {entry.id for entry in left})
+            pairs = [(entry, now[entry.id]) for entry in left if entry.id in now]
+            on_moved([before for before, _ in pairs], [after for _, after in pairs])
         for entry in group:  # one that is refused must not keep the others from it
             if os.path.lexists(entry.path) and not result.gave_up:
                 _move_group(spool, event, [entry], result, on_moved)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,25 +13,32 @@ from dropsafe.spool import Entry, Receipt, Spool
 from dropsafe.spool.buckets import due_time
 from dropsafe.spool.clock import iso
 from dropsafe.spool.names import stamp_time
-from dropsafe.spool.states import State
+from dropsafe.spool.states import WITH_REASON, State
 
 
-def rows(spool: Spool, entries: Sequence[Entry], stands: Standstill | None) -> Iterator[dict[str, Any]]:
-    """A line for each, made when it is asked for. `next_try` is None for what does not wait, "now" for what waits for
-    nothing but its turn, "waits" if delivery stands still, also of what is in hand and kept there for the next probe."""
-    tries = spool.tries([entry.id for entry in entries])
-    when_due = "waits" if stands else "now"
-    is_kept = stands is not None and stands.next_probe is not None
-    return (_row(spool, entry, when_due, is_kept, *tries.get(entry.id, (None, ""))) for entry in entries)
+def rows(
+    spool: Spool, entries: Sequence[Entry], stands: Standstill | None, tick: Callable[[int], object] = lambda _: None
+) -> Iterator[dict[str, Any]]:
+    """A line for each, made when it is asked for; `tick` as of `Spool.tries`.
+
+    `next_try` is None for what does not wait, "now" for what waits for nothing but its turn, "waits" if delivery stands
+    still, also of what is in hand and kept there for the next probe."""
+    tries = spool.tries([entry.id for entry in entries], tick)
+    for entry in entries:
+        attempts, error = tries.get(entry.id, (None if entry.state is State.SENT else 0, ""))
+        row = bare_row(spool, entry, stands)
+        # Of a delivered one, none in the journal means that it does not know.
+        yield {**row, "attempts": attempts, "error": row["error"] or error}
 
 
-def _row(spool: Spool, entry: Entry, when_due: str, is_kept: bool, attempts: int | None, error: str) -> dict[str, Any]:
-    """`attempts` is None where the journal knows of none, which of a delivered one means that it does not know."""
-    reason = spool.reason(entry)
+def bare_row(spool: Spool, entry: Entry, stands: Standstill | None) -> dict[str, Any]:
+    """The same without what only the journal knows, which may be long."""
+    reason = spool.reason(entry) if entry.state in WITH_REASON else None
     next_try = None
-    if entry.state is State.INFLIGHT and is_kept:
+    if entry.state is State.INFLIGHT and stands is not None and stands.next_probe is not None:
         next_try = "waits"
     if entry.state is State.PENDING:
+        when_due = "waits" if stands else "now"
         next_try = when_due if spool.is_due(entry) else iso(due_time(entry.path))
     return {
         "id": entry.id,
@@ -39,9 +46,9 @@ def _row(spool: Spool, entry: Entry, when_due: str, is_kept: bool, attempts: int
         "name": entry.name.original,
         "size": entry.size,
         "accepted": iso(entry.name.accepted.timestamp()),
-        "attempts": 0 if attempts is None and entry.state is not State.SENT else attempts,
+        "attempts": None,
         "next_try": next_try,
-        "error": reason.brief if reason else error,
+        "error": reason.brief if reason else "",
         "path": str(entry.path),
     }
 

@@ -5,6 +5,7 @@ The service gives its guests a desk of this kind, each in the guest's name.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,31 +17,41 @@ from typing import Any
 from dropsafe import __version__
 from dropsafe.config import Config
 from dropsafe.desk import moving
+from dropsafe.desk.counted import Counted
 from dropsafe.desk.desk import Desk, Value
 from dropsafe.desk.explaining import explain
 from dropsafe.desk.found import id_of, look_up
 from dropsafe.desk.gathering import gathered
 from dropsafe.desk.jobs import Job, Jobs
-from dropsafe.desk.rows import detail, rows
+from dropsafe.desk.paging import fitting
+from dropsafe.desk.paging import page as page_of
+from dropsafe.desk.rows import bare_row, detail, rows
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.sorting import SORTS
 from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
 from dropsafe.desk.vitals import access_problems_of, problems_of
+from dropsafe.desk.watching import watched
 from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.log import log_unexpected
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
 from dropsafe.spool.clock import iso
 from dropsafe.spool.listing import ENTRY_STATES, page
-from dropsafe.spool.names import stamp_time
+from dropsafe.spool.names import is_id, stamp_time
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
-from dropsafe.spool.states import Event, State
+from dropsafe.spool.states import Event, State, transition
 from dropsafe.spool.verify import Verified, verify
+from dropsafe.spool.walking import Place
 
 MOST_DIFFERENCES = 500
 MOST_REFUSALS = 100
 """Told in one result, so that it fits into a frame."""
+MOST_SORTED = 10_000
+"""A sorted list reaches so far: whatever it may show is in memory while it is made."""
+
+_log = logging.getLogger(__name__)
 
 Checkup = Callable[[Config, Callable[[], bool]], Iterator[Value]]
 """Tries the destination step by step, and ends early when asked to. The workers know how; the desk does not know them."""
@@ -115,14 +126,14 @@ class SpoolDesk(Desk):
         offset: int = 0,
         limit: int = 100,
     ) -> Value:
-        choice = _choice(states, matching, older_than)
+        choice, in_time = _choice(states, matching, older_than), self._in_time()
         if sort is not None:
-            counted = Counted(choice.entries(self.spool), self._in_time())
-            best = nlargest if descending else nsmallest
-            shown = best(offset + limit, counted, SORTS[sort])[offset:]
+            _check_reach(offset + limit)
+            counted = Counted(choice.entries(self.spool), in_time)
+            shown = _best(counted, sort, descending, offset + limit)[offset:]
             total = counted.count
         elif choice.is_narrowed:
-            counted = Counted(choice.entries(self.spool), self._in_time())
+            counted = Counted(choice.entries(self.spool), in_time)
             shown = list(islice(counted, offset, offset + limit))
             total = counted.rest()
         else:
@@ -130,12 +141,61 @@ class SpoolDesk(Desk):
             counts = asdict(self.spool.stats())
             total = sum(counts["waiting" if state is State.PENDING else state.value] for state in choice.states)
         stands = standstill(self.spool, self.service(), shown)
+        listed = list(rows(self.spool, shown, stands, in_time))
         return {
-            "entries": list(rows(self.spool, shown, stands)),
+            "entries": listed[: fitting(listed)],
             "waits": asdict(stands) if stands else None,
             "offset": offset,
             "total": max(total, offset + len(shown)),
         }
+
+    def entries_page(
+        self,
+        states: Sequence[str],
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Value:
+        choice = _choice(states, matching, older_than)
+        found = page_of(self.spool, choice, Place.parse(after) if after else None, limit)
+        stands = standstill(self.spool, self.service(), found.entries)
+        listed = [bare_row(self.spool, entry, stands) for entry in found.entries]
+        fit = fitting(listed)
+        end = found.end if fit == len(listed) else found.places[fit - 1]
+        return {
+            "entries": listed[:fit],
+            "waits": asdict(stands) if stands else None,
+            "looked": found.looked,
+            "next": str(end) if end else None,
+        }
+
+    def entries_sort(
+        self,
+        states: Sequence[str],
+        sort: str,
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        descending: bool = False,
+        limit: int = 100,
+    ) -> Value:
+        choice = _choice(states, matching, older_than)
+
+        def put_in_order(job: Job) -> Value:
+            counted = Counted(choice.entries(self.spool), job.step)
+            shown = _best(counted, sort, descending, limit)
+            stands = standstill(self.spool, self.service(), shown)
+            listed = [bare_row(self.spool, entry, stands) for entry in shown]
+            waits = asdict(stands) if stands else None
+            return {"entries": listed[: fitting(listed)], "waits": waits, "total": counted.count}
+
+        return self.jobs.start("entries.sort", self.by, put_in_order)
+
+    def entries_tries(self, ids: Sequence[str]) -> Value:
+        tries = self.spool.tries([word for word in ids if is_id(word)], self._in_time())
+        return {"tries": {entry: {"attempts": count, "error": error} for entry, (count, error) in tries.items()}}
 
     def entries_survey(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         entries = _choice(states, matching, older_than).entries(self.spool)
@@ -153,6 +213,7 @@ class SpoolDesk(Desk):
     def entries_get(self, entry: str) -> Value:
         service = self.service()
         found = detail(self.spool, service, entry)
+        found |= _newest("history", found["history"])
         if found["path"] is None:
             return found
         here = [self.spool.find(found["id"])]
@@ -161,7 +222,7 @@ class SpoolDesk(Desk):
 
     def entries_history(self, entry: str) -> Value:
         found = id_of(look_up(self.spool, entry))
-        return {"id": found, "lines": self.spool.history(found)}
+        return {"id": found, **_newest("lines", self.spool.history(found))}
 
     def entries_explain(self, entry: str) -> Value:
         facts = gathered(self.spool, self.service(), entry)
@@ -191,6 +252,8 @@ class SpoolDesk(Desk):
         self, action: str, count: int, states: Sequence[str], *, matching: str = "", older_than: float | None = None
     ) -> Value:
         event, choice = Event[action.upper()], _choice(states, matching, older_than)
+        for state in choice.states:
+            transition(state, event)  # else each of a million would be refused one by one, and every refusal kept
 
         def move(job: Job) -> Value:
             chosen = islice(choice.entries(self.spool), count)
@@ -287,53 +350,27 @@ class SpoolDesk(Desk):
             self.tell("entries", {"action": event.name.lower(), "count": result.moved, "by": self.by})
 
 
-class Counted(Iterator[Entry]):
-    """Passes entries on and counts them. `step` hears the count now and then, and says whether to end."""
-
-    def __init__(self, entries: Iterator[Entry], step: Callable[[int], bool] = lambda _: False) -> None:
-        self.count = 0
-        self._entries = entries
-        self._step = step
-
-    def __next__(self) -> Entry:
-        entry = next(self._entries)
-        self.count += 1
-        if self.count % 256 == 0 and self._step(self.count):
-            raise StopIteration
-        return entry
-
-    def rest(self) -> int:
-        """How many there were, once all have been passed over."""
-        for _ in self:
-            pass
-        return self.count
-
-
-def watched(tables: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any]], *, paused: bool) -> Value:
-    """The drop folders of the configuration, with what the watcher says of each."""
-    known = {folder.get("path"): folder for folder in seen}
-    folders = []
-    for table in tables:
-        folder = known.get(table["path"], {})
-        folders.append(
-            {
-                "path": table["path"],
-                "pattern": table["pattern"],
-                "taken": folder.get("taken", 0),
-                "waiting": folder.get("waiting", 0),
-                "trouble": folder.get("trouble", ""),
-                "remedy": folder.get("remedy", ""),
-                "last_name": folder.get("last_name", ""),
-                "last_at": folder.get("last_at"),
-                "waits": folder.get("waits", []),
-            }
-        )
-    return {"folders": folders, "paused": paused}
-
-
 def _choice(states: Sequence[str], matching: str, older_than: float | None) -> Choice:
     before = None if older_than is None else time.time() - older_than
     return Choice(tuple(State(name) for name in states), matching, before)
+
+
+def _check_reach(reach: int) -> None:
+    if reach > MOST_SORTED:
+        raise UsageError(
+            f"A sorted list has its first {MOST_SORTED:,} entries at most. Nothing was changed.",
+            remedy="Choose fewer entries, or list them in the order of the folders.",
+        )
+
+
+def _best(entries: Iterator[Entry], sort: str, descending: bool, count: int) -> list[Entry]:
+    return (nlargest if descending else nsmallest)(count, entries, SORTS[sort])
+
+
+def _newest(key: str, lines: Sequence[Value]) -> Value:
+    """As many as an answer has room for: what has waited for a year was tried 30,000 times."""
+    left_out = len(lines) - fitting(lines[::-1])
+    return {key: lines[left_out:], "left_out": left_out}
 
 
 def _surveyed(survey: Survey) -> Value:
@@ -350,6 +387,12 @@ def _told(result: moving.Result, chosen: int, errors: Sequence[UsageError]) -> V
     return {
         "due": result.due,
         "gone": max(0, result.gone(chosen)),
-        "refused": [told(error) or unexpected("The move") for error in refused[:MOST_REFUSALS]],
+        "refused": [told(error) or _unexpected(error) for error in refused[:MOST_REFUSALS]],
+        "more_refused": max(0, len(refused) - MOST_REFUSALS) + result.more_refused,
         "gave_up": result.gave_up,
     }
+
+
+def _unexpected(error: Exception) -> Value:
+    log_unexpected(_log, "A move met an error that was not expected", error)
+    return unexpected("The move")

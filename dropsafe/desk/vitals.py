@@ -9,7 +9,7 @@ from dropsafe.config import Config
 from dropsafe.spool import Spool
 from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
 from dropsafe.spool.limits import limits_from
-from dropsafe.spool.listing import closed_folders, is_read_only
+from dropsafe.spool.listing import access
 from dropsafe.spool.platform import system
 from dropsafe.spool.spool import Stats
 
@@ -30,5 +30,4 @@ def problems_of(spool: Spool, config: Config, stats: Stats) -> Iterator[Problem]
 
 def access_problems_of(spool: Spool) -> Iterator[Problem]:
     """What this process may not do in it; another user's process may be told something else."""
-    layout = spool.core.layout
-    return access_problems(is_read_only(layout), closed_folders(layout))
+    return access_problems(access(spool.core.layout))

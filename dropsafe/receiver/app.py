@@ -11,7 +11,6 @@ simultaneously it comes.
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from dropsafe.errors import NO_ROOM
 from dropsafe.receiver import page
 from dropsafe.receiver.bodies import Draft
 from dropsafe.receiver.faults import Faults, FaultsRefused
@@ -210,7 +210,7 @@ def _acknowledgement(kept: Kept) -> web.Response:
 
 
 def _not_stored(error: StoreFailed | OSError) -> Problem:
-    is_full = error.is_full if isinstance(error, StoreFailed) else error.errno in (errno.ENOSPC, errno.EDQUOT)
+    is_full = error.is_full if isinstance(error, StoreFailed) else error.errno in NO_ROOM
     if is_full:
         return Problem(507, "Disk full", "The server's disk is full. Nothing was stored; send it again later.")
     _log.error("a report could not be stored", exc_info=error)

@@ -33,6 +33,8 @@ MAX_ADDRESS: Final = 107
 """Bytes of a socket's path: sun_path has 108 with its end (unix(7))."""
 
 _READ_AT_ONCE: Final = 1 << 18
+_UNREAD: Final = 8
+"""Reads of what nobody wants, at the end of a connection."""
 _BACKLOG: Final = 128
 _TURN: Final = 0.01
 """Seconds between two tries of what only another process can make possible."""
@@ -102,6 +104,12 @@ class SocketLine(Line):
         return True
 
     def close(self) -> None:
+        # What came and was not read would make the kernel take back what was sent last: who is refused would not hear why.
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RD)
+            for _ in range(_UNREAD):
+                if not self.socket.recv(_READ_AT_ONCE):
+                    break
         self.socket.close()
 
 
@@ -220,15 +228,14 @@ class Listening(Endpoint):
             made.bind(self.address)
             self._file = _identity(self.address)
             if self._group and spool_system.is_our_group(self._group):
-                spool_system.give_to_group(self.address, self._group)
-                os.chmod(self.address, _GROUP_MODE)
+                _open_to_group(self.address, self._file, self._group)
             elif self._group:
                 _log.info("%s is for its own user alone: there is no group %s that is ours", self.address, self._group)
             made.setblocking(False)
             made.listen(_BACKLOG)
         except BaseException:
             made.close()
-            if self._file is not None:
+            if self._file is not None and _identity(self.address) == self._file:
                 os.unlink(self.address)
             raise
         return made
@@ -370,6 +377,20 @@ def _remove_stale(address: str) -> None:
         f"Another service answers at {address} already. Nothing was changed.",
         remedy="Stop that one first, or give this one a name of its own (--instance NAME) or another ipc.address.",
     )
+
+
+def _open_to_group(address: str, made: tuple[int, int], group: str) -> None:
+    """Not by its name: in a folder in which others may write, a link put in its place would open what it points to."""
+    descriptor = os.open(address, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if (found.st_dev, found.st_ino) != made or found.st_uid != os.geteuid() or not stat.S_ISSOCK(found.st_mode):
+            raise OSError(errno.EEXIST, "something else was put in its place", address)
+        path = f"/proc/self/fd/{descriptor}"
+        spool_system.give_to_group(path, group)
+        os.chmod(path, _GROUP_MODE)
+    finally:
+        os.close(descriptor)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ asks for what came after a number learns for certain whether something is missin
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from typing import Any, Final
 
 from dropsafe.spool.clock import iso
 
+ROOM: Final = 700_000
+"""Bytes of one tail, so that it fits into a frame."""
 KEPT: Final = 1_000
 """Events (DESIGN 7)."""
 
@@ -50,7 +53,7 @@ class Ring:
     def __init__(self, size: int, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
         self._lock = threading.Lock()
-        self._items: deque[dict[str, Any]] = deque(maxlen=size)
+        self._items: deque[tuple[dict[str, Any], int]] = deque(maxlen=size)
         # Milliseconds since the epoch: above all numbers of earlier runs, which had fewer than 1,000 items a second.
         self._last = int(wall() * 1000)
 
@@ -58,21 +61,24 @@ class Ring:
         """Its number."""
         with self._lock:
             self._last += 1
-            self._items.append({"number": self._last, "at": iso(self._wall()), **item})
+            numbered = {"number": self._last, "at": iso(self._wall()), **item}
+            self._items.append((numbered, len(json.dumps(numbered)) + 1))
             return self._last
 
     def since(self, number: int, limit: int, wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Tail:
-        """Of those after `number` that are wanted, the oldest `limit`."""
+        """Of those after `number` that are wanted, the oldest: `limit` of them, or as many as there is room for."""
         with self._lock:
             oldest = self._last + 1 - len(self._items)
             gap = not oldest - 1 <= number <= self._last
             start = 0 if gap else number - oldest + 1
             found: list[dict[str, Any]] = []
-            for item in islice(self._items, start, None):
-                if len(found) == limit:
+            room = ROOM
+            for item, size in islice(self._items, start, None):
+                if len(found) == limit or (found and size > room):
                     return Tail(found, found[-1]["number"], gap)
                 if wanted(item):
                     found.append(item)
+                    room -= size
             return Tail(found, self._last, gap)
 
 

@@ -62,6 +62,9 @@ METHODS: Final[Mapping[str, Method]] = {
         Method("spool.stats"),
         Method("spool.verify"),
         Method("entries.list"),
+        Method("entries.page"),
+        Method("entries.sort"),
+        Method("entries.tries"),
         Method("entries.survey"),
         Method("entries.count"),
         Method("entries.get"),
@@ -123,8 +126,12 @@ class Dispatcher:
             self._handlers.wait_for_events(call)
         elif method.where is Where.AT_ONCE:
             self._carry_out(call, method)
-        else:
-            self._pool.submit(lambda: self._carry_out(call, method), lambda: call.fail(_too_late(method)))
+        elif not self._pool.submit(
+            lambda: self._carry_out(call, method),
+            lambda: call.fail(_too_late(method)),
+            lambda: not call.is_over,
+        ):
+            call.fail(RpcError.of(_too_many(method), Code.BUSY))
 
     def _carry_out(self, call: Call, method: Method) -> None:
         params: dict[str, Any] = call.params
@@ -149,6 +156,13 @@ def _not_allowed(method: Method) -> NoPermission:
     return NoPermission(
         f"{method.name} is for administrators: root, or the user that the service runs as. Nothing was changed.",
         remedy="Do it as an administrator, with sudo for instance.",
+    )
+
+
+def _too_many(method: Method) -> TemporaryError:
+    return TemporaryError(
+        f"So much is asked of the service that {method.name} was not begun. Nothing was changed.",
+        remedy="Try again in a moment, and see whether the spool's disk is well.",
     )
 
 

@@ -21,7 +21,8 @@ from dropsafe import __version__
 from dropsafe.desk.desk import Value
 from dropsafe.desk.jobs import Job, Jobs
 from dropsafe.desk.settings import Settings
-from dropsafe.desk.spool_desk import Checkup, SpoolDesk, watched
+from dropsafe.desk.spool_desk import Checkup, SpoolDesk
+from dropsafe.desk.watching import watched
 from dropsafe.errors import DropsafeError, TemporaryError
 from dropsafe.spool import Spool
 from dropsafe.spool.clock import iso
@@ -33,13 +34,15 @@ from dropsafe.supervisor.ipc.endpoint import Endpoint, Peer
 from dropsafe.supervisor.ipc.events import Events, Kind
 from dropsafe.supervisor.ipc.log_lines import Listener, LogLines
 from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method
-from dropsafe.supervisor.ipc.pool import PATIENCE, Pool
+from dropsafe.supervisor.ipc.pool import Pool
 from dropsafe.supervisor.ipc.series import STEP, Counters, Series
 from dropsafe.supervisor.ipc.server import Call, Server
 from dropsafe.supervisor.status import Status
 
 HEARD_WITHIN: Final = 8.0
 """Seconds for the supervisor's loop to answer; less than a guest is given."""
+LOOKED_WITHIN: Final = 8.0
+"""Seconds for looking through entries, less as well: so that the guest hears what to do instead, not just that it is late."""
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +128,7 @@ class Office:
         self._answer_waiting(now)
         if now >= self._sample_at:
             self._sample_at = now + STEP
-            self._pool.submit(self._sample, lambda: None)
+            self._pool.submit(self._sample)
 
     def changed(self, status: Status) -> None:
         """The status is another one."""
@@ -182,6 +185,8 @@ class Office:
     def wait_for_events(self, call: Call) -> None:
         waiting = _Waiting(call, call.params["since"], time.monotonic() + call.params.get("timeout", 0.0))
         with self._lock:
+            # Guests that have left: else who comes and goes leaves one behind each time, and each event looks at all.
+            self._waiting = {each for each in self._waiting if not each.call.is_over}
             self._waiting.add(waiting)
         self._answer_waiting(time.monotonic())
 
@@ -202,6 +207,15 @@ class Office:
     def _log_tail(self, **wanted: Any) -> Value:
         return self._lines.tail(**wanted)
 
+    def _jobs_list(self) -> Value:
+        return {"jobs": self._jobs.list()}
+
+    def _jobs_get(self, job: str) -> Value:
+        return self._jobs.get(job)
+
+    def _jobs_cancel(self, job: str) -> Value:
+        return self._jobs.cancel(job)
+
     def _delivery_probe(self) -> Value:
         return {"asked": self._ask(Asked(Wish.PROBE, "uploader"))}
 
@@ -219,6 +233,9 @@ class Office:
                 self._ask(Asked(Wish.RELOAD))
             except DropsafeError as refused:
                 change.undo()
+                if isinstance(refused, TemporaryError):
+                    # It was not heard in time, and may have read what is no longer there: so it is asked again.
+                    self._of_service.ask(Asked(Wish.RELOAD))
                 told = f"{refused.message} The file was put back as it was."
                 raise type(refused)(told, remedy=refused.remedy) from refused
         _log.info("%s changed the configuration: %s", name_of(peer), ", ".join(values))
@@ -250,7 +267,7 @@ class Office:
             self._whole_status,
             lambda kind, content: self._events.tell(Kind(kind), **content),
             peer.administrator,
-            PATIENCE,
+            LOOKED_WITHIN,
         )
 
     def _whole_status(self) -> Value | None:
@@ -260,13 +277,16 @@ class Office:
     # The line
 
     def _open(self, now: float) -> None:
-        server = Server(
-            self._make_endpoint(), self._dispatcher.accept, greeting=self._greeting, on_death=self._line.lost.append
-        )
         try:
+            server = Server(
+                self._make_endpoint(), self._dispatcher.accept, greeting=self._greeting, on_death=self._line.lost.append
+            )
             server.start()
         except DropsafeError as error:
             self._put_off(f"{error.message} {error.remedy}".strip(), now)
+            return
+        except (OSError, RuntimeError) as error:  # no free descriptor, no room for a thread
+            self._put_off(str(error), now)
             return
         self._line.server, self._line.trouble, self._line.opened_at = server, "", now
 
@@ -328,6 +348,10 @@ _OWN: Final[Mapping[str, Callable[..., Value]]] = {
     "watch.list": Office._watch_list,
     "series.hour": Office._series_hour,
     "log.tail": Office._log_tail,
+    # Not on a desk, which bears the guest's name: what is asked at once must not wait for a directory of users.
+    "jobs.list": Office._jobs_list,
+    "jobs.get": Office._jobs_get,
+    "jobs.cancel": Office._jobs_cancel,
     "delivery.probe": Office._delivery_probe,
     "worker.restart": Office._worker_restart,
     "service.stop": Office._service_stop,

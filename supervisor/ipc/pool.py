@@ -5,22 +5,30 @@ Not an executor of the standard library: its threads are waited for when the pro
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Final
+
+from dropsafe.log import log_unexpected
 
 THREADS: Final = 4
 PATIENCE: Final = 10.0
 """Seconds from the request on (DESIGN 7)."""
+MOST_WAITING: Final = 64
+"""Tasks that no thread has begun: what guests ask must not gather in memory while the disk hangs."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
 class _Task:
     work: Callable[[], None]
     too_late: Callable[[], None]
+    is_wanted: Callable[[], bool]
     deadline: float
 
 
@@ -29,40 +37,76 @@ class Pool:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._open: set[_Task] = set()
+        self._changed = threading.Condition()
+        self._waiting: deque[_Task] = deque()
+        self._begun: set[_Task] = set()
         self._threads = 0
+        self._idle = 0
+        self._closed = False
 
-    def submit(self, work: Callable[[], None], too_late: Callable[[], None]) -> None:
-        """Have `work` done, which catches whatever it raises; `too_late` is called if it is not done in time."""
-        task = _Task(work, too_late, self._clock() + PATIENCE)
-        with self._lock:
-            if self._threads < min(THREADS, len(self._open) + 1):
-                self._threads += 1
-                threading.Thread(target=self._run, name=f"ipc-{self._threads}", daemon=True).start()
-            self._open.add(task)
-        self._tasks.put(task)
+    def submit(
+        self,
+        work: Callable[[], None],
+        too_late: Callable[[], None] = lambda: None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Have `work` done; `too_late` is called if it is not done in time. Nothing is done of what is no longer wanted
+        when its turn comes. False if too much waits: then it is not taken."""
+        task = _Task(work, too_late, is_wanted, self._clock() + PATIENCE)
+        with self._changed:
+            if len(self._waiting) >= MOST_WAITING:
+                self._waiting = deque(each for each in self._waiting if each.is_wanted())
+            if len(self._waiting) >= MOST_WAITING:
+                return False
+            if self._threads < THREADS and self._idle <= len(self._waiting):
+                self._start_another()
+            self._waiting.append(task)
+            self._changed.notify()
+        return True
 
     def turn(self) -> None:
         """Tell those whose time is over."""
         now = self._clock()
-        with self._lock:
-            late = [task for task in self._open if task.deadline <= now]
-            self._open.difference_update(late)
+        with self._changed:
+            late = [task for task in (*self._waiting, *self._begun) if task.deadline <= now]
+            self._begun.difference_update(late)
+            self._waiting = deque(task for task in self._waiting if task.deadline > now)
         for task in late:
             task.too_late()
 
     def close(self) -> None:
         """The threads end when they have done what they are at."""
-        for _ in range(THREADS):
-            self._tasks.put(None)
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _start_another(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"ipc-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has no room for one just now; those that are there go on
+            _log.warning("The line has %d threads, and could not have another: %s", self._threads, error)
+        else:
+            self._threads += 1
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            with self._lock:
-                begin = task in self._open
-            if begin:
-                task.work()
-            with self._lock:
-                self._open.discard(task)
+        while (task := self._next()) is not None:
+            try:
+                if task.is_wanted():
+                    task.work()
+            except Exception as error:  # noqa: BLE001 - the boundary of the thread: dead, it would be missing for good
+                log_unexpected(_log, "Something that was done for the line met an error that was not expected", error)
+            with self._changed:
+                self._begun.discard(task)
+
+    def _next(self) -> _Task | None:
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._idle -= 1
+            if not self._waiting:
+                return None
+            task = self._waiting.popleft()
+            self._begun.add(task)
+            return task

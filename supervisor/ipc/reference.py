@@ -8,7 +8,7 @@ from typing import Any
 
 from dropsafe.schemas.methods import shapes
 from dropsafe.supervisor.ipc.frames import MAX_FRAME
-from dropsafe.supervisor.ipc.guests import CLIENTS, IDLE_TIME, REQUEST_TIME
+from dropsafe.supervisor.ipc.guests import A_PROCESS, CLIENTS, IDLE_TIME, REQUEST_TIME
 from dropsafe.supervisor.ipc.methods import METHODS, Who
 from dropsafe.supervisor.ipc.rpc import PROTOCOL, Code
 
@@ -21,8 +21,8 @@ and whatever they can do without a service works on the spool's folder alone: se
 The service listens at `ipc.address`: a stream socket, on Windows a named pipe. A frame is a signed 4-byte length in
 network order and as many bytes (as Python's `multiprocessing.connection` has it; on Windows a message of the pipe,
 without the length), at most {MAX_FRAME:,} of them. Each holds a request or an answer of JSON-RPC 2.0, in UTF-8. One
-request at a time on a connection; {CLIENTS} connections at once; one that is idle for {IDLE_TIME:.0f} s is closed,
-and no answer takes longer than {REQUEST_TIME:.0f} s.
+request at a time on a connection; {CLIENTS} connections at once, of one process {A_PROCESS}; one that is idle for
+{IDLE_TIME:.0f} s is closed, and no answer takes longer than {REQUEST_TIME:.0f} s.
 
 The first request is `hello`, with `{{"protocol": {{"from": {PROTOCOL}, "to": {PROTOCOL}}}, "client": "NAME
 VERSION"}}`. Its answer has `protocol`, `features` (the methods), `boot_id` (another one after each start of the
@@ -53,7 +53,7 @@ _CODES = {
     Code.UNKNOWN_METHOD: "there is no such method",
     Code.INVALID_PARAMS: "the parameters are not as this page says",
     Code.INTERNAL: "the service met an unexpected error, which is in its log",
-    Code.BUSY: "there is no room for another connection, or the service stops; `data` as below",
+    Code.BUSY: "there is no room for another connection or request, or the service stops; `data` as below",
     Code.TOO_LATE: "no answer was found in time; what was begun goes on; `data` as below",
     Code.NOT_ALLOWED: "the method is for administrators; `data` as below",
     Code.FAILED: "it could not be done; `data` has `title`, `text`, `remedy` and `exit_code` (as of the command line)",

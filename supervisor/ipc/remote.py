@@ -74,6 +74,33 @@ class RemoteDesk(Desk):
         choice = _choice(states, matching, older_than)
         return self._ask("entries.list", **choice, sort=sort, descending=descending, offset=offset, limit=limit)
 
+    def entries_page(
+        self,
+        states: Sequence[str],
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        after: str = "",
+        limit: int = 100,
+    ) -> Value:
+        return self._ask("entries.page", **_choice(states, matching, older_than), after=after, limit=limit)
+
+    def entries_sort(
+        self,
+        states: Sequence[str],
+        sort: str,
+        *,
+        matching: str = "",
+        older_than: float | None = None,
+        descending: bool = False,
+        limit: int = 100,
+    ) -> Value:
+        choice = _choice(states, matching, older_than)
+        return self._ask("entries.sort", **choice, sort=sort, descending=descending, limit=limit)
+
+    def entries_tries(self, ids: Sequence[str]) -> Value:
+        return self._ask("entries.tries", ids=list(ids))
+
     def entries_survey(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         return self._ask("entries.survey", **_choice(states, matching, older_than))
 

@@ -57,6 +57,10 @@ class Call(Protocol):
     params: dict[str, Any]
     peer: Peer
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the guest is gone, so that nobody waits for the answer."""
+
     def answer(self, result: object) -> None:
         """The result: anything that JSON has."""
 
@@ -72,6 +76,10 @@ class _GuestCall(Call):
         self.id = request.id
         self.guest = guest
         self._server = server
+
+    @property
+    def is_over(self) -> bool:
+        return self.guest.stage is Stage.GONE
 
     def answer(self, result: object) -> None:
         try:
@@ -131,7 +139,11 @@ class Server:
     def start(self) -> None:
         """Listen. A DropsafeError if the address cannot be had; nothing is started then."""
         self._endpoint.open()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no room for another thread
+            self._endpoint.close()
+            raise
 
     def stop(self) -> None:
         """Let answers under way be finished for STOP_TIME at most, then close all. Not from the loop's thread."""

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dropsafe.config import Config
+from dropsafe.desk import moving, paging
+from dropsafe.desk.counted import Counted
 from dropsafe.desk.desk import Desk
 from dropsafe.desk.settings import Settings
-from dropsafe.desk.spool_desk import Counted
 from dropsafe.errors import ConfigError, DropsafeError, TemporaryError, UsageError
-from dropsafe.spool import Spool, State
+from dropsafe.spool import Entry, Spool, State, walking
 from dropsafe.spool.clock import SYSTEM_CLOCK
+from dropsafe.spool.moves import Mover
+from dropsafe.spool.states import Event
 from tests.support.desks import Checked, an_office, ended, local_desk, settings_for
 from tests.support.spools import delivered, ids, make_spool, rejected, submit
 
@@ -58,6 +65,84 @@ def test_a_page_of_a_list_and_all_that_there_are(desk: Any, spool: Spool) -> Non
     assert desk.entries_survey(["pending"])["bytes"] == 6
 
 
+def through(desk: Any, *states: str, **how: Any) -> list[list[str]]:
+    """The names on each page, from the first to the last."""
+    pages, after = [], how.pop("after", "")
+    while True:
+        page = desk.entries_page(states, after=after, **how)
+        pages.append([row["name"] for row in page["entries"]])
+        if page["next"] is None:
+            return pages
+        after = page["next"]
+
+
+def test_pages_go_on_from_a_place_and_show_each_entry_once(desk: Any, spool: Spool) -> None:
+    for number in range(5):
+        spool.submit(b"x", name=f"{number}.xml")
+    (direct, deeper, *_) = spool.entries("pending")
+    direct.path.rename(spool.path / "pending" / direct.path.name)
+    rejected(spool, name="refused.xml")
+    pages = through(desk, "failed", "pending", limit=2)
+    assert sorted(chain(*pages)) == ["0.xml", "1.xml", "2.xml", "3.xml", "4.xml", "refused.xml"]
+    assert max(map(len, pages)) == 2
+    assert pages[0][0] == "refused.xml"
+    place = f"pending/{deeper.path.parent.name}/{deeper.path.name}"
+    deeper.path.unlink()
+    assert list(chain(*through(desk, "pending", after=place))) == ["2.xml", "3.xml", "4.xml"], "it need not be there"
+
+
+def test_a_page_of_a_filter_is_given_in_time_and_says_how_far_it_came(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejected(spool, name="refused.xml")
+    for number in range(3):
+        spool.submit(b"x", name=f"{number}.xml")
+    assert through(desk, "failed", "pending", matching="field x") == [["refused.xml"]]
+    assert through(desk, "pending", matching="[12].*") == [["1.xml", "2.xml"]]
+    assert through(desk, "pending", older_than=3600) == [[]]
+    assert len(through(desk, "pending", older_than=0)[0]) == 3
+    monkeypatch.setattr(paging, "LOOK_TIME", -1.0)
+    monkeypatch.setattr(paging, "_LOOKS", 2)
+    page = desk.entries_page(["pending"], matching="nothing")
+    assert (page["entries"], page["looked"]) == ([], 2)
+    assert page["next"] is not None
+    assert through(desk, "pending", matching="2") == [[], ["2.xml"]]
+
+
+def test_a_page_ends_where_an_answer_is_full(desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        spool.submit(b"x", name=f"{number}.xml")
+    row = desk.entries_page(["pending"], limit=1)["entries"][0]
+    monkeypatch.setattr(paging, "ROOM", 2 * len(json.dumps(row)) + 20)
+    assert through(desk, "pending") == [["0.xml", "1.xml"], ["2.xml", "3.xml"], ["4.xml"]]
+    assert len(desk.entries_list(["pending"])["entries"]) == 2
+
+
+@pytest.mark.parametrize("place", ["tmp/x/y", "pending", "sent/", "pending/a/b/c/d", "../../etc"])
+def test_what_is_no_place_in_a_list_is_refused(desk: Any, place: str) -> None:
+    if place == "pending":
+        assert desk.entries_page(["pending"], after=place)["entries"] == []
+        return
+    with pytest.raises(UsageError, match="Nothing was changed"):
+        desk.entries_page(["pending"], after=place)
+
+
+def test_another_order_is_found_in_a_job_and_reaches_so_far(desk: Any, spool: Spool) -> None:
+    for name, size in (("b.xml", 3), ("a.xml", 2), ("C.xml", 1)):
+        spool.submit(b"x" * size, name=name)
+    found = ended(desk, desk.entries_sort(["pending"], "size", limit=2))["result"]
+    assert ([row["name"] for row in found["entries"]], found["total"]) == (["b.xml", "a.xml"], 3)
+    with pytest.raises(UsageError, match="first 10,000"):
+        desk.entries_list(["pending"], sort="size", offset=10_000)
+
+
+def test_how_often_entries_were_tried_is_asked_apart(desk: Any, spool: Spool) -> None:
+    refused, (waits,) = rejected(spool), submit(spool, b"x")
+    assert desk.entries_page(["failed"])["entries"][0]["attempts"] is None
+    assert desk.entries_tries([refused, waits])["tries"][refused]["attempts"] == 1
+    assert waits not in desk.entries_tries([refused, waits])["tries"]
+
+
 def test_everything_about_one_entry(desk: Any, spool: Spool) -> None:
     refused = rejected(spool, name="refused.xml")
     (sent,) = delivered(spool, b"x")
@@ -82,6 +167,18 @@ def test_of_what_waits_it_is_told_that_delivery_stands_still(desk: Any, spool: S
     assert desk.entries_list(["failed"])["waits"] is None
 
 
+def test_a_history_that_is_longer_than_an_answer_is_told_from_its_newest_line(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (waits,) = submit(spool, b"x")
+    for attempt in range(9):
+        spool.core.journal.write(Event.DEFERRED, [waits], attempt=attempt, why="busy")
+    line = spool.history(waits)[-1]
+    monkeypatch.setattr(paging, "ROOM", 3 * len(json.dumps(line)) + 10)
+    for told, key in ((desk.entries_history(waits), "lines"), (desk.entries_get(waits), "history")):
+        assert ([each["attempt"] for each in told[key]], told["left_out"]) == ([6, 7, 8], 7)
+
+
 def test_of_an_entry_that_was_readmitted_the_history_is_found_by_its_first_id(desk: Any, spool: Spool) -> None:
     refused = rejected(spool)
     (moved,) = desk.entries_move("readmit", [refused])["moved"]
@@ -101,6 +198,64 @@ def test_entries_are_moved_by_their_ids_and_each_that_cannot_be_says_why(desk: A
     again = rejected(spool, b"other")
     told = desk.entries_move("readmit", [again])
     assert told["moved"][0]["was"] == again != told["moved"][0]["id"]
+
+
+def test_ids_that_are_no_longer_here_cost_no_look_through_the_spool_each(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def counting(*args: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return scan(*args)
+
+    scan = walking.scan
+    monkeypatch.setattr(walking, "scan", counting)
+    (waits,) = submit(spool, b"x")
+    looks = 0
+    words = [f"20260101T000000.000Z_aaaaaa{a}{b}" for a in "abcd" for b in "efgh"] + ["zzz", "zzzz"]
+    told = desk.entries_move("hold", [*words, waits[21:26]])
+    assert ([each["id"] for each in told["moved"]], len(told["refused"])) == ([waits], len(words))
+    assert looks < 60
+
+
+def test_every_id_that_is_named_is_in_the_answer_also_where_one_of_a_group_is_refused(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = submit(spool, *(bytes([number]) for number in range(5)))
+    move_one = Mover._move_one
+
+    def refused_once(self: Mover, entry: Entry, *args: Any) -> Entry:
+        if entry.id == named[2]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(entry.path))
+        return move_one(self, entry, *args)
+
+    monkeypatch.setattr(Mover, "_move_one", refused_once)
+    told = desk.entries_move("hold", named)
+    assert sorted(each["id"] for each in told["moved"]) == sorted({*named} - {named[2]})
+    assert {each["state"] for each in told["moved"]} == {"hold"}
+    assert (len(told["refused"]), told["gone"]) == (1, 0)
+
+
+def test_of_many_refusals_some_are_told_and_all_are_counted(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(spool, *(bytes([number]) for number in range(7)))
+    for entry in list(spool.entries("pending")):
+        rejected_path = spool.path / "failed" / entry.path.parent.name
+        rejected_path.mkdir(exist_ok=True)
+        entry.path.rename(rejected_path / entry.path.name)
+        (rejected_path / entry.path.name).write_bytes(b"edited")
+    monkeypatch.setattr(moving, "MOST_KEPT", 3)
+    result = ended(desk, desk.entries_move_all("retry", 7, ["failed"]))["result"]
+    assert (result["moved"], len(result["refused"]), result["more_refused"], result["gone"]) == (0, 3, 4, 0)
+
+
+def test_what_is_possible_in_none_of_the_states_is_refused_before_a_job_begins(desk: Any) -> None:
+    with pytest.raises(UsageError, match="cannot be"):
+        desk.entries_move_all("retry", 1_000_000_000, ["failed", "sent"])
+    assert desk.jobs_list()["jobs"] == []
 
 
 def test_never_more_is_moved_than_was_counted(desk: Any, spool: Spool) -> None:

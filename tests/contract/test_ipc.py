@@ -428,6 +428,29 @@ def test_the_stock_client_of_multiprocessing_is_understood(scene: Scene) -> None
 
 
 @needs_sockets
+@pytest.mark.parametrize("cut", [2, 4, 20])
+def test_a_request_in_two_writes_is_answered_and_no_request_twice(scene: Scene, cut: int) -> None:
+    def framed(payload: bytes) -> bytes:
+        return struct.pack("!i", len(payload)) + payload
+
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(scene.address)
+        line.settimeout(20)
+        line.sendall(framed(hello()))
+        assert line.recv(1 << 16)
+        request = framed(rpc.request(1, "echo", {"word": "x"}))
+        line.sendall(request[:cut])
+        eventually(lambda: scene.stages() == [Stage.READING])
+        line.sendall(request[cut:] + framed(rpc.request(2, "echo", {"word": "y"})))
+        line.shutdown(socket.SHUT_WR)
+        answers = b""
+        while data := line.recv(1 << 16):
+            answers += data
+    assert answers.count(b'"result"') == 2
+    assert [call.params for call in scene.calls] == [{"word": "x"}, {"word": "y"}]
+
+
+@needs_sockets
 def test_the_stock_listener_s_frames_are_understood_by_the_client_which_believes_no_nonsense(address: str) -> None:
     from multiprocessing.connection import Listener
 

@@ -21,7 +21,8 @@ import grp
 from dropsafe.errors import ConfigError, NoPermission, TemporaryError
 from dropsafe.supervisor.ipc import _posix
 from dropsafe.supervisor.ipc.client import Client
-from tests.support.line import Scene, a_scene, an_address
+from dropsafe.supervisor.ipc.platform import system
+from tests.support.line import Scene, a_scene, an_address, hello, soon
 from tests.support.users import as_root, as_user, reachable
 
 STRANGER, MEMBER = 4321, 4322
@@ -235,3 +236,36 @@ class TestTheAddress:
                 _posix.Listening(address).open()
 
         assert as_user(STRANGER, [], refused) == 0
+
+
+def test_who_is_refused_hears_why_also_if_it_has_spoken_already() -> None:
+    with an_address() as address:
+        endpoint = system.Listening(address)
+        endpoint.open()
+        client = system.connect(address, soon())
+        client.send(hello(), soon())  # before anybody has let it in
+        line = endpoint.accept()
+        assert line is not None
+        line.send(b"busy")
+        line.close()
+        assert client.receive(soon()) == b"busy"
+        client.close()
+        endpoint.close()
+
+
+def test_a_link_put_in_the_place_of_the_socket_opens_nothing_to_the_group(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "token"
+    secret.touch(mode=0o600)
+
+    def swapped(_: str) -> bool:
+        os.unlink(address)
+        os.symlink(secret, address)
+        return True
+
+    monkeypatch.setattr(_posix.spool_system, "is_our_group", swapped)
+    with pytest.raises(ConfigError, match="in its place"):
+        system.Listening(address, grp.getgrgid(os.getgid()).gr_name).open()
+    assert mode(str(secret)) == 0o600
+    assert os.path.islink(address), "what others put there is left alone"

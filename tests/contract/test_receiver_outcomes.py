@@ -15,24 +15,21 @@ import pytest
 from dropsafe.config import Config
 from dropsafe.receiver.faults import TABLE, Fault
 from dropsafe.spool import Limits, Spool, State
-from dropsafe.workers.deliver import DeliveryReport, deliver_once
+from dropsafe.workers.deliver import deliver_once
 from dropsafe.workers.http import HttpTransport
 from dropsafe.workers.outcome import Answer, Deferred, Unavailable
 from dropsafe.workers.settings import Settings
 from tests.contract.test_workers_http import parcel_in
+from tests.support.outcomes import ALARM, LATER, REJECTED, SENT, WAIT, outcome
 from tests.support.page import made_part, row
 from tests.support.receiving import Client, running_receiver
 from tests.support.waiting import PATIENCE
 
-LATER = "deferred: pending/, tried again later"
-WAIT = "wait: pending/, until a probe goes through"
-ALARM = "wait, alarm: pending/, and a person is told"
-REJECTED = "rejected: failed/, a person decides"
 ORDERED = "A fault on order: Nothing was stored."
 CUT = "the connection was cut"
 
 CASES: list[tuple[dict[str, Any], str, str]] = [
-    ({"latency": {"seconds": 0}}, "sent/, a little later", "digest"),
+    ({"latency": {"seconds": 0}}, SENT, "digest"),
     ({"latency": {"seconds": 90}}, WAIT, "the server did not answer in time"),
     ({"cut_before": {}}, LATER, CUT),
     (
@@ -67,7 +64,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"cut_during": {}}, LATER, CUT),
     ({"slow": {"bytes_per_second": 1}}, WAIT, "the server did not answer in time"),
-    ({"slow": {"bytes_per_second": 100_000}}, "sent/, a little later", "digest"),
+    ({"slow": {"bytes_per_second": 100_000}}, SENT, "digest"),
     ({"cut_after": {}}, f"{LATER}; the repeat is recognised", CUT),
     (
         {"half_answer": {"part": "head"}},
@@ -100,23 +97,6 @@ def client(tmp_path: Path) -> Iterator[Client]:
 def spool(tmp_path: Path) -> Iterator[Spool]:
     with Spool.create(tmp_path / "spool", group="", limits=Limits(max_queue_size=0, min_free_bytes=0)) as made:
         yield made
-
-
-def outcome(spool: Spool, entry_id: str, report: DeliveryReport) -> tuple[str, str]:
-    """(what became of it, in which words), as a person could find out."""
-    entry = spool.find(entry_id)
-    if entry.state is State.SENT:
-        return "sent/, a little later", spool.receipt_of(entry_id).grade.value
-    if entry.state is State.FAILED:
-        reason = spool.reason(entry)
-        assert reason is not None
-        return REJECTED, f"{reason.summary.partition('(')[2].partition(')')[0]}. {reason.detail}"
-    assert entry.state is State.PENDING
-    if report.unavailable:
-        return ALARM if report.alarm else WAIT, report.why
-    last = spool.history(entry_id)[-1]
-    assert last["event"] == "deferred"
-    return LATER, last["why"]
 
 
 @pytest.mark.parametrize(("order", "becomes", "says"), CASES, ids=lambda value: json.dumps(value)[:60])

@@ -45,7 +45,7 @@ def status_rows() -> list[str]:
     for digit, one in STATUS_CLASS.items():
         together.setdefault(one, []).append(f"other {digit}xx")
     together.setdefault(OTHERWISE, []).append("other 2xx")
-    together.setdefault(HTML, []).append("success with `text/html`")
+    together.setdefault(HTML, []).append("success with a web page")
     for one in TROUBLE.values():
         together.setdefault(one, []).append("no answer")
     return [

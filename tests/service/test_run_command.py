@@ -143,6 +143,9 @@ def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(command:
         assert status()["station"] != "line-4"
         service.send_signal(signal.SIGHUP)
         eventually(lambda: codes() == [] and status()["station"] == "line-4", "the file is read")
+        config.write_text(f"{config.read_text()}\n[health]\nport = 9095\n")
+        service.send_signal(signal.SIGHUP)
+        eventually(lambda: codes() == ["configuration-restart"], "it is said that this waits for a restart")
         service.terminate()
         assert service.wait(PATIENCE) == 0
 

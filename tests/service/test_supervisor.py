@@ -16,9 +16,11 @@ import psutil
 import pytest
 
 from dropsafe.errors import BadValue, ExitCode, LockLost, SpoolError, UsageError, WorkerFailed
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor import machine, policy, returns, supervisor
 from dropsafe.supervisor.asked import Asked, Wish
 from dropsafe.supervisor.health import Health
+from dropsafe.supervisor.process import end_tracker
 from dropsafe.supervisor.status import Condition, Status
 from dropsafe.supervisor.supervisor import Note
 from tests.support.healthy import get
@@ -60,7 +62,7 @@ def test_a_killed_worker_is_counted_its_claims_return_at_once_and_it_starts_agai
     first = service.worker("works")["pid"]
     os.kill(first, signal.SIGKILL)
     died = service.until(with_reason("works-died"), "the death")
-    assert service.returned == [("works-1", True)]
+    eventually(lambda: service.returned == [("works-1", True)], "the return")
     assert died.condition is Condition.DEGRADED
     assert "SIGKILL" in died.reasons[0].detail
     again = eventually(lambda: service.worker("works")["state"] == "ready" and service.worker("works"), "a restart")
@@ -68,6 +70,21 @@ def test_a_killed_worker_is_counted_its_claims_return_at_once_and_it_starts_agai
     assert again["deaths"] == 1
     assert service.stop() is ExitCode.OK
     assert service.returned == [("works-1", True), ("works-1", False)]
+
+
+def test_a_return_that_takes_long_holds_up_nothing_but_the_end_of_a_stop(service: Service) -> None:
+    may_end = threading.Event()
+    service.return_claims = lambda _hand, _died: may_end.wait(PATIENCE)
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    eventually(lambda: service.worker("works")["figures"].get("in_hand"), "a heartbeat")
+    os.kill(service.worker("works")["pid"], signal.SIGKILL)
+    eventually(lambda: service.worker("works")["deaths"] and service.worker("works")["state"] == "ready", "a restart")
+    service.note(Note.STOP)
+    service.until(lambda status: status.stop and not status.stop.waiting_for, "all have left")
+    assert service.outcome is None
+    may_end.set()
+    assert service.end() is ExitCode.OK
 
 
 def test_a_worker_that_always_crashes_is_tried_ever_more_slowly_while_the_others_work(
@@ -289,6 +306,24 @@ def test_four_signals_end_even_the_most_stubborn_service_at_once(service: Servic
         os.kill(pid, 0)
 
 
+def test_an_error_in_what_works_beside_the_loop_is_shown_and_ends_nothing(service: Service) -> None:
+    class Broken:
+        def begin(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+        turn = end = lambda *_: Broken.begin(None)  # type: ignore[assignment, arg-type]
+
+        def problems(self) -> list[Problem]:
+            return []
+
+    service.make_companions = lambda _status: (Broken(),)
+    service.start("works")
+    status = service.until(with_reason("service-error"), "the reason")
+    assert status.reasons[0].detail == "RuntimeError: can't start new thread"
+    assert status.reasons[0].text.startswith("1 error ")
+    assert service.stop() is ExitCode.OK
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_meant_for_the_supervisor_does_not_end_a_worker(service: Service, name: str) -> None:
     service.start("works")
@@ -442,6 +477,16 @@ def test_a_killed_helper_of_python_s_is_started_again_without_an_alarm(
     assert "it runs again. No data is touched" in caplog.text
     assert recwarn.list == []
     assert service.stop() is ExitCode.OK
+
+
+def test_a_stop_leaves_no_process_for_a_service_manager_to_kill(service: Service) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    end_tracker(0.0)
+    service.start("works")
+    service.until(is_running, "RUNNING")
+    assert any("resource_tracker" in " ".join(child.cmdline()) for child in psutil.Process().children())
+    assert service.stop() is ExitCode.OK
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
 def test_other_programs_hear_over_http_how_the_service_is(service: Service) -> None:

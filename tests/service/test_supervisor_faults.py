@@ -45,8 +45,8 @@ def station(tmp_path: Path) -> Iterator[Station]:
 def befall(station: Station, worker: str, fault: str) -> None:
     """Let it happen. A process takes a while to start, so patience with silence is short only until this one is gone."""
     deaths = station.worker(worker)["deaths"]
-    if fault.startswith("SIG"):
-        os.kill(station.worker(worker)["pid"], getattr(signal, fault))
+    if fault == "SIGKILL":
+        os.kill(station.worker(worker)["pid"], signal.SIGKILL)
     else:
         station.order(worker, fault)
         eventually(lambda: not (station.faults / worker).exists(), "the order is obeyed")
@@ -102,3 +102,21 @@ def test_an_entry_alone_in_hand_at_a_crash_a_hang_and_a_memory_kill_gets_a_strik
     others = station.submit(3)
     eventually(lambda: station.delivered() == set(others), "the others are delivered")
     assert station.stop() == 0
+
+
+def test_an_entry_that_is_only_kept_while_the_server_is_away_is_not_blamed_for_a_death(station: Station) -> None:
+    station.receiver.kill()
+    station.start()
+    (kept,) = station.submit(1)
+
+    def is_kept() -> bool:
+        figures = station.worker("uploader").get("figures", {})
+        return figures.get("in_hand") == 1 and figures.get("in_progress") == 0
+
+    eventually(is_kept, "it is in hand, and nothing is sent")
+    befall(station, "uploader", "SIGKILL")
+    eventually(lambda: station.worker("uploader")["deaths"] == 1, "its death")
+    eventually(is_kept, "its successor keeps it")
+    assert "was alone in the hands of" not in station.log()
+    assert station.stop() == 0
+    assert station.waiting() == {kept}

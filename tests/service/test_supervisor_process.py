@@ -16,7 +16,9 @@ import psutil
 import pytest
 
 from dropsafe.spool import Spool, State
+from dropsafe.supervisor import messages
 from dropsafe.supervisor.notify import EXTEND
+from dropsafe.supervisor.process import WorkerProcess
 from tests.support.waiting import PATIENCE, eventually
 
 from .conftest import SUPPORT, has_left
@@ -99,6 +101,20 @@ def test_ctrl_c_at_a_terminal_reaches_the_workers_too_and_still_kills_none(start
     exit_code, written = service.end()
     assert exit_code == 0
     assert "Traceback" not in written
+
+
+def test_a_stack_dump_asked_for_before_a_worker_is_up_comes_later_and_kills_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(SUPPORT)
+    worker = WorkerProcess("works", "fake_workers.works", {"log": {"level": "info"}})
+    try:
+        worker.dump_stack()
+        said = eventually(lambda: [message["type"] for message in worker.messages()], "a sign of life")
+        assert said[0] == messages.ALIVE
+    finally:
+        worker.kill()
+        worker.reap()
 
 
 def test_workers_leave_within_two_seconds_when_their_supervisor_is_killed(start: Start) -> None:

@@ -75,6 +75,7 @@ def test_it_is_installed_delivers_is_looked_after_by_a_technician_and_leaves_the
     machine.sh(
         "dropsafe service stop; ! systemctl is-active dropsafe; dropsafe service start; systemctl is-active dropsafe"
     )
+    assert "Killing process" not in machine.sh("journalctl --unit=dropsafe"), "a stop leaves no process behind"
 
     kept = machine.sh(
         "find /var/lib/dropsafe -name '*.xml' -o -name spool.json; cat /etc/dropsafe/dropsafe.toml; id dropsafe"

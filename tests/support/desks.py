@@ -114,6 +114,7 @@ class Asking:
         self.params = params
         self.peer = Peer(1, 0, administrator)
         self.answers: list[Any] = []
+        self.is_over = False
         self._answered = threading.Event()
 
     def answer(self, result: object) -> None:

@@ -41,6 +41,7 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "TlsUnusable": Call(1),
     "_unusable": Call(0),
     "Trouble": Call(0, 1),
+    "SystemTrouble": Call(0, 1),
     "Reason": Call(1, 2, "summary"),
     "Problem": Call(1, 2),
     "_of_folder": Call(1, 2),
@@ -131,12 +132,15 @@ class Source:
             remedies = [ERRORS[name].remedy]
         for text in self._texts(_argument(node, call.text, call.text_name)):
             if re.search(r"\w{3}", text):
-                yield Sentence(self._file, name, text, _one(remedies), self._exit_code(node, name))
+                whole = f"{text}: …" if name == "SystemTrouble" else text  # what the system says follows
+                yield Sentence(self._file, name, whole, _one(remedies), self._exit_code(node, name))
 
     def _exit_code(self, node: ast.Call, name: str) -> int | None:
         if name == "Trouble":
             code = ast.unparse(node.args[2]).rpartition(".")[2]
             return int(errors.ExitCode[code])
+        if name == "SystemTrouble":
+            return int(ERRORS[ast.unparse(node.args[2])].exit_code)
         if name == "ArgumentTypeError":
             return int(errors.ExitCode.USAGE)
         if name == "_error_for" or self._file == "config_rules.py":

@@ -74,8 +74,13 @@ class Line:
 
     def reset(self) -> None:
         """Close with a RST instead of a FIN."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        reset(self.sock)
+
+
+def reset(sock: socket.socket) -> None:
+    """Close with a RST instead of a FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
 
 
 Behaviour = Callable[[Line, str, str, dict[str, str]], None]
@@ -84,10 +89,14 @@ Behaviour = Callable[[Line, str, str, dict[str, str]], None]
 
 @dataclass
 class RawServer:
-    """Serves every connection on its own thread. `behaviour` may be exchanged at any time."""
+    """Serves every connection on its own thread. `behaviour` may be exchanged at any time.
+
+    `greet` has each connection before TLS and before anything is read; it may end it.
+    """
 
     behaviour: Behaviour
     tls: ssl.SSLContext | None = None
+    greet: Callable[[socket.socket], None] | None = None
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -142,6 +151,8 @@ class RawServer:
     def _serve(self, sock: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, ValueError), contextlib.ExitStack() as stack:
             stack.enter_context(sock)
+            if self.greet is not None:
+                self.greet(sock)
             if self.tls is not None:
                 sock = stack.enter_context(self.tls.wrap_socket(sock, server_side=True))
             line = Line(sock, number, self)

@@ -126,6 +126,42 @@ def test_init_refuses_a_malformed_address_before_it_makes_anything(tmp_path: Pat
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("instance", ["", "line-3"])
+def test_init_writes_what_is_set_into_the_file_it_makes_and_names_the_instance_in_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, instance: str
+) -> None:
+    monkeypatch.delenv("DROPSAFE_CONFIG", raising=False)
+    config, named = tmp_path / "new.toml", ["--instance", instance] if instance else []
+    settings = ["--set", "station_name=3", "--set", "destination.connections=2", "--set", "destination.url=http://b/"]
+    words = ["init", "--private", *named, "--config", str(config), "--spool", str(tmp_path / "s"), *settings]
+    assert main([*words, "--url", "http://a/in"]) == 0
+    command = f"dropsafe --config {config}{' --instance line-3' if instance else ''}"
+    assert f"Next:  {command} submit FILE    {command} run    {command} status" in capsys.readouterr().out
+    made = Config.load(config)
+    assert (made["station_name"], made["destination.connections"], made["destination.url"]) == ("3", 2, "http://a/in")
+    assert "# [[watch]]" in config.read_text()
+    before = config.read_text()
+    assert main([*words[:-1], "station_name=4"]) == 0
+    assert config.read_text() == before, "one that was there is the person's own"
+
+
+def test_submit_says_the_name_that_was_given(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["submit", "--name", "other\n.xml", report(station)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("other\\n.xml")
+
+
+def test_deliver_shows_progress_where_there_is_no_terminal(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropsafe.cli.progress._ELSEWHERE", 0.0)
+    main(["submit", report(station)])
+    for words, shown in (([], True), (["--json"], False)):
+        capsys.readouterr()
+        assert main(["deliver", "--patience", "0", *words]) == 69
+        assert ("\ndelivered 0   in hand " in f"\n{capsys.readouterr().err}") is shown
+
+
 def test_submit_says_the_id_of_each_file_that_is_safe(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["submit", "--json", report(station, "a.xml"), report(station, "b.xml", b"other")]) == 0
@@ -276,7 +312,7 @@ def test_status_tells_what_the_service_says_now_where_the_spool_cannot_be_writte
         service["in_force"] = {"station": "line-3"}
         details = details_path(spool.core.layout.locks)
         details.write_text(json.dumps({**service, "reasons": []}))
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 1
     assert "! The disk can only be read." in capsys.readouterr().out
@@ -391,7 +427,7 @@ def test_who_may_not_connect_to_the_service_is_told_so(
     down = {"code": "destination-down", "text": "The server is away.", "remedy": ""}
     with Spool(station / "spool") as spool:
         service = {"spool_id": spool.spool_id, "condition": "DEGRADED", "workers": [], "pid": 1, "reasons": [down]}
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     monkeypatch.setattr(Context, "service", property(refuse))
     assert main(["status"]) == 1
     assert "\nread from what the service publishes, process 1: you may not connect to it\n" in capsys.readouterr().out
@@ -413,7 +449,7 @@ def test_status_does_not_repeat_what_the_service_said_before_a_person_mended_it(
             "workers": [],
             "reasons": [{"code": "failed", "text": "1 report was refused", "remedy": ""}],
         }
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 0
     assert "RUNNING" in (told := capsys.readouterr().out)
@@ -598,7 +634,7 @@ def test_config_set_says_how_a_running_service_comes_to_read_it(
     with Spool(station / "spool") as spool:
         ours = {"spool_id": spool.spool_id, "pid": 4321}
     for service, told in ((ours, True), ({**ours, "spool_id": "another's"}, False), (None, False)):
-        monkeypatch.setattr("dropsafe.cli.status.published", lambda _, service=service: service)
+        monkeypatch.setattr("dropsafe.cli.published.published", lambda _, service=service: service)
         capsys.readouterr()
         assert main(["config", "set", "retention_days", "7"]) == 0
         assert ("until it reads the file" in capsys.readouterr().out) is told
@@ -611,7 +647,7 @@ def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_
     with Spool(station / "spool") as spool:
         service = {"spool_id": spool.spool_id, "condition": "RUNNING", "workers": [], "reasons": [], "pid": 4321}
     service["in_force"] = asdict(_in_force(read))
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: service)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: service)
     capsys.readouterr()
     assert main(["status"]) == 0, "what the command line of the service sets is no change of the file"
     assert "RUNNING   line-3 → http://127.0.0.1:1/ingest\n" in capsys.readouterr().out
@@ -623,6 +659,11 @@ def test_status_tells_what_the_service_goes_by_and_that_the_file_says_something_
     assert "! The configuration file was changed; the service goes on with what it read before." in told
     assert "    station_name is 'line-3' in the service, 'line-4' in the file" in told
     assert "kill -HUP 4321" in told or not hasattr(signal, "SIGHUP")
+    service["in_force"]["restart"] = "[health]"
+    assert main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "! A part of the configuration was changed that counts from the next start of the service." in told
+    assert "changed: [health]" in told
 
 
 @pytest.mark.skipif(os.name != "posix", reason="on Windows only the age of the status tells")
@@ -630,7 +671,7 @@ def test_the_last_words_of_a_killed_service_are_not_its_status(
     station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dropsafe.cli.context import Options
-    from dropsafe.cli.status import published
+    from dropsafe.cli.published import published
     from dropsafe.spool.clock import iso
     from dropsafe.supervisor.status import status_path
 
@@ -676,3 +717,10 @@ def test_a_name_that_was_set_after_init_goes_with_what_is_submitted(station: Pat
     assert main(["submit", report(station)]) == 0
     with Spool(station / "spool") as spool:
         assert [stay.station for stay in spool.core.stations.read()] == ["line-3"]
+
+
+def test_a_pause_that_is_over_at_once_is_no_trouble(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pause", "--for", "0s"]) == 0
+    assert "goes on already" in capsys.readouterr().out
+    assert main(["pause", "--for", "0s", "--json"]) == 0
+    assert answer(capsys) == {"paused": {}}

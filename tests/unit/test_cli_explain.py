@@ -29,7 +29,7 @@ RECEIPT = Receipt(
     ID, "r.xml", "ab" * 32, 4096, "2026-11-23T14:30:01.123Z", "2026-11-23T14:30:02.000Z", "uploader-x", 1, 201,
     Grade.DIGEST, "srv-7", "https://reports.example.com/ingest",
 )  # fmt: skip
-BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0)
+BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0, path="/spool/failed/x")
 SENT = replace(BASE, state=State.SENT, receipt=RECEIPT, delivered_ago=60.0)
 DAMAGED = damage("its SHA-256 begins with 9c56cc51b374c3ba, that in the name is 0123456789abcdef.")
 REJECTED = Reason(
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     "refused": (
         replace(BASE, state=State.FAILED, reason=REJECTED),
         [
-            "was refused by the server",
+            "was refused by the server and lies in failed/: /spool/failed/x",
             '422 "unknown station"',
             "station: lin-3",
             "Nothing is lost",
@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     ),
     "damaged": (
         replace(BASE, state=State.QUARANTINE, reason=DAMAGED),
-        ["not what its name says", "Nothing was deleted", "another copy"],
+        ["lies in quarantine/: /spool/failed/x", "not what its name says", "Nothing was deleted", "another copy"],
         ["readmit", "discard"],
     ),
     "made up by hand": (

@@ -52,7 +52,7 @@ def service(spool_dir: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         figures = {"next_probe_seconds": 45}
         content = {"spool_id": spool.spool_id, "reasons": [], "workers": [{"name": "uploader", "figures": figures}]}
     content["as_of"] = iso(time.time())
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: content)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: content)
     return content
 
 
@@ -114,7 +114,7 @@ def test_nothing_is_due_now_where_delivery_stands_still_and_it_says_why(
     assert main(["list", "--state", "failed"]) == 0
     assert "paused" not in capsys.readouterr().out, "what is not to be delivered does not wait for that"
     assert main(["resume"]) == 0
-    monkeypatch.setattr("dropsafe.cli.status.published", lambda _: None)
+    monkeypatch.setattr("dropsafe.cli.published.published", lambda _: None)
     capsys.readouterr()
     assert main(["list"]) == 0
     assert "\n! No service runs here.\n" in capsys.readouterr().out

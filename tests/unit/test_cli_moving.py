@@ -378,6 +378,7 @@ def test_for_programs_each_entry_and_the_end_are_lines_of_json(
         "due_already": 0,
         "moved_by_others": 0,
         "refused": [],
+        "more_refused": 0,
         "interrupted": False,
         "in_hand": 0,
         "service_tries_now": False,

@@ -24,6 +24,7 @@ if sys.platform == "win32":
     pytest.skip("systemd is Linux's", allow_module_level=True)
 
 from dropsafe.deploy import changes, errand, interpreter, manager, units
+from dropsafe.deploy.finding import Finding
 from dropsafe.deploy.manager import Wish
 from dropsafe.deploy.systemd import Systemd
 
@@ -68,6 +69,25 @@ def test_where_files_move_to_another_folder_both_are_granted_as_one() -> None:
     assert grants({"path": "/data/reports", "after": "move:taken"})[-1] == "ReadWritePaths=-/data/reports"
     with pytest.raises(UsageError, match="the right to write to /"):
         grants({"path": "/data/reports", "after": "move:/srv/taken"})
+
+
+def test_a_link_for_a_watched_folder_writes_no_line_of_a_unit_and_grants_no_folder_of_the_system(
+    tmp_path: Path,
+) -> None:
+    link = tmp_path / "reports"
+    for target in ("/data/x\nExecStartPre=+/bin/sh", "/data/x\udcff"):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        with pytest.raises(UsageError, match=r"/data/x\\.* cannot stand in a unit of systemd"):
+            grants({"path": str(link)})
+    link.unlink()
+    link.symlink_to("/etc")
+    with pytest.raises(UsageError, match="the right to write to all of /etc"):
+        grants({"path": str(link)})
+
+
+def test_what_is_filled_into_a_unit_is_not_looked_through_for_more_to_fill_in() -> None:
+    assert 'RequiresMountsFor="/data/@PATHS@"\n' in units.service_unit(None, PYTHON, "/data/@PATHS@", ["/s"])
 
 
 @pytest.mark.parametrize("python", [PYTHON, "/opt/a b/50%/$x/python"])
@@ -181,6 +201,44 @@ def test_a_unit_of_somebody_else_is_left_alone(tmp_path: Path, monkeypatch: pyte
     assert "was not written by this command" in told(lambda: one.install(dry, print))
     assert "was not written by `dropsafe" in told(lambda: one.uninstall(True, print))
     assert unit.read_text() == "# by hand"
+    unit.write_bytes(b"# \xff by hand")
+    assert "was not written by this command" in told(lambda: one.install(dry, print))
+    assert "was not written by `dropsafe" in told(lambda: one.uninstall(True, print))
+    unit.unlink()
+    unit.symlink_to("/dev/null")  # as systemctl mask does
+    assert "was not written by this command" in told(lambda: one.install(dry, print))
+
+
+def test_a_dry_run_of_the_removal_tells_of_the_files_that_all_instances_share(tmp_path: Path) -> None:
+    one, lab = (Systemd(name, user=False, root=str(tmp_path), booted=str(tmp_path)) for name in (None, "lab"))
+    for file in ("systemd/system/dropsafe.service", "sysusers.d/dropsafe.conf", "tmpfiles.d/dropsafe.conf"):
+        (tmp_path / "etc" / file).parent.mkdir(parents=True)
+        (tmp_path / "etc" / file).write_text(units.MARK)
+    said: list[str] = []
+    one.uninstall(True, said.append)
+    assert "sysusers.d/dropsafe.conf is removed" in "\n".join(said)
+    lab._unit_file.write_text(units.MARK)
+    said.clear()
+    one.uninstall(True, said.append)
+    assert "sysusers.d" not in "\n".join(said), "the other instance needs it"
+
+
+def test_a_user_of_that_name_who_is_root_is_not_made_the_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "HIDDEN", ())
+    monkeypatch.setattr("pwd.getpwnam", lambda _: SimpleNamespace(pw_uid=0))
+    one = Systemd(None, user=False, root=str(tmp_path), booted=str(tmp_path))
+    assert "root by another name" in told(lambda: one.install(Wish(dry_run=True), print))
+
+
+def test_what_a_trial_found_shows_no_control_characters_of_a_name_from_outside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Finding("The service cannot read 1 of the files in /d, \x1b]0;evil\x07.xml for one.", "setfacl /d/\x1b")
+    monkeypatch.setattr(Systemd, "install", lambda *_: [found])
+    assert main(["service", "install"]) == ExitCode.NEEDS_A_PERSON
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_command_of_the_system_that_fails_is_told_in_its_own_words() -> None:

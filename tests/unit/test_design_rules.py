@@ -28,6 +28,7 @@ ELSEWHERE: dict[str, str] = {
     "deploy/systemd.py": "the folder of a new spool, for the service's user",
     "dropsafe/log.py": "the log file",
     "dropsafe/log_file.py": "the service's log files",
+    "dropsafe/stacks.py": "the device that is nowhere, for stacks where there is no standard error",
     "dropsafe/demo/": "the demonstration's own folder, drop folder and log",
     "dropsafe/receiver/": "what the example server stores",
     "supervisor/ipc/_posix.py": "the service's socket, in the run folder",

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from dropsafe.cli.trouble import in_words
 from dropsafe.desk.jobs import KEPT_FOR, MOST_KEPT, MOST_RUNNING, Job, Jobs
+from dropsafe.desk.trouble import STANDS
 from dropsafe.errors import SpoolError, TemporaryError, UsageError
 from dropsafe.spool.clock import ManualClock
 from tests.support.waiting import PATIENCE
@@ -87,12 +89,43 @@ def test_an_error_is_told_in_words_and_one_that_nobody_expected_goes_to_the_log(
     assert "canary" in caplog.text
 
 
-@pytest.mark.parametrize(("number", "text"), [(errno.EACCES, "The system refuses it"), (errno.EIO, "reports an error")])
-def test_an_error_of_the_system_says_what_stands(jobs: Jobs, number: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "title", "code"),
+    [(errno.EACCES, "No permission", 77), (errno.EIO, "The disk reported an error", 73), (errno.ENOTEMPTY, "", 70)],
+)
+def test_an_error_of_the_system_is_told_in_the_words_of_the_command_line_and_says_what_stands(
+    jobs: Jobs, number: int, title: str, code: int
+) -> None:
     def refused(job: Job) -> None:
         raise OSError(number, os.strerror(number), "/spool/pending")
 
-    told = ended(jobs, jobs.start("count", "ana", refused))["error"]
-    assert text in told["text"]
-    assert "/spool/pending" in told["text"]
-    assert told["remedy"]
+    error = ended(jobs, jobs.start("count", "ana", refused))["error"]
+    assert error["exit_code"] == code
+    assert error["remedy"]
+    if not title:
+        assert "unexpected" in error["title"]
+        return
+    assert error["title"] == title
+    assert error["text"] == f"{os.strerror(number)}: /spool/pending. {STANDS}"
+    told = in_words(OSError(number, os.strerror(number), "/spool/pending"))
+    assert told is not None
+    assert told.message == f"{title}: {os.strerror(number)}: /spool/pending."
+
+
+def test_a_thread_that_cannot_be_had_takes_no_place(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room_for_a_thread)
+        for _ in range(MOST_RUNNING):
+            with pytest.raises(TemporaryError, match="no room for another thread"):
+                jobs.start("count", "ana", lambda job: None)
+    assert ended(jobs, jobs.start("count", "ana", lambda job: 3))["result"] == 3
+
+
+def no_room_for_a_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_nothing_is_begun_while_the_service_stops(jobs: Jobs) -> None:
+    jobs.close()
+    with pytest.raises(TemporaryError, match="The service stops"):
+        jobs.start("count", "ana", lambda job: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.spool.counter import RECORD_SIZE, Count
-from dropsafe.spool.intake import Record
+from dropsafe.spool.intake_records import Record
 from dropsafe.spool.layout import FOLDERS, MARK
 from dropsafe.spool.listing import ENTRY_STATES, is_entry_name
 from dropsafe.spool.names import BUCKET_SIZE, MAX_NAME_BYTES, REASON_SUFFIX, entry_name, new_id

@@ -138,6 +138,22 @@ def test_a_port_that_another_program_has_is_a_reason_and_tried_again() -> None:
         health.end()
 
 
+def test_a_thread_that_cannot_be_had_ends_nothing_else_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    health = Health("127.0.0.1", 0, status)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        health.begin()
+    assert ["new thread" in problem.detail for problem in health.problems()] == [True]
+    health.turn(health._again_at)
+    try:
+        assert get(health, "/healthz")[0] == 200
+    finally:
+        health.end()
+
+
 def test_silent_clients_hold_nothing_up_for_longer_than_their_time() -> None:
     with at_work(status()) as health, ExitStack() as stack:
         silent = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dropsafe.supervisor.ipc import rpc
 from dropsafe.supervisor.ipc.events import KEPT, Events, Kind, Ring
+from dropsafe.supervisor.ipc.frames import MAX_FRAME
 from dropsafe.supervisor.ipc.series import STEP, STEPS, Counters, Series
 
 
@@ -37,6 +39,20 @@ def test_a_page_of_a_ring_goes_on_where_it_ended_and_shows_what_is_wanted() -> N
     page = ring.since(0, 2, lambda item: bool(item["odd"]))
     assert [item["number"] for item in page.items] == [2, 4]
     assert [item["number"] for item in ring.since(page.next, 2, lambda item: bool(item["odd"])).items] == [6]
+
+
+def test_a_tail_fits_into_a_frame_and_the_rest_is_had_next() -> None:
+    events = Events(wall=lambda: 0.0)
+    start = events.since(0).next
+    for _ in range(KEPT):
+        events.tell(Kind.LOG, text="\N{GRINNING FACE}" * 200)
+    seen = 0
+    while items := (tail := events.since(start)).items:
+        assert not tail.gap
+        assert len(rpc.answer(1, {"events": items})) < MAX_FRAME
+        assert "error" not in rpc.answer(1, {"events": items}).decode()
+        seen, start = seen + len(items), tail.next
+    assert seen == KEPT
 
 
 def test_the_last_hour_counts_what_grew_also_over_the_death_of_a_worker() -> None:

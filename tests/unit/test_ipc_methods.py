@@ -13,7 +13,7 @@ import pytest
 
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.errors import ConfigError, WorkerFailed
-from dropsafe.schemas.methods import shapes
+from dropsafe.schemas.methods import shapes, wrong
 from dropsafe.spool import Spool
 from dropsafe.supervisor import messages
 from dropsafe.supervisor.asked import Wish
@@ -22,7 +22,7 @@ from dropsafe.supervisor.ipc import pool as pools
 from dropsafe.supervisor.ipc.client import Client
 from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method, Where, Who
 from dropsafe.supervisor.ipc.office import Office
-from dropsafe.supervisor.ipc.pool import THREADS, Pool
+from dropsafe.supervisor.ipc.pool import MOST_WAITING, THREADS, Pool
 from dropsafe.supervisor.ipc.remote import RemoteDesk
 from dropsafe.supervisor.ipc.rpc import Code, RpcError
 from dropsafe.supervisor.log_pipe import LogPipe, in_parts
@@ -243,3 +243,147 @@ def test_a_worker_s_lines_that_find_no_room_are_counted() -> None:
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "it broke", (), sys.exc_info())
     assert in_parts(record)[2].endswith("canary")
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("entries.list", {"states": [value for number in range(2_000) for value in (number, str(number))]}),
+        ("entries.list", {"states": ["pending"] * 60_000}),
+        ("entries.move", {"action": "retry", "ids": [1] * 60_000}),
+    ],
+)
+def test_what_is_wrong_with_a_long_request_is_found_without_looking_through_it(
+    method: str, params: dict[str, Any]
+) -> None:
+    looked = 0
+
+    class Watched(list):  # type: ignore[type-arg]
+        def __getitem__(self, index: Any) -> Any:
+            nonlocal looked
+            looked += len(range(*index.indices(len(self)))) if isinstance(index, slice) else 1
+            return super().__getitem__(index)
+
+        def __iter__(self) -> Iterator[Any]:
+            nonlocal looked
+            for item in super().__iter__():
+                looked += 1
+                yield item
+
+    given = {name: Watched(value) if isinstance(value, list) else value for name, value in params.items()}
+    assert wrong(shapes()[method].params, given)
+    assert looked < 10
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun_and_does_not_gather() -> None:
+    pool, released, begun = Pool(), threading.Event(), threading.Semaphore(0)
+    done: list[str] = []
+
+    def stuck() -> None:
+        begun.release()
+        released.wait(PATIENCE)
+
+    for _ in range(THREADS):
+        pool.submit(stuck)
+    for _ in range(THREADS):
+        assert begun.acquire(timeout=PATIENCE)
+    for _ in range(3 * MOST_WAITING):
+        assert pool.submit(lambda: done.append("left"), is_wanted=lambda: False)
+    assert len(pool._waiting) <= MOST_WAITING
+    ended = threading.Event()
+    assert pool.submit(ended.set)
+    released.set()
+    assert ended.wait(PATIENCE)
+    assert done == []
+    pool.close()
+
+
+def test_a_pool_that_is_full_says_so_and_what_is_late_is_forgotten() -> None:
+    now = [0.0]
+    pool, released, begun = Pool(lambda: now[0]), threading.Event(), threading.Semaphore(0)
+
+    def stuck() -> None:
+        begun.release()
+        released.wait(PATIENCE)
+
+    for _ in range(THREADS):
+        pool.submit(stuck)
+    for _ in range(THREADS):
+        assert begun.acquire(timeout=PATIENCE)
+    while pool.submit(lambda: None):
+        assert len(pool._waiting) <= MOST_WAITING
+    error = Asking("spool.stats", {}).of(Dispatcher(cast(Any, None), pool))
+    assert (error.code, error.data["exit_code"]) == (Code.BUSY, 75)
+    now[0] = pools.PATIENCE
+    pool.turn()
+    assert not pool._waiting
+    released.set()
+    pool.close()
+
+
+def test_a_thread_of_the_pool_outlives_what_it_carries_out_and_one_that_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken() -> None:
+        raise ValueError("canary")
+
+    def no_room(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool, ended = Pool(), threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        for _ in range(THREADS):
+            pool.submit(broken)
+    for _ in range(THREADS):
+        pool.submit(broken)
+    pool.submit(ended.set)
+    assert ended.wait(PATIENCE)
+    pool.close()
+
+
+def test_a_guest_that_has_left_is_not_kept_waiting_for_events(scene: Scene) -> None:
+    start = asked(scene, "events.since", since=0)["next"]
+    for _ in range(50):
+        waiting = Asking("events.since", {"since": start, "timeout": 50})
+        scene.office._dispatcher.accept(waiting)
+        waiting.is_over = True
+    assert len(scene.office._waiting) <= 1
+
+
+def test_what_is_asked_at_once_waits_for_no_directory_of_users(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hangs(_: object) -> str:
+        raise AssertionError("on the thread of the line")
+
+    monkeypatch.setattr(office, "name_of", hangs)
+    for method in METHODS.values():
+        if method.where is Where.AT_ONCE:
+            params = {"job": "00000000"} if method.name in ("jobs.get", "jobs.cancel") else {}
+            error = Asking(method.name, params).of(scene.office._dispatcher)
+            assert not isinstance(error, RpcError) or error.code is Code.FAILED, method.name
+
+
+def test_a_configuration_that_was_not_heard_in_time_is_put_back_and_read_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(office, "HEARD_WITHIN", 0.0)
+    monkeypatch.setattr(scene.service, "ask", scene.service.asked.append)
+    scene.office.attach(office.Service(scene.service.asked.append, lambda: None, dict))  # type: ignore[arg-type]
+    error = asked(scene, "config.set", values={"max_queue_size": 7})
+    assert "put back" in error.message
+    assert "max_queue_size" not in scene.office._settings.path.read_text(encoding="utf-8")
+    assert [wish.wish for wish in scene.service.asked] == [Wish.RELOAD, Wish.RELOAD]
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), RuntimeError("can't start new thread")])
+def test_a_line_for_which_the_system_has_no_room_ends_nothing_else(
+    spool: Spool, tmp_path: Path, error: Exception
+) -> None:
+    def none() -> Any:
+        raise error
+
+    found = Office(spool, settings_for(spool, tmp_path), None, none)
+    found.begin()
+    (problem,) = found.problems()
+    assert str(error) in f"{problem.text}{problem.detail}"
+    found.end()

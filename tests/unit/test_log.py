@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr
 from pathlib import Path
@@ -234,6 +236,31 @@ def test_each_part_of_the_service_has_a_file_which_is_turned_over_when_it_is_ful
     assert "line 399" in (tmp_path / "log" / "dropsafe.uploader.log").read_text(encoding="utf-8")
     if os.name == "posix":
         assert stat.S_IMODE((tmp_path / "log" / "dropsafe.uploader.log").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGUSR2")
+def test_stacks_go_where_the_log_goes_also_after_it_was_turned_over(tmp_path: Path) -> None:
+    script = """
+import logging, os, signal, sys
+from dropsafe import log, stacks
+def here_i_am(): os.kill(os.getpid(), signal.SIGUSR2)
+stacks.enable()
+settings = {"level": "info", "file": sys.argv[1], "size": 10_000, "count": 1}
+log.set_up_service(settings)
+for number in range(400):
+    logging.getLogger("dropsafe").info("line %03d %s", number, "x" * 50)
+here_i_am()
+log.set_up("info")
+logging.getLogger("dropsafe").info("to standard error")
+here_i_am()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.log")], capture_output=True, text=True, check=True
+    )
+    written = (tmp_path / "a.log").read_text(encoding="utf-8")
+    assert written.index("line 399") < written.index("in here_i_am")
+    assert done.stderr.count("in here_i_am") == 1
+    assert done.stderr.index("to standard error") < done.stderr.index("in here_i_am")
 
 
 def test_a_log_file_that_cannot_be_written_is_told_and_does_not_silence_the_service(

@@ -67,6 +67,21 @@ WRONGS: dict[str, list[str]] = {
         "unit/test_queue_async_loop.py::test_a_slow_disk_does_not_stop_the_loop",
         "unit/test_queue_async_loop.py::test_waiting_for_room_holds_up_nobody",
     ],
+    "the health page still green": [
+        "unit/test_health.py::test_who_is_alive_and_who_is_ready",
+        "unit/test_health.py::test_a_loop_that_no_longer_turns_is_not_alive",
+        "unit/test_health.py::test_the_death_of_its_thread_is_told_and_it_is_started_again",
+    ],
+    "each IPC answer written twice, a request split over two writes dropped": [
+        "contract/test_ipc.py::test_a_request_in_two_writes_is_answered_and_no_request_twice",
+        "contract/test_ipc.py::test_is_answered_from_any_thread_and_once",
+        "unit/test_ipc_parts.py::test_come_out_as_they_went_in_however_they_were_cut",
+    ],
+    "units whose start command exits 2": [
+        "service/test_systemd.py::test_it_is_installed_delivers_is_looked_after_by_a_technician_and_leaves_the_spool",
+        "unit/test_deploy.py::test_a_unit_says_which_program_it_runs",
+        "unit/test_deploy.py::test_an_installation_that_the_service_could_not_start_is_refused",
+    ],
     "a limit that nobody enforced": [
         "unit/test_queue_manager.py::test_the_limit_is_kept_whoever_comes_at_once",
         "unit/test_queue_async_loop.py::test_the_limit_is_kept_and_can_be_asked_for",
@@ -91,9 +106,6 @@ WRONGS: dict[str, list[str]] = {
 }
 
 LATER = {
-    "each IPC answer written twice, a request split over two writes dropped": "there is no IPC yet",
-    "the health page still green": "there is no health page yet; `stats` and the status tell of deaths",
-    "units whose start command exits 2": "there are no service units yet",
     "pages alive after 100 closes": "there is no window yet",
 }
 """What is not tried yet, and why."""

@@ -168,6 +168,7 @@ STRANGERS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "discarded/20260101T000000.000Z_aaaaaaaa_0123456789abcdef_x",
         lambda path: os.mkfifo(path),  # noqa: PLW0108 - Windows has none to name here
     ),
+    "a link for a folder": ("failed", lambda path: (path.rename(f"{path}.old"), path.symlink_to(f"{path}.old"))),
     "a link in pending": ("pending/link.xml", lambda path: path.symlink_to("/etc/passwd")),
     "an unfinished copy in pending": ("pending/.report.xml.part", Path.touch),
     "a reason in sent": ("sent/20260101T000000.000Z_aaaaaaaa_0123456789abcdef_x.reason.json", Path.touch),

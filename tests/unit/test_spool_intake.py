@@ -17,7 +17,8 @@ from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.facts import Writers
-from dropsafe.spool.intake import Intake, Record
+from dropsafe.spool.intake import Intake
+from dropsafe.spool.intake_records import Record
 from dropsafe.spool.names import new_id
 from dropsafe.spool.platform import system
 from tests.support.drops import a_report, append, candidate, nothing_is_left, payloads, start_again, take

@@ -55,11 +55,11 @@ def test_who_paused_it_when_and_why_is_kept_for_every_other_process(spool: Spool
 def test_it_is_durable_before_it_is_reported(spool: Spool) -> None:
     with watching() as watched:
         spool.pause([Work.DELIVERY], "ana")
-    assert watched.operations.index("pause.fsync") < watched.operations.index("pause.rename")
-    assert watched.operations.index("pause.rename") < watched.operations.index("pause.fsync_folder")
+    assert watched.operations.index("locked.paused.fsync") < watched.operations.index("locked.paused.rename")
+    assert watched.operations.index("locked.paused.rename") < watched.operations.index("locked.paused.fsync_folder")
     with watching() as watched:
         spool.resume()
-    assert watched.operations.index("pause.unlink") < watched.operations.index("pause.fsync_folder")
+    assert watched.operations.index("locked.paused.unlink") < watched.operations.index("locked.paused.fsync_folder")
     assert not pause_file(spool).exists()
 
 
@@ -117,7 +117,7 @@ def test_a_link_in_its_place_is_not_followed(spool: Spool, tmp_path: Path) -> No
 def test_on_a_full_disk_ballast_makes_room_for_it(spool: Spool) -> None:
     spool.core.reserve.refill(0)
     before = len(spool.core.reserve.files())
-    with failing(errno.ENOSPC, "pause.write"):
+    with failing(errno.ENOSPC, "locked.paused.write"):
         spool.pause([Work.DELIVERY], "ana")
     assert set(spool.pauses()) == {Work.DELIVERY}
     assert len(spool.core.reserve.files()) == before - 1
@@ -126,7 +126,7 @@ def test_on_a_full_disk_ballast_makes_room_for_it(spool: Spool) -> None:
 def test_if_it_cannot_be_written_the_earlier_one_stands(spool: Spool) -> None:
     spool.pause([Work.DELIVERY], "ana")
     before = files(spool.path / "locks")
-    with failing(errno.EIO, "pause.fsync"), pytest.raises(OSError, match="Input/output"):
+    with failing(errno.EIO, "locked.paused.fsync"), pytest.raises(OSError, match="Input/output"):
         spool.pause([Work.DELIVERY], "bo")
     assert json.loads(before["paused.json"]) == json.loads(pause_file(spool).read_bytes())
 

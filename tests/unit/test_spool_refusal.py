@@ -158,6 +158,16 @@ def test_rule_3_4_a_low_disk_refuses_before_anything_is_written(spool: Spool) ->
     low.close()
 
 
+def test_what_is_larger_than_all_the_free_room_is_told_without_a_limit_that_is_none(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "room", lambda _: Room(6, None, 1 << 20))
+    with pytest.raises(DiskFullError, match="has 6 bytes free, and the payload 7: it does not fit") as full:
+        spool.submit(b"payload", name="x")
+    assert "min_free_bytes" not in full.value.message
+    assert files(spool.path / "pending") == {}
+
+
 @pytest.mark.skipif(system.room("/").inodes is None, reason="this file system does not count inodes")
 def test_rule_3_4_too_few_inodes_refuse_too(spool: Spool) -> None:
     low = Spool(spool.path, replace(ROOMY, min_free_inodes=1 << 60), spool.core.clock)

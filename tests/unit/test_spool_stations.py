@@ -145,7 +145,7 @@ def test_on_a_disk_that_takes_nothing_the_names_are_right_all_the_same(
     with on("a", "line-3", spool) as there:
         (first,) = submit(there, b"1")
     clock.advance(60)
-    with failing(28, "stations.create"), on("b", "line-7", spool) as there:
+    with failing(28, "locked.stations.create"), on("b", "line-7", spool) as there:
         assert there.core.stations.of(first) == "line-3"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dropsafe.cli.status import _whole
+from dropsafe.cli.published import with_details
 from dropsafe.spool import Spool
 from dropsafe.spool.reasons import reason_path
 from dropsafe.spool.written import parse_json, read_json
@@ -46,4 +46,4 @@ def test_the_details_of_the_status_are_read_from_no_link(spool: Spool, tmp_path:
     told = {"pid": 1, "reasons": []}
     (tmp_path / "elsewhere").write_text(json.dumps({**told, "reasons": ["lies"]}))
     (spool.path / "locks" / "status.json").symlink_to(tmp_path / "elsewhere")
-    assert _whole(spool, told) == told
+    assert with_details(spool, told) == told

@@ -288,3 +288,17 @@ def test_a_stop_asks_for_15_seconds_more_every_5_for_as_long_as_it_may_take(
         now += 1.0
     assert asked == [float(at) for at in range(0, 180, 5)]
     assert EXTEND == "EXTEND_TIMEOUT_USEC=15000000"
+
+
+def test_a_status_for_those_who_may_use_the_spool_that_met_a_full_disk_is_written_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropsafe.supervisor.reporter.WRITE_EVERY", 0.0)
+    details = tmp_path / "locks" / "status.json"  # in a folder that is not there: no write succeeds
+    reporter = Reporter(tmp_path / "status.json", "id", lambda _: None, StatusFile(details))
+    machine, accounts = Machine(ROLES, 0.0, lambda: 0.5), {role.name: Account() for role in ROLES}
+    reporter.report(machine, {}, accounts, [])
+    assert not details.exists()
+    details.parent.mkdir()
+    reporter.report(machine, {}, accounts, [])
+    assert details.exists(), "though nothing has changed since"

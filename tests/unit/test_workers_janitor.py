@@ -118,17 +118,25 @@ def test_how_low_a_disk_is_and_what_else_helps_on_a_small_one_is_told() -> None:
 
 
 def test_a_spool_that_cannot_be_changed_is_told_with_what_lacks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(janitor, "closed_folders", lambda _: ["/spool/pending", "/spool/sent"])
+    folders = [str(house.spool.path / name) for name in ("pending", "sent")]
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, *how, **more: path not in folders and may(path, *how, **more))
     house.janitor.do_what_is_due()
     (closed,) = house.janitor.problems()
-    assert (closed.code, closed.detail) == ("not-writable", "/spool/pending\n/spool/sent")
+    assert (closed.code, closed.detail) == ("not-writable", "\n".join(folders))
+    monkeypatch.setattr(system, "is_read_only", lambda path: path == folders[0])
+    house.later(11)
+    house.janitor.do_what_is_due()
+    mounted, closed = house.janitor.problems()
+    assert (mounted.code, mounted.detail, closed.detail) == ("read-only", *folders)
+    assert "Mount it" in mounted.remedy
     monkeypatch.setattr(system, "is_read_only", lambda _: True)
     house.later(11)
     assert list(house.problems()) == ["read-only"], "which is why"
 
 
 def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(path: str) -> Room:
         raise OSError(5, "Input/output error", path)
@@ -136,6 +144,9 @@ def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
     monkeypatch.setattr(system, "room", broken)
     assert "disk" in house.problems()["janitor-chore"]
     assert house.janitor.progress()["figures"] is not None
+    house.later(11)
+    assert "disk" in house.problems()["janitor-chore"]
+    assert caplog.text.count("The janitor's disk failed") == 1, "the log of a disk that stays broken does not grow"
     monkeypatch.undo()
     house.later(11)
     assert "janitor-chore" not in house.problems()

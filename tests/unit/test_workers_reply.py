@@ -88,6 +88,33 @@ def test_a_web_page_is_no_delivery_unless_allowed() -> None:
     assert isinstance(judged(page, Rules(allow_html=True)), Delivered)
 
 
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/xhtml+xml", "application/json"])
+@pytest.mark.parametrize(
+    "begins",
+    [
+        b"<!DOCTYPE html>",
+        b"\xef\xbb\xbf\n <html lang=en>",
+        b"<?xml version='1.0'?><!-- x --><!-- y --><HTML>",
+        b"<head>",
+    ],
+)
+def test_a_web_page_is_known_by_how_it_begins_too(kind: str, begins: bytes) -> None:
+    """A portal that leaves the type out was taken for the server: delivered, and nowhere."""
+    page = reply(200, begins + b"<title>Welcome</title>", **({"Content_Type": kind} if kind else {}))
+    outcome = judged(page)
+    assert isinstance(outcome, Unavailable)
+    assert outcome.alarm
+    assert "Welcome" in outcome.why
+    assert isinstance(judged(page, Rules(allow_html=True)), Delivered)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"ok", b"<report/>", b"<htmlish/>", b"{}", b"<!-- html -->stored", b"<?xml version='1.0'?><ok/>"]
+)
+def test_another_answer_is_no_web_page(body: bytes) -> None:
+    assert isinstance(judged(reply(200, body)), Delivered)
+
+
 @pytest.mark.parametrize(
     ("proof", "answer", "enough"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def _deadlock() -> None:
         pass
 
 
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def _memory() -> None:
     _KEPT.append(bytearray(os.urandom(1) * (600 << 20)))
 
@@ -89,6 +94,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "exception": _raise,
     "thread": _thread,
     "deadlock": _deadlock,
+    "SIGSTOP": _stop,
     "memory": _memory,
     "exit-0": _leave,
     "exit-78": _refuse,

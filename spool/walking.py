@@ -1,0 +1,86 @@
+"""What lies in the folders of the states, in their order and from any place on: names alone, one folder at a time.
+
+So a page in the middle of a million entries costs what the first one does. Changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
+
+from dropsafe.errors import UsageError
+from dropsafe.spool.layout import Layout
+from dropsafe.spool.states import State
+
+PARKING = ".dropsafe"
+"""The sub-folder of a drop folder (and of `pending/`) in which intake keeps what it is taking."""
+
+
+class Place(NamedTuple):
+    """How far a walk has come: a state, the name of something in its folder, and, if that is a folder, of something in it.
+
+    It is only compared with names that are found, never made a path; what it names need not be there (any more).
+    """
+
+    state: State
+    outer: str = ""
+    inner: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.state}/{self.outer}/{self.inner}"
+
+    @property
+    def name(self) -> str:
+        """Of the file there."""
+        return self.inner or self.outer
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises UsageError."""
+        state, *names = text.split("/")
+        try:
+            return cls(State(state), *names)
+        except (ValueError, TypeError):
+            raise UsageError(
+                f"{text[:200]!r} is no place in a list of entries, such as pending/20261123T140000-000/. "
+                "Nothing was changed.",
+                remedy="Begin from the first page.",
+            ) from None
+
+
+def walk(layout: Layout, states: Sequence[State], after: Place | None = None) -> Iterator[tuple[Place, str]]:
+    """(place, path) of whatever lies in the states' folders or one level below, each sorted. What moves meanwhile may be
+    missed, or seen twice. UsageError for a place in none of the states."""
+    if after is not None and after.state not in states:
+        raise UsageError(
+            f"The list is to go on in {after.state}, and that is none of the states that are chosen. Nothing was changed.",
+            remedy="Begin from the first page.",
+        )
+    for state in states[states.index(after.state) :] if after is not None else states:
+        begin = after if after is not None and after.state is state else Place(state)
+        for path, outer, is_folder in scan(layout.state(state)):
+            if outer < begin.outer or outer == PARKING:
+                continue
+            if is_folder:
+                least = begin.inner if outer == begin.outer else ""
+                for inner_path, inner, inner_is_folder in scan(path):
+                    if not inner_is_folder and inner > least:
+                        yield Place(state, outer, inner), inner_path
+            elif outer > begin.outer:
+                yield Place(state, outer), path
+
+
+def scan(folder: str) -> list[tuple[str, str, bool]]:
+    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells.
+
+    OSError if the system is short of something: taken for empty, a full folder would make the queue seem to have room.
+    """
+    try:
+        with os.scandir(folder) as listing:
+            return sorted((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return []
