@@ -30,7 +30,7 @@ from dropsafe.desk.settings import Settings
 from dropsafe.desk.sorting import SORTS
 from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
-from dropsafe.desk.vitals import access_problems_of, problems_of
+from dropsafe.desk.vitals import access_problems_of, problems_of, reasons_of
 from dropsafe.desk.watching import watched
 from dropsafe.errors import TemporaryError, UsageError
 from dropsafe.log import log_unexpected
@@ -106,6 +106,7 @@ class SpoolDesk(Desk):
             "grade": str(last.grade) if last else None,
             "free_bytes": system.room(str(self.spool.path)).bytes,
             "path": str(self.spool.path),
+            "reasons": reasons_of(self.spool, self.settings.in_force(), stats),
         }
 
     def watch_list(self) -> Value:
