@@ -68,7 +68,9 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class _Staged:
+class Staged:
+    """A payload in `tmp/`, synced, under no entry's name yet."""
+
     path: str
     name: EntryName
     sha256: str
@@ -101,7 +103,7 @@ class Acceptor:
         """Raises QueueFullError, AcceptError, AcceptanceUnknown, LockTimeout."""
         if submission.size_hint > BLOCK:
             self.check_room(submission.size_hint)
-        staged = self._stage(submission)
+        staged = self.stage(submission)
         return self._commit([staged], event, self._admission.take)[0]
 
     def check_room(self, size: int) -> None:
@@ -112,7 +114,7 @@ class Acceptor:
 
     def accept_exempt(self, submission: Submission, event: Event) -> Acceptance:
         """The same, for what is in the spool already: exempt from `max_queue_size`."""
-        return self._commit([self._stage(submission)], event, self._admission.take_unlimited)[0]
+        return self._commit([self.stage(submission)], event, self._admission.take_unlimited)[0]
 
     def accept_many(self, submissions: Iterable[Submission]) -> list[Acceptance]:
         """In group commits of 512, each of which waits for room as `queue_full_action` says.
@@ -151,6 +153,14 @@ class Acceptor:
             finally:
                 with suppress(OSError):  # recovery removes it; what was accepted stands
                     lock.remove()
+
+    def commit(self, staged: Staged, event: Event) -> Acceptance:
+        """The second half: into `pending/`. Raises like `accept`; the staged file is gone then."""
+        return self._commit([staged], event, self._admission.take)[0]
+
+    def withdraw(self, staged: Staged) -> None:
+        """In place of it."""
+        self._withdraw([staged])
 
     def _groups(self, submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
         """Where a full queue is waited for, none is larger than the whole queue: it would wait for ever."""
@@ -198,15 +208,15 @@ class Acceptor:
 
     def _accept_group(self, group: Sequence[Submission]) -> list[Acceptance]:
         with ThreadPoolExecutor(min(_SYNC_THREADS, len(group)), "dropsafe-accept") as pool:
-            futures = [pool.submit(self._stage, submission) for submission in group]
+            futures = [pool.submit(self.stage, submission) for submission in group]
         failed = next((error for future in futures if (error := future.exception())), None)
         if failed is not None:
             self._withdraw([future.result() for future in futures if future.exception() is None])
             raise failed
         return self._commit([future.result() for future in futures], Event.ACCEPT, self._admission.take)
 
-    def _stage(self, submission: Submission) -> _Staged:
-        """Write and sync the payload in `tmp/`, and its meta in place."""
+    def stage(self, submission: Submission) -> Staged:
+        """The first half: write and sync the payload in `tmp/`, and its meta in place."""
         entry_id = submission.entry_id or new_id(self._clock.now())
         try:
             self._refuse_if_low(submission.size_hint)
@@ -222,7 +232,7 @@ class Acceptor:
                 raise
         except OSError as error:
             raise self._refused(error, submission.original) from error
-        return _Staged(path, name, sha256, size, has_meta and submission.entry_id is None)
+        return Staged(path, name, sha256, size, has_meta and submission.entry_id is None)
 
     def _write(self, descriptor: int, path: str, source: Opener | bytes) -> tuple[str, int]:
         try:
@@ -272,7 +282,7 @@ class Acceptor:
                 {"free_inodes": room.inodes, "min_free_inodes": self._limits.min_free_inodes},
             )
 
-    def _commit(self, staged: list[_Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
+    def _commit(self, staged: list[Staged], event: Event, take: Callable[[int, int], str]) -> list[Acceptance]:
         """Give the staged files their places, make that durable, and say so.
 
         An error in mid-group carries those that were in place by then in `accepted`.
@@ -300,12 +310,12 @@ class Acceptor:
             raise failure
         return accepted
 
-    def _rename_into(self, bucket: str, waiting: list[_Staged]) -> None:
+    def _rename_into(self, bucket: str, waiting: list[Staged]) -> None:
         """Move the files to the bucket and take them off `waiting`.
 
         Some are left if the bucket is gone (it was empty, and was removed before they came): they need new places.
         """
-        merged: list[_Staged] = []
+        merged: list[Staged] = []
         departure: Departure | None = None
         try:
             while waiting:
@@ -329,14 +339,14 @@ class Acceptor:
                 departure = departure or self._admission.departing()
                 self._admission.withdraw(departure, len(unused), sum(item.size for item in unused))
 
-    def _withdraw(self, refused: list[_Staged]) -> None:
+    def _withdraw(self, refused: list[Staged]) -> None:
         for item in refused:
             remove_scratch(item.path)
             if item.own_meta:
                 with suppress(OSError):  # an orphan in meta/ harms nobody
                     self._meta.remove(item.name.id)
 
-    def _confirm(self, buckets: list[str], done: list[_Staged]) -> None:
+    def _confirm(self, buckets: list[str], done: list[Staged]) -> None:
         try:
             for bucket in buckets:
                 durable.fsync_directory("accept.fsync_bucket", bucket)

@@ -35,9 +35,10 @@ class MetaFolder:
                 content.get("content_type") or content_type_of(name.original),
                 content.get("original_name") or name.original,
                 dict(content.get("attributes") or {}),
+                content.get("station") or "",
             )
-            attributes = (*meta.attributes.keys(), *meta.attributes.values())
-            if not all(isinstance(text, str) for text in (meta.content_type, meta.original_name, *attributes)):
+            texts = (meta.content_type, meta.original_name, meta.station, *meta.attributes.keys(), *meta.attributes.values())
+            if not all(isinstance(text, str) for text in texts):
                 raise TypeError("its values are not text")
             return meta
         except FileNotFoundError:
@@ -61,9 +62,10 @@ class MetaFolder:
             "attributes": meta.attributes,
         }
         # ASCII escapes carry names that are not valid UTF-8 (surrogate escapes) unharmed.
-        self._put(entry_id, json.dumps(content, indent=1).encode("ascii") + b"\n", scratch_folder)
+        self.put(entry_id, json.dumps(content, indent=1).encode("ascii") + b"\n", scratch_folder)
 
-    def _put(self, entry_id: str, data: bytes, scratch_folder: str) -> None:
+    def put(self, entry_id: str, data: bytes, scratch_folder: str) -> None:
+        """What another spool has of it, as it stands: damaged or not, whoever reads it says so. Durable when it returns."""
         path = self.path(entry_id)
         with suppress(FileExistsError):
             durable.mkdir("meta.mkdir", os.path.dirname(path), self._layout.folder_mode)
@@ -79,7 +81,7 @@ class MetaFolder:
                 data = file.read()
         except FileNotFoundError:
             return
-        self._put(new_id, data, scratch_folder)  # damaged or not: whoever reads it says so
+        self.put(new_id, data, scratch_folder)
 
     def remove(self, entry_id: str) -> None:
         """After the entry has expired."""
