@@ -128,7 +128,9 @@ class Import:
         ids = {entry.id for entry in self._carried.entries}
         ids |= {other_id(entry.id, entry.name.digest16) for entry in self._carried.entries}
         self._here = find_every(self._core.layout, ids)
-        self._proven = {key: found.sha256 for key, found in find_receipts(self._core.layout, ids).items()} if ids else {}
+        self._proven = (
+            {key: found.sha256 for key, found in find_receipts(self._core.layout, ids).items()} if ids else {}
+        )
         self._delivered = self._carried.delivered()
         if any(entry.state is State.SENT for entry in self._carried.entries):
             self._sent = {receipt.id for receipt in self._carried.receipts()}
@@ -153,7 +155,9 @@ class Import:
         try:
             return self._take(entry, entry_id)
         except Unreadable as error:
-            return self._not(entry, f"{error}. It was not taken; what can be read goes on.", "Try again, or copy it anew.")
+            return self._not(
+                entry, f"{error}. It was not taken; what can be read goes on.", "Try again, or copy it anew."
+            )
         except DiskFullError:
             raise
         except QueueFullError as full:

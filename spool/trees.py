@@ -121,7 +121,9 @@ def open_tree(path: str) -> Tree:
         return FolderTree(path)
     if os.path.lexists(path):
         return ZipTree(path)
-    raise UsageError(f"There is nothing at {path}. Nothing was changed.", remedy="Check the path, and that it is mounted.")
+    raise UsageError(
+        f"There is nothing at {path}. Nothing was changed.", remedy="Check the path, and that it is mounted."
+    )
 
 
 class Bounded(io.RawIOBase):
@@ -187,5 +189,3 @@ def _unusable(path: str, why: str) -> UsageError:
         f"{path} cannot be used: {why}. Nothing was changed.",
         remedy="Copy it again from where it was made. If it was packed by hand: unpack it, and name the folder.",
     )
-
-

@@ -20,7 +20,11 @@ again); the station that accepted it; its reason, and what was submitted with it
 from here, is passed over: a second import adds nothing. Where this spool knows other bytes under an id, the new ones get an
 id of their own. Nothing is taken whose bytes are not what they should be, and nothing is changed in SRC. Delivered entries
 are not taken: see dropsafe import-receipts."""
-EXAMPLES = ("dropsafe import /mnt/stick/reports", "dropsafe import reports.zip", "dropsafe import /mnt/old-disk/dropsafe")
+EXAMPLES = (
+    "dropsafe import /mnt/stick/reports",
+    "dropsafe import reports.zip",
+    "dropsafe import /mnt/old-disk/dropsafe",
+)
 EXITS = {
     1: "done, but some were not taken: they are named, and are still in SRC",
     75: "the queue or the disk is full: the same command again, once there is room, takes the rest",
@@ -79,7 +83,9 @@ def _tell_end(done: Imported) -> None:
     from dropsafe.cli.words import number, several, size
 
     states = ", ".join(f"{number(count)} {state}" for state, count in done.states.items())
-    what = f"{several(done.imported, 'entry', 'entries')} imported ({size(done.bytes)}{f': {states}' if states else ''})"
+    what = (
+        f"{several(done.imported, 'entry', 'entries')} imported ({size(done.bytes)}{f': {states}' if states else ''})"
+    )
     print(f"{'Interrupted: ' if done.stopped else ''}{what}.")
     if done.known:
         print(f"{number(done.known)} were known here, and passed over.")

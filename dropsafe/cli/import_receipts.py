@@ -34,8 +34,10 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.cli.trouble import INTERRUPTED
     from dropsafe.spool.carried import Carried, refuse_empty
     from dropsafe.spool.receipt_import import Finished, import_receipts
+    from dropsafe.spool.recovery import recover_orphans
 
     spool, done = context.spool, Finished()
+    recover_orphans(spool.core, {})  # what a dead worker had in hand waits again, and can be finished
     with (
         interruptible() as asked,
         Carried(args.source) as carried,
@@ -69,6 +71,8 @@ def _tell_end(done: Finished) -> None:
     if done.known:
         print(f"{number(done.known)} were known here as delivered already.")
     if done.in_hand:
-        print(f"{number(done.in_hand)} are in hand just now: the server knows them by their key. If it stays so, repeat this.")
+        print(
+            f"{number(done.in_hand)} are in hand just now: the server knows them by their key. If it stays so, repeat this."
+        )
     if done.unmatched:
         print(f"! {several(done.unmatched, 'receipt matches', 'receipts match')} nothing here: see above.")

@@ -50,7 +50,8 @@ def writer_for(place: str, spool: Spool) -> Writer:
         )
     if parent == root or parent.startswith(root + os.sep):
         raise UsageError(
-            f"{place} lies in the spool itself. Nothing was changed.", remedy="Choose a place on another disk, or a stick."
+            f"{place} lies in the spool itself. Nothing was changed.",
+            remedy="Choose a place on another disk, or a stick.",
         )
     if not os.path.isdir(parent):
         raise UsageError(
@@ -233,7 +234,9 @@ class _explained:  # noqa: N801 - used like a function
 
 def _failed(place: str, error: OSError) -> ExportFailed:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "Make room there, or use another stick." if full else "See that it is there, healthy and may be written to."
+    remedy = (
+        "Make room there, or use another stick." if full else "See that it is there, healthy and may be written to."
+    )
     return ExportFailed(
         f"{place} could not be written ({error.strerror or error}). What is there by now is called {INCOMPLETE}; nothing "
         "in the spool was changed.",
@@ -282,5 +285,3 @@ def _rename(source: str, target: str) -> None:
 def _id_in(name: str) -> str:
     found = name.rpartition("/")[2][:ID_LENGTH]
     return found if is_id(found) else ""
-
-
