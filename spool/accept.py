@@ -116,6 +116,18 @@ class Acceptor:
                 with suppress(OSError):  # recovery removes it; what was accepted stands
                     lock.remove()
 
+    def stage(self, submission: Submission) -> Staged:
+        """The first half: into `tmp/`. Raises like `accept`."""
+        return self._stager.stage(submission)
+
+    def commit(self, staged: Staged, event: Event) -> Acceptance:
+        """The second half: into `pending/`. Raises like `accept`; the staged file is gone then."""
+        return self._commit([staged], event, self._admission.take)[0]
+
+    def withdraw(self, staged: Staged) -> None:
+        """In place of it."""
+        self._stager.withdraw([staged])
+
     def _groups(self, submissions: Iterable[Submission]) -> Iterator[list[Submission]]:
         """Where a full queue is waited for, none is larger than the whole queue: it would wait for ever."""
         waits = self._limits.when_full is not WhenFull.REJECT

@@ -126,6 +126,11 @@ class Admission:
         with self._counting() as count:
             _add(count, entries, size)
 
+    def came_in(self, entries: int) -> None:
+        """Entries were imported into a state that is not counted: for the conservation equation."""
+        with self._counting() as count:
+            count.accepted += entries
+
     def departing(self) -> Departure:
         """Call before entries leave `pending/` or `inflight/` for good."""
         count = self.peek()

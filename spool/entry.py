@@ -50,11 +50,15 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What the submitter said about a payload. Attributes are sent as headers; all are strings."""
+    """What the submitter said about a payload. Attributes are sent as headers; all are strings.
+
+    `station` is that which accepted an imported entry; empty for one of this spool, whose station its time tells.
+    """
 
     content_type: str
     original_name: str
     attributes: dict[str, str] = field(default_factory=dict)
+    station: str = ""
 
 
 def check_submitted(name: str | None, content_type: str | None, attributes: dict[str, str] | None) -> None:

@@ -24,7 +24,17 @@ from dropsafe.spool.written import parse_json
 
 log = logging.getLogger(__name__)
 
-ARRIVALS = frozenset({Event.ACCEPT, Event.ADOPT, Event.IMPORT})
+ARRIVALS = frozenset(
+    {
+        Event.ACCEPT,
+        Event.ADOPT,
+        Event.IMPORT,
+        Event.IMPORT_FAILED,
+        Event.IMPORT_QUARANTINE,
+        Event.IMPORT_HOLD,
+        Event.IMPORT_DISCARDED,
+    }
+)
 """Of an entry that came into this spool by us."""
 _TICK = 1_000
 """Lines."""

@@ -72,7 +72,7 @@ _NAMES_IN = {
 }
 """What belongs there, and what a person does with anything else."""
 _IN_LOCKS = re.compile(
-    rf"({HOLDER_NAME.pattern}|admission|service)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
+    rf"({HOLDER_NAME.pattern}|admission|service|import)\.lock|admission|service\.json(\.new)?|(audit|expiry)\.json"
     rf"|{re.escape(PAUSE_FILE)}|{re.escape(STATIONS_FILE)}|\.?status\.json(\.[0-9]+)?"
 )
 
@@ -134,6 +134,18 @@ def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
             named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in missing)
             for entry in _entries(named, state):
                 found.setdefault(entry.id, entry)
+    return found
+
+
+def find_every(layout: Layout, ids: Collection[str]) -> dict[str, list[Entry]]:
+    """The same with all places in which an id lies."""
+    found: dict[str, list[Entry]] = {}
+    for _ in range(_LOOKS):
+        missing = set(ids) - found.keys()
+        for state in ENTRY_STATES if missing else ():
+            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in missing)
+            for entry in _entries(named, state):
+                found.setdefault(entry.id, []).append(entry)
     return found
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from contextlib import suppress
+from typing import Any
 
 from dropsafe.errors import SpoolError
 from dropsafe.spool import durable
@@ -13,7 +14,7 @@ from dropsafe.spool.entry import Meta, content_type_of
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.names import EntryName
 from dropsafe.spool.platform import regular
-from dropsafe.spool.written import read_json
+from dropsafe.spool.written import parse_json, read_json
 
 
 class MetaFolder:
@@ -30,16 +31,7 @@ class MetaFolder:
         """The entry's meta, defaults filled in. Raises SpoolError for a file that is damaged or cannot be read."""
         path = self.path(name.id)
         try:
-            content = read_json(path)
-            meta = Meta(
-                content.get("content_type") or content_type_of(name.original),
-                content.get("original_name") or name.original,
-                dict(content.get("attributes") or {}),
-            )
-            attributes = (*meta.attributes.keys(), *meta.attributes.values())
-            if not all(isinstance(text, str) for text in (meta.content_type, meta.original_name, *attributes)):
-                raise TypeError("its values are not text")
-            return meta
+            return _meta_of(read_json(path), name)
         except FileNotFoundError:
             return Meta(content_type_of(name.original), name.original)
         except OSError as error:
@@ -61,9 +53,10 @@ class MetaFolder:
             "attributes": meta.attributes,
         }
         # ASCII escapes carry names that are not valid UTF-8 (surrogate escapes) unharmed.
-        self._put(entry_id, json.dumps(content, indent=1).encode("ascii") + b"\n", scratch_folder)
+        self.put(entry_id, json.dumps(content, indent=1).encode("ascii") + b"\n", scratch_folder)
 
-    def _put(self, entry_id: str, data: bytes, scratch_folder: str) -> None:
+    def put(self, entry_id: str, data: bytes, scratch_folder: str) -> None:
+        """What another spool has of it, as it stands: damaged or not, whoever reads it says so. Durable when it returns."""
         path = self.path(entry_id)
         with suppress(FileExistsError):
             durable.mkdir("meta.mkdir", os.path.dirname(path), self._layout.folder_mode)
@@ -79,9 +72,27 @@ class MetaFolder:
                 data = file.read()
         except FileNotFoundError:
             return
-        self._put(new_id, data, scratch_folder)  # damaged or not: whoever reads it says so
+        self.put(new_id, data, scratch_folder)
 
     def remove(self, entry_id: str) -> None:
         """After the entry has expired."""
         with suppress(FileNotFoundError):
             durable.unlink("meta.unlink", self.path(entry_id))
+
+
+def meta_in(data: bytes | None, name: EntryName) -> Meta:
+    """What such a file says of the entry of that name, defaults filled in. ValueError, AttributeError, TypeError."""
+    return Meta(content_type_of(name.original), name.original) if data is None else _meta_of(parse_json(data), name)
+
+
+def _meta_of(content: Any, name: EntryName) -> Meta:
+    meta = Meta(
+        content.get("content_type") or content_type_of(name.original),
+        content.get("original_name") or name.original,
+        dict(content.get("attributes") or {}),
+        content.get("station") or "",
+    )
+    texts = (meta.content_type, meta.original_name, meta.station, *meta.attributes.keys(), *meta.attributes.values())
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("its values are not text")
+    return meta

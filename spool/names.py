@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import calendar
+import hashlib
 import math
 import os
 import re
@@ -85,6 +86,12 @@ def new_id(now: float) -> str:
     token = base64.b32encode(secrets.token_bytes(5)).decode("ascii").lower()
     moment = utc(now)
     return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z_{token}"
+
+
+def other_id(entry_id: str, digest16: str) -> str:
+    """The id for other bytes that were accepted elsewhere under an id of this spool: the same one at each import."""
+    token = hashlib.sha256(f"{entry_id} {digest16}".encode("ascii")).digest()[:5]
+    return f"{entry_id[:TOKEN_START]}{base64.b32encode(token).decode('ascii').lower()}"
 
 
 def is_id(text: str) -> bool:

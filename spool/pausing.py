@@ -13,6 +13,7 @@ from typing import Any
 
 from dropsafe.spool.clock import Clock, from_iso, iso
 from dropsafe.spool.locked_file import LockedFile
+from dropsafe.spool.written import read_json
 
 
 class Work(StrEnum):
@@ -41,15 +42,7 @@ class Pauses:
 
     def current(self) -> dict[Work, Pause]:
         """What is paused now."""
-        try:
-            found = {Work(name): _pause(content) for name, content in self._file.read().items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            why = f"the file {self._file.path} cannot be read ({error}), which counts as a pause of everything"
-            return dict.fromkeys(Work, Pause("", "", why))
-        now = self._clock.now()
-        return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
+        return pauses_in(self._file.path, self._clock.now())
 
     def is_paused(self, work: Work) -> bool:
         return work in self.current()
@@ -75,6 +68,18 @@ class Pauses:
     def _write(self, pauses: dict[Work, Pause]) -> None:
         # On a full disk too: a pause may be what somebody needs then.
         self._file.write({work.value: asdict(pause) for work, pause in pauses.items()})
+
+
+def pauses_in(path: str, now: float) -> dict[Work, Pause]:
+    """What that file says is paused at that time."""
+    try:
+        found = {Work(name): _pause(content) for name, content in read_json(path).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        why = f"the file {path} cannot be read ({error}), which counts as a pause of everything"
+        return dict.fromkeys(Work, Pause("", "", why))
+    return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
 
 
 def _pause(content: dict[str, Any]) -> Pause:

@@ -7,6 +7,7 @@ import os
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from dropsafe.spool import durable
 from dropsafe.spool.names import REASON_SUFFIX, parse_entry_name
@@ -48,12 +49,20 @@ def write_reason(entry_path: str, reason: Reason, scratch_folder: str, mode: int
 def read_reason(path: str) -> Reason | None:
     """The reason in a file; None if there is none to be read, or if it is not one of ours for the entry it names."""
     try:
-        reason = Reason(**read_json(path))
         named = parse_entry_name(os.path.basename(path).removesuffix(REASON_SUFFIX))
-    except (OSError, ValueError, TypeError):
+        return reason_in(read_json(path), named.id)
+    except (OSError, ValueError):
+        return None
+
+
+def reason_in(content: Any, entry_id: str) -> Reason | None:
+    """The reason in what was read; None if it is not one of ours for that entry."""
+    try:
+        reason = Reason(**content)
+    except TypeError:
         return None
     strings = (reason.kind, reason.summary, reason.remedy, reason.detail, reason.at)
-    return reason if reason.id == named.id and all(isinstance(text, str) for text in strings) else None
+    return reason if reason.id == entry_id and all(isinstance(text, str) for text in strings) else None
 
 
 def remove_reason(entry_path: str) -> None:

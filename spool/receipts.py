@@ -132,10 +132,11 @@ def receipt_files(layout: Layout, *, worker: str = "", hour: str = "") -> Iterat
 def read_receipts(path: str) -> Iterator[Receipt]:
     """The receipts in a file; a torn or foreign line is passed over."""
     with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
-        yield from _parse(file)
+        yield from receipts_in(file)
 
 
-def _parse(lines: Iterable[str]) -> Iterator[Receipt]:
+def receipts_in(lines: Iterable[str]) -> Iterator[Receipt]:
+    """The receipts in lines with their ends; a torn or foreign one is passed over."""
     for line in lines:
         receipt = _receipt_in(line) if line.endswith("\n") else None
         if receipt is not None:
@@ -163,7 +164,7 @@ def receipts_beginning(layout: Layout, prefix: str) -> dict[str, Receipt]:
     found: dict[str, Receipt] = {}
     for path in receipt_files(layout):
         with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
-            for receipt in _parse(line for line in file if prefix in line):
+            for receipt in receipts_in(line for line in file if prefix in line):
                 if begins(receipt.id, prefix):
                     found.setdefault(receipt.id, receipt)
     return found
@@ -178,7 +179,7 @@ def find_receipts(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:
         if os.path.basename(path)[:8] < first or len(found) == len(ids):
             continue
         with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
-            for receipt in _parse(line for line in file if not ids.isdisjoint(_ID_IN_LINE.findall(line))):
+            for receipt in receipts_in(line for line in file if not ids.isdisjoint(_ID_IN_LINE.findall(line))):
                 if receipt.id in ids:
                     found.setdefault(receipt.id, receipt)
     return found
@@ -192,7 +193,7 @@ def newest_receipt(layout: Layout) -> Receipt | None:
     for hour in hours:
         for path in paths:
             if os.path.basename(path).startswith(hour):
-                for receipt in _parse(_tail(path)):
+                for receipt in receipts_in(_tail(path)):
                     newest = receipt if newest is None or receipt.at > newest.at else newest
         if newest is not None:
             return newest

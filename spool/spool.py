@@ -194,6 +194,18 @@ class Spool:
         """What was submitted with it, defaults filled in. Raises SpoolError for a damaged file in `meta/`."""
         return self.core.meta.read(entry.name)
 
+    def station_of(self, entry_id: str) -> str:
+        """The station under whose name it is sent, by the time of its acceptance; empty for this one."""
+        return self.core.stations.of(entry_id)
+
+    def suspects(self) -> Collection[str]:
+        """Entries that were in hand when a worker died: they are sent alone."""
+        return self.core.strikes.suspects()
+
+    def delivery_is_paused(self) -> bool:
+        """Whether a person has paused it."""
+        return self.core.pauses.is_paused(Work.DELIVERY)
+
     def reason(self, entry: Entry) -> Reason | None:
         """Why it is where it is, for the states that have a reason; None if there is none."""
         return read_reason(reason_path(str(entry.path)))

@@ -28,6 +28,10 @@ class Event(StrEnum):
     ACCEPT = "accepted"
     ADOPT = "adopted"
     IMPORT = "imported"
+    IMPORT_FAILED = "imported as failed"
+    IMPORT_QUARANTINE = "imported as quarantined"
+    IMPORT_HOLD = "imported as held"
+    IMPORT_DISCARDED = "imported as discarded"
     CLAIM = "claimed"
     DELIVERED = "delivered"
     DEFERRED = "deferred"
@@ -41,6 +45,7 @@ class Event(StrEnum):
     READMIT = "readmitted"
     DISCARD = "discarded"
     RESTORE = "restored"
+    RECEIPT = "receipt imported"
     CLASHED = "merged"
     EXPIRE = "expired"
 
@@ -66,6 +71,11 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     **_rows((_T,), Event.ACCEPT, _P, durable=True),
     **_rows((_T,), Event.ADOPT, _P, durable=True),
     **_rows((_T,), Event.IMPORT, _P, durable=True),
+    # What a person has still to decide stays so: through pending/ the uploader might take it on the way.
+    **_rows((_T,), Event.IMPORT_FAILED, _F, durable=True),
+    **_rows((_T,), Event.IMPORT_QUARANTINE, _Q, durable=True),
+    **_rows((_T,), Event.IMPORT_HOLD, _H, durable=True),
+    **_rows((_T,), Event.IMPORT_DISCARDED, _D, durable=True),
     **_rows((_P,), Event.CLAIM, _I, durable=False),
     **_rows((_I,), Event.DELIVERED, _S, durable=True),
     **_rows((_I,), Event.DEFERRED, _P, durable=False),
@@ -80,6 +90,8 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     **_rows((_F, _Q), Event.READMIT, _P, durable=True),
     **_rows((_P, _F, _Q, _H), Event.DISCARD, _D, durable=True),
     **_rows((_D,), Event.RESTORE, _P, durable=True),
+    # Delivered from a carried copy, with a receipt: after that is durable here.
+    **_rows((_P, _F, _Q, _H, _D), Event.RECEIPT, _S, durable=True),
     # Not in the hands of a person: two files of one name and the same bytes have met (DESIGN 2, "On a clash").
     **_rows((_P, _I, _F, _Q, _H, _D), Event.CLASHED, _D, durable=True),
     **_rows((_S,), Event.EXPIRE, State.EXPIRED, durable=False),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dropsafe.printable import printable
 from dropsafe.spool.clock import Clock, iso
@@ -92,22 +93,14 @@ class Stations:
         """The name under which that entry is sent; empty for this station's own."""
         if not self._others:
             return ""
-        accepted = iso(stamp_time(entry_id))
-        return next((stay.station for stay in self._others if stay.since <= accepted), "")
+        return station_at(self._others, entry_id)
 
     def read(self) -> list[Stay]:
         """All there were, the oldest first. OSError; ValueError if the file is damaged."""
         try:
-            content = self._file.read()
-            stays = [Stay(**stay) for stay in content]
+            return stays_in(self._file.read())
         except FileNotFoundError:
             return []
-        except TypeError as error:
-            raise ValueError("it is not what Dropsafe writes there") from error
-        values = [text for stay in stays for text in (stay.place, stay.station, stay.since)]
-        if not isinstance(content, list) or not all(isinstance(text, str) for text in values):
-            raise ValueError("it is not what Dropsafe writes there")
-        return stays
 
     def _change(self, place: str, station: str, change: Change) -> list[Stay]:
         """Write it down if there is something to change. What there was before; nothing if that cannot be read."""
@@ -135,6 +128,24 @@ class Stations:
             self._file.path,
             error,
         )
+
+
+def stays_in(content: Any) -> list[Stay]:
+    """The stays in what was read from such a file. ValueError if it is not what we write there."""
+    try:
+        stays = [Stay(**stay) for stay in content]
+    except TypeError as error:
+        raise ValueError("it is not what Dropsafe writes there") from error
+    values = [text for stay in stays for text in (stay.place, stay.station, stay.since)]
+    if not isinstance(content, list) or not all(isinstance(text, str) for text in values):
+        raise ValueError("it is not what Dropsafe writes there")
+    return stays
+
+
+def station_at(newest_first: Iterable[Stay], entry_id: str) -> str:
+    """Whose the spool was when that entry was accepted; empty if that is not known."""
+    accepted = iso(stamp_time(entry_id))
+    return next((stay.station for stay in newest_first if stay.since <= accepted), "")
 
 
 def _mended(stays: list[Stay], place: str, station: str, _now: str) -> list[Stay]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from dropsafe.errors import ExitCode
 from dropsafe.spool import Spool
+from dropsafe.spool.carried_hand import CarriedHand
 from dropsafe.workers.breaker import BreakerState
 from dropsafe.workers.delivery import Engine
+from dropsafe.workers.finisher import Hand
 from dropsafe.workers.link import Link, LocalLink
+from dropsafe.workers.origin import Origin
 from dropsafe.workers.settings import Settings
 from dropsafe.workers.transport import Transport
 
@@ -59,24 +62,41 @@ def deliver_once(
     `link` hears the progress once a second and may ask for a stop (`LocalLink`). Raises SpoolError, LockLost; nothing
     in hand is lost by either.
     """
-    told = link or LocalLink()
     with closing(spool.take_hand("deliver")) as hand:
-        engine = Engine(spool, hand, transport, told, settings)
-        told.on_stop(engine.wake)
-        engine.run_once(patience)
-        told.beat(engine.progress())
-        tally, breaker = engine.tally, engine.breaker
-        unproven = engine.finisher.unproven
-        return DeliveryReport(
-            tally.delivered - len(unproven),
-            tally.bytes - sum(entry.size for entry in unproven),
-            tally.rejected,
-            tally.damaged,
-            tally.waiting_again + engine.finisher.owed - len(unproven),
-            len(unproven),
-            engine.finisher.trouble if unproven else "",
-            breaker.state is not BreakerState.CLOSED,
-            breaker.alarm,
-            breaker.why,
-            engine.remedy,
-        )
+        return _deliver(spool, hand, transport, settings, link, patience)
+
+
+def deliver_carried(
+    hand: CarriedHand,
+    transport: Transport,
+    settings: Settings | None = None,
+    link: Link | None = None,
+    patience: float = PATIENCE,
+) -> DeliveryReport:
+    """The same for what waits in a carried copy."""
+    return _deliver(hand, hand, transport, settings, link, patience)
+
+
+def _deliver(
+    origin: Origin, hand: Hand, transport: Transport, settings: Settings | None, link: Link | None, patience: float
+) -> DeliveryReport:
+    told = link or LocalLink()
+    engine = Engine(origin, hand, transport, told, settings)
+    told.on_stop(engine.wake)
+    engine.run_once(patience)
+    told.beat(engine.progress())
+    tally, breaker = engine.tally, engine.breaker
+    unproven = engine.finisher.unproven
+    return DeliveryReport(
+        tally.delivered - len(unproven),
+        tally.bytes - sum(entry.size for entry in unproven),
+        tally.rejected,
+        tally.damaged,
+        tally.waiting_again + engine.finisher.owed - len(unproven),
+        len(unproven),
+        engine.finisher.trouble if unproven else "",
+        breaker.state is not BreakerState.CLOSED,
+        breaker.alarm,
+        breaker.why,
+        engine.remedy,
+    )

@@ -15,8 +15,6 @@ from queue import Empty, SimpleQueue
 
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.pausing import Work
-from dropsafe.spool.spool import Spool
 from dropsafe.workers.aside import Aside
 from dropsafe.workers.breaker import Breaker, BreakerState, Disposal, Sign, Verdict, sign_of
 from dropsafe.workers.classify import for_one_delivery
@@ -24,6 +22,7 @@ from dropsafe.workers.concurrency import Concurrency
 from dropsafe.workers.crew import Answered, Crew, Died
 from dropsafe.workers.finisher import Finisher, Hand, receipt_for
 from dropsafe.workers.link import BEAT, Link
+from dropsafe.workers.origin import Origin
 from dropsafe.workers.outage import tell_outage
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected
 from dropsafe.workers.refusals import Burst, refused
@@ -50,7 +49,7 @@ class Engine:
 
     def __init__(
         self,
-        spool: Spool,
+        origin: Origin,
         hand: Hand,
         transport: Transport,
         link: Link,
@@ -58,7 +57,7 @@ class Engine:
         clock: Clock = SYSTEM_CLOCK,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._spool = spool
+        self._origin = origin
         self._hand = hand
         self._transport = transport
         self._link = link
@@ -292,7 +291,7 @@ class Engine:
 
     def _keep(self, entry: Entry, disposal: Disposal) -> None:
         """Keep it in hand while the breaker is open."""
-        if entry.id in self._spool.core.strikes.suspects():
+        if entry.id in self._origin.suspects():
             # It may be in hand only alone, so while it is kept nothing else could be the probe.
             self._defer(entry, Deferred(self._breaker.why))
         elif disposal is Disposal.SUSPECT:
@@ -377,7 +376,7 @@ class Engine:
         self._answered(entry, Deferred("a connection thread died of it", ours=True) if again else Abandoned())
 
     def _parcel_of(self, entry: Entry) -> Parcel:
-        return Parcel.of(entry, self._spool.meta(entry), self._spool.core.stations.of(entry.id))
+        return Parcel.of(entry, self._origin.meta(entry), self._origin.station_of(entry.id))
 
     # The end
 
@@ -397,7 +396,7 @@ class Engine:
 
     def _heed_pause(self) -> None:
         """The same for as long as a person has paused delivery."""
-        paused = self._spool.core.pauses.is_paused(Work.DELIVERY)
+        paused = self._origin.delivery_is_paused()
         if paused and not self._draining:
             self._let_go()
         elif self._paused:

@@ -36,7 +36,7 @@ class Parcel:
             meta.content_type,
             meta.attributes,
             entry.path,
-            station,
+            meta.station or station,
         )
 
     @property

@@ -16,11 +16,16 @@ from dropsafe.errors import DiskFullError, DropsafeError, ExitCode, TemporaryErr
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
+    from dropsafe.cli.progress import Sign
     from dropsafe.desk.standstill import Standstill
     from dropsafe.spool import Spool
+    from dropsafe.workers.link import LocalLink
 
-HELP = "Deliver what is due, once, and end: for cron, for tests, for a technician's laptop. Needs no service."
-EXAMPLES = ("dropsafe deliver", "dropsafe deliver --patience 0 --json")
+HELP = """Deliver what is due, once, and end: for cron, for tests, for a technician's laptop. Needs no service. With --from,
+what waits in a carried copy (a whole spool, or the folder of an export) goes to this machine's server, each report under its
+own key and its station's name; the receipts are left in the copy, where dropsafe import-receipts on the first machine finds
+them. Nothing else in the copy is changed, and it may lie on a stick."""
+EXAMPLES = ("dropsafe deliver", "dropsafe deliver --patience 0 --json", "dropsafe deliver --from /mnt/stick/reports")
 EXITS = {
     1: "done, but some were refused by the server or are damaged: they are in failed/ or quarantine/",
     69: "the server is unavailable; the entries wait",
@@ -31,6 +36,9 @@ EXITS = {
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=seconds, default=20.0, metavar="SECONDS", help="how long to wait for an unavailable server"
+    )
+    parser.add_argument(
+        "--from", dest="source", metavar="SRC", help="deliver from that carried copy instead of the spool"
     )
 
 
@@ -46,9 +54,12 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.spool.stations import place_of
     from dropsafe.workers.deliver import deliver_once
     from dropsafe.workers.http import HttpTransport
-    from dropsafe.workers.link import LocalLink
     from dropsafe.workers.settings import Settings
 
+    if args.source is not None:
+        from dropsafe.cli.deliver_from import run_from
+
+        return run_from(args.source, args.patience, context)
     config, spool = context.config, context.spool
     config.require("destination.url")
     if not sys.stderr.isatty():
@@ -61,9 +72,7 @@ def run(args: Namespace, context: Context) -> int:
     if Work.INTAKE not in spool.pauses():
         adopt_settled(spool.core)
     sign = Sign()
-    link = LocalLink(None if context.options.json else lambda told: sign.show(lambda: _progress(told)))
-    signal.signal(signal.SIGINT, lambda *_: link.stop())
-    signal.signal(signal.SIGTERM, lambda *_: link.stop())
+    link = link_to_a_person(sign, told=not context.options.json)
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
     sign.close()
@@ -86,6 +95,16 @@ def run(args: Namespace, context: Context) -> int:
         if Work.DELIVERY in spool.pauses():
             print("! Delivery was paused meanwhile; what waits goes on waiting. To go on: dropsafe resume delivery")
     return int(code)
+
+
+def link_to_a_person(sign: Sign, *, told: bool) -> LocalLink:
+    """Shows the progress if it is to be told; Ctrl-C and SIGTERM end the delivery in good order."""
+    from dropsafe.workers.link import LocalLink
+
+    link = LocalLink((lambda figures: sign.show(lambda: _progress(figures))) if told else None)
+    signal.signal(signal.SIGINT, lambda *_: link.stop())
+    signal.signal(signal.SIGTERM, lambda *_: link.stop())
+    return link
 
 
 def _refuse_if_paused(spool: Spool) -> None:

@@ -15,7 +15,7 @@ from dropsafe.errors import ExitCode, NoPermission
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.cli.running import Heard
-    from dropsafe.spool import Spool, Stats
+    from dropsafe.spool import Stats
     from dropsafe.spool.health import Problem
 
 HELP = "What waits, what was delivered, and what needs a person. Exit code 1 if something does."
@@ -24,7 +24,6 @@ EXITS = {1: "something needs a person, or the service is not well: each reason i
 
 _OLD_COUNT = 5.0
 _LINES_SHOWN = 5
-_REASONS_READ = 100
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -92,15 +91,12 @@ def _facts(context: Context, told: Heard) -> dict[str, Any]:
 
 def _reasons(context: Context, stats: Stats, told: list[dict[str, str]]) -> list[dict[str, str]]:
     """What the service told, but of the spool what the folders themselves tell now: its last audit may be a minute old."""
-    from dropsafe.desk.vitals import access_problems_of, problems_of
-    from dropsafe.spool.health import CODES
+    from dropsafe.desk.vitals import access_problems_of, counted_now, reasons_of
 
-    found = problems_of(context.spool, context.config, stats)
-    own = [{**asdict(problem), **_why_there(context.spool, problem.code)} for problem in found]
     # The service may be refused what this user is not, and the other way round.
     codes = {reason["code"] for reason in told}
     refused = [asdict(problem) for problem in access_problems_of(context.spool) if problem.code not in codes]
-    return refused + [reason for reason in told if reason["code"] not in CODES] + own
+    return refused + counted_now(told, reasons_of(context.spool, context.config, stats))
 
 
 def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any]) -> Iterator[Problem]:
@@ -130,20 +126,6 @@ def _unread(context: Context, in_force: dict[str, str], service: dict[str, Any])
     }
     lines = [f"{key} is {old!r} in the service, {new!r} in the file" for key, (old, new) in pairs.items() if old != new]
     yield Problem("configuration-unread", text, remedy, "\n".join(lines))
-
-
-def _why_there(spool: Spool, code: str) -> dict[str, str]:
-    """For a state that needs a person: why its entries are there, the commonest first, from the first of them."""
-    from collections import Counter
-    from itertools import islice
-
-    from dropsafe.spool.states import State
-
-    if code not in (State.FAILED, State.QUARANTINE):
-        return {}
-    reasons = (spool.reason(entry) for entry in islice(spool.entries(code), _REASONS_READ))
-    counts = Counter(reason.brief for reason in reasons if reason)
-    return {"detail": "\n".join(f"{count:,} × {brief}" for brief, count in counts.most_common())}
 
 
 def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) -> str:

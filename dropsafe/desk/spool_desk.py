@@ -16,7 +16,7 @@ from typing import Any
 
 from dropsafe import __version__
 from dropsafe.config import Config
-from dropsafe.desk import moving
+from dropsafe.desk import carrying, moving
 from dropsafe.desk.counted import Counted
 from dropsafe.desk.desk import Desk, Value
 from dropsafe.desk.explaining import explain
@@ -30,7 +30,7 @@ from dropsafe.desk.settings import Settings
 from dropsafe.desk.sorting import SORTS
 from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
-from dropsafe.desk.vitals import access_problems_of, problems_of
+from dropsafe.desk.vitals import access_problems_of, problems_of, reasons_of
 from dropsafe.desk.watching import watched
 from dropsafe.errors import TemporaryError, UsageError
 from dropsafe.log import log_unexpected
@@ -106,6 +106,7 @@ class SpoolDesk(Desk):
             "grade": str(last.grade) if last else None,
             "free_bytes": system.room(str(self.spool.path)).bytes,
             "path": str(self.spool.path),
+            "reasons": reasons_of(self.spool, self.settings.in_force(), stats),
         }
 
     def watch_list(self) -> Value:
@@ -310,6 +311,15 @@ class SpoolDesk(Desk):
         for each in ended:
             self.tell("pause", {"work": each.value, "paused": False, "by": self.by})
         return {each.value: asdict(pause) for each, pause in ended.items()}
+
+    def jobs_export(self, dest: str, states: Sequence[str] = (), ids: Sequence[str] = ()) -> Value:
+        return self.jobs.start("jobs.export", self.by, carrying.exporting(self.spool, dest, states, ids))
+
+    def jobs_import(self, source: str) -> Value:
+        return self.jobs.start("jobs.import", self.by, carrying.importing(self.spool, source))
+
+    def jobs_import_receipts(self, source: str) -> Value:
+        return self.jobs.start("jobs.import_receipts", self.by, carrying.importing_receipts(self.spool, source))
 
     def jobs_list(self) -> Value:
         return {"jobs": self.jobs.list()}

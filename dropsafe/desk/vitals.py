@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import Final
 
 from dropsafe.config import Config
 from dropsafe.spool import Spool
-from dropsafe.spool.health import Problem, Vitals, access_problems, disk_is_low, problems
+from dropsafe.spool.health import CODES, Problem, Vitals, access_problems, disk_is_low, problems
 from dropsafe.spool.limits import limits_from
 from dropsafe.spool.listing import access
 from dropsafe.spool.platform import system
 from dropsafe.spool.spool import Stats
+from dropsafe.spool.states import State
+
+_REASONS_READ: Final = 100
 
 
 def problems_of(spool: Spool, config: Config, stats: Stats) -> Iterator[Problem]:
@@ -31,3 +38,24 @@ def problems_of(spool: Spool, config: Config, stats: Stats) -> Iterator[Problem]
 def access_problems_of(spool: Spool) -> Iterator[Problem]:
     """What this process may not do in it; another user's process may be told something else."""
     return access_problems(access(spool.core.layout))
+
+
+def reasons_of(spool: Spool, config: Config, stats: Stats) -> list[dict[str, str]]:
+    """The same as plain values. Of a state that needs a person `detail` tells why its entries are there."""
+    found = problems_of(spool, config, stats)
+    return [{**asdict(problem), **_why_there(spool, problem.code)} for problem in found]
+
+
+def counted_now(told: Sequence[Mapping[str, str]], counted: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The reasons that a service told, those of the counts replaced by what was `counted` since: its last audit may be a
+    minute old."""
+    return [dict(reason) for reason in told if reason["code"] not in CODES] + [dict(reason) for reason in counted]
+
+
+def _why_there(spool: Spool, code: str) -> dict[str, str]:
+    """Why the entries of that state are there, the commonest reason first, from the first of them."""
+    if code not in (State.FAILED, State.QUARANTINE):
+        return {}
+    reasons = (spool.reason(entry) for entry in islice(spool.entries(code), _REASONS_READ))
+    counts = Counter(reason.brief for reason in reasons if reason)
+    return {"detail": "\n".join(f"{count:,} × {brief}" for brief, count in counts.most_common())}

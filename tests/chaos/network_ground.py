@@ -25,7 +25,7 @@ from typing import Any
 from tests.support.raw_server import Behaviour, Line, RawServer, reset
 from tests.support.real_servers import make_certificates
 
-SHORT = 0.3
+SHORT = 0.5
 """Seconds for time-outs that are a minute in the field."""
 TOKEN = "t0ken-0f-the-station"
 

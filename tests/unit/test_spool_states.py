@@ -13,6 +13,10 @@ TABLE = """
     tmp                               accepted     pending      durable
     tmp                               adopted      pending      durable
     tmp                               imported     pending      durable
+    tmp                               imported-as-failed       failed      durable
+    tmp                               imported-as-quarantined  quarantine  durable
+    tmp                               imported-as-held         hold        durable
+    tmp                               imported-as-discarded    discarded   durable
     pending                           claimed      inflight     no
     inflight                          delivered    sent         durable
     inflight                          deferred     pending      no
@@ -26,6 +30,7 @@ TABLE = """
     failed quarantine                 readmitted   pending      durable
     pending failed quarantine hold    discarded    discarded    durable
     discarded                         restored     pending      durable
+    pending failed quarantine hold discarded  receipt-imported  sent  durable
     pending inflight failed quarantine hold discarded  merged   discarded   durable
     sent                              expired      expired      no
 """

@@ -1,0 +1,95 @@
+"""`dropsafe deliver --from SRC`: what waits in a carried copy goes to this machine's server; the receipts go into the copy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from dropsafe.errors import ExitCode
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.spool.carried import Carried
+    from dropsafe.spool.carried_hand import CarriedHand
+    from dropsafe.workers.deliver import DeliveryReport
+
+_NAMED = 10
+
+
+def run_from(source: str, patience: float, context: Context) -> int:
+    """The exit code; those of `dropsafe deliver`."""
+    from dropsafe import log
+    from dropsafe.cli.deliver import link_to_a_person
+    from dropsafe.cli.progress import Sign
+    from dropsafe.spool.carried import Carried, refuse_empty
+    from dropsafe.spool.carried_hand import CarriedHand
+    from dropsafe.workers.deliver import deliver_carried
+    from dropsafe.workers.http import HttpTransport
+    from dropsafe.workers.settings import Settings
+
+    config = context.config
+    config.require("destination.url")
+    if not sys.stderr.isatty():
+        log.set_up("warning" if config.origin("log.level") == "default" else config["log.level"])
+    with Carried(source) as carried:
+        refuse_empty(carried)
+        sign = Sign()
+        link = link_to_a_person(sign, told=not context.options.json)
+        with closing(CarriedHand(carried)) as hand, closing(HttpTransport.from_config(config)) as transport:
+            report = deliver_carried(hand, transport, Settings.from_config(config), link, patience)
+        sign.close()
+        states = _others(carried)
+        code = report.exit_code
+        if code is ExitCode.OK and hand.waiting:
+            code = ExitCode.TEMPORARY  # interrupted
+        if context.options.json:
+            told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states}
+            print(json.dumps({**asdict(report), **told, "left_there": asdict(hand.left), "exit_code": int(code)}))
+        else:
+            _tell(report, hand, states)
+    return int(code)
+
+
+def _others(carried: Carried) -> dict[str, int]:
+    """Those that are a person's to decide, by state: they are not sent from there."""
+    states = [entry.state.value for entry in carried.entries]
+    return {state: states.count(state) for state in ("failed", "quarantine", "hold") if state in states}
+
+
+def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int]) -> None:
+    from dropsafe.cli.words import number, several, size
+    from dropsafe.printable import printable
+
+    print(
+        f"{several(report.delivered, 'entry', 'entries')} delivered ({size(report.bytes)}); their receipts are there, too"
+    )
+    if hand.before:
+        print(f"{several(hand.before, 'was', 'were')} delivered from there before, and were passed over")
+    for count, what, left in (
+        (report.rejected, "refused by the server", hand.left.refused),
+        (report.damaged, "damaged, and not sent", hand.left.damaged),
+        (report.waiting_again, "did not go through now", hand.left.deferred),
+    ):
+        if count:
+            print(f"! {number(count)} {what}; nothing is lost, they lie there as before")
+        for entry_id, why in list(left.items())[:_NAMED]:
+            print(f"    {entry_id}  {printable(why)}")
+    if report.unproven:
+        print(
+            f"! {several(report.unproven, 'entry is', 'entries are')} on the server, but no receipt could be written there: "
+            f"{report.unproven_why}\n    Nothing is lost: sent again they have the same key, by which the server knows them."
+        )
+    if report.unavailable:
+        print(f"! The server is unavailable: {printable(report.why)}. What waits lies there as before.")
+        if report.remedy:
+            print(f"    {report.remedy}")
+    if hand.waiting:
+        print(f"{several(hand.waiting, 'is', 'are')} not sent yet. The same command again goes on.")
+    if states:
+        counts = ", ".join(f"{number(count)} in {state}/" for state, count in states.items())
+        print(f"A person decides about {counts}: they were not sent. To work on them: dropsafe import SRC")
+    if report.delivered or hand.before:
+        print("On the machine from which it comes: dropsafe import-receipts SRC")
