@@ -14,6 +14,7 @@ from dropsafe.config import Config
 from dropsafe.desk.desk import Value
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import SpoolDesk
+from dropsafe.desk.vitals import counted_now
 from dropsafe.errors import DropsafeError, TemporaryError
 from dropsafe.spool import Spool
 from dropsafe.spool.limits import limits_from
@@ -126,7 +127,8 @@ class Desks:
             desk = self.service()
             status = desk.status_get()
             stats = desk.spool_stats()
-            return Snapshot(Source.SERVICE, status, stats)
+            reasons = counted_now(status["reasons"], stats["reasons"])
+            return Snapshot(Source.SERVICE, {**status, **_condition(status, reasons)}, stats)
         except DropsafeError as error:
             self.hang_up()
             why = f"{error.message} {error.remedy}".strip()
@@ -161,3 +163,11 @@ class Desks:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+
+
+def _condition(status: Value, reasons: list[dict[str, str]]) -> Value:
+    """With reasons counted since: one that runs is DEGRADED exactly if there are any."""
+    condition = status["condition"]
+    if condition in ("RUNNING", "DEGRADED"):
+        condition = "DEGRADED" if reasons else "RUNNING"
+    return {"condition": condition, "reasons": reasons}
