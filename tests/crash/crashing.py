@@ -42,6 +42,10 @@ class Witness:
         """Whoever handed it in was told that it was not accepted."""
         self._tell(f"refused {payload.hex()}")
 
+    def unknown(self, payloads: int) -> None:
+        """Whoever handed them in was told that nobody knows: nothing can be held against that."""
+        self._tell(f"unknown {payloads}")
+
     def stands(self, entry_id: str, state: str) -> None:
         """Somebody was told that the entry is in that state now, for good."""
         self._tell(f"stands {entry_id} {state}")
@@ -49,6 +53,14 @@ class Witness:
     def paused(self, work: str, is_paused: bool) -> None:
         """Somebody was told so."""
         self._tell(f"{'paused' if is_paused else 'resumed'} {work}")
+
+    def ended(self, code: int) -> None:
+        """A command ended with that exit code."""
+        self._tell(f"ended {code}")
+
+    def loaded(self, module: str) -> None:
+        """That module was needed."""
+        self._tell(f"loaded {module}")
 
     def about_to(self, what: str) -> None:
         """What was told of that entry, or of that pause, counts no more: it is being changed."""

@@ -25,7 +25,7 @@ from dropsafe.workers import janitor, uploader, watcher
 from dropsafe.workers.link import LocalLink
 from tests.crash.checker import Promised
 from tests.crash.crashing import Action, Witness
-from tests.crash.scenes import EDITED, PAYLOADS, dropped, moved, outside, waiting
+from tests.crash.work import EDITED, PAYLOADS, dropped, moved, outside, waiting
 
 LATEST = 4.0
 """Seconds after which a worker stops in any case."""
@@ -113,7 +113,9 @@ class Tells(io.TextIOBase):
 def command(*words: str) -> Callable[[Path, Witness], int]:
     def run(base: Path, witness: Witness) -> int:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            return main([words[0], "--config", f"{base}/dropsafe.toml", *words[1:]])
+            code = main([words[0], "--config", f"{base}/dropsafe.toml", *words[1:]])
+        witness.ended(code)
+        return code
 
     return run
 
@@ -121,12 +123,14 @@ def command(*words: str) -> Callable[[Path, Witness], int]:
 def submit_files(base: Path, witness: Witness) -> None:
     """One after another, as their attributes ask for: what follows an error was not tried."""
     with redirect_stdout(Tells(witness)), redirect_stderr(io.StringIO()):  # type: ignore[type-var]
-        main(["submit", "--config", f"{base}/dropsafe.toml", "--attribute", "serial=A1", *outside_files(base)])
+        code = main(["submit", "--config", f"{base}/dropsafe.toml", "--attribute", "serial=A1", *outside_files(base)])
+    witness.ended(code)
 
 
 def submit_together(base: Path, witness: Witness) -> None:
     with redirect_stdout(Tells(witness)), redirect_stderr(io.StringIO()):  # type: ignore[type-var]
-        main(["submit", "--config", f"{base}/dropsafe.toml", *outside_files(base)])
+        code = main(["submit", "--config", f"{base}/dropsafe.toml", *outside_files(base)])
+    witness.ended(code)
 
 
 def does(name: str, state: str) -> Action:

@@ -157,6 +157,9 @@ def try_fault(stage: Stage, fault: Fault, operation: str, figures: Figures) -> N
     if life.status not in (0, KILLED):
         figures.check(where, [f"it ended with {life.status}: by what is no error for a caller"])
     figures.tried.update({"faults": 1, "kills": int(life.status == KILLED)})
+    figures.tried["acceptances unknown"] += sum(
+        int(line.split()[1]) for line in life.told if line.startswith("unknown")
+    )
     figures.operations |= {point.split()[1] for point in life.points[fault.number :]}
     figures.operations |= {operation} - {""}
     if operation:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from tests.crash.checker import violations
 from tests.crash.crashing import KILLED, Snapshot, killing, live
 from tests.crash.figures import Figures
-from tests.crash.scenes import SCENES, recover
+from tests.crash.scenes import SCENES
 from tests.crash.stage import Stage, staged
+from tests.crash.work import recover
 
 SAMPLE = 5
 """Every so manyth point, where not all are tried. Odd, so that moments before and after an operation take turns."""
@@ -32,16 +33,20 @@ def sweep_points(seed: int, full: bool) -> Figures:
 
 
 def sweep_recoveries(seed: int, full: bool) -> Figures:
-    """Every point of the recovery after a kill at every operation. What lies there after one is what lies there before the
-    next (the sweep of system calls shows that nothing else changes files), so the moments after are left out."""
+    """Every point of the recovery after a kill at every operation.
+
+    What lies there after one is what lies there before the next (the sweep of system calls shows that nothing else changes
+    files), so the moments after are left out. Of the recoveries of a scene that do the same operations, one is swept.
+    """
     figures = Figures()
     count = seed
     for name in SCENES:
+        known: set[tuple[str, ...]] = set()
         with staged(name) as stage:
             for number in before(stage.points()):
                 count += 1
                 if full or count % RECOVERY_SAMPLE == 0:
-                    kill_recovery_at(stage, number, None, figures)
+                    kill_recovery_at(stage, number, None, figures, known)
     return figures
 
 
@@ -88,7 +93,9 @@ def kill_at(stage: Stage, numbers: Iterable[int], figures: Figures) -> None:
         stage.settle(promised, where, figures)
 
 
-def kill_recovery_at(stage: Stage, number: int, only: int | None, figures: Figures) -> None:
+def kill_recovery_at(
+    stage: Stage, number: int, only: int | None, figures: Figures, known: set[tuple[str, ...]] | None = None
+) -> None:
     life = live(stage.prepared.restore(), stage.scene.action, killing(number))
     if life.status != KILLED:
         figures.unreached.append(f"{stage.name}:{number}")
@@ -96,6 +103,12 @@ def kill_recovery_at(stage: Stage, number: int, only: int | None, figures: Figur
     promised = stage.promised(life)
     crashed = Snapshot.of(stage.base, "crashed")
     recovery = live(crashed.restore(), recover).points
+    if known is not None and tuple(recovery) in known:
+        figures.tried["recoveries like others"] += 1
+        return
+    if known is not None:
+        known.add(tuple(recovery))
+    figures.tried["recoveries"] += 1
     for step in before(recovery) if only is None else [only]:
         where = f"{stage.name}:{number}:{step}"
         if live(crashed.restore(), recover, killing(step)).status != KILLED:

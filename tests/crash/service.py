@@ -9,13 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.calls import unnamed
+from tests.crash.calls import UNNAMED, unnamed
 from tests.crash.crashing import Witness
 from tests.crash.errands import Server, configure, files_in
 from tests.crash.figures import Figures
-from tests.crash.scenes import PAYLOADS, Scene, dropped, waiting
+from tests.crash.scenes import Scene
 from tests.crash.stage import staged
 from tests.crash.traced import CHANGING, calls, why_not
+from tests.crash.work import PAYLOADS, dropped, waiting
 from tests.support.waiting import eventually
 
 MARKED = Path(__file__).parent / "marked"
@@ -61,5 +62,7 @@ def live_once(figures: Figures) -> None:
             figures.check(stage.name, [f"it ended with {tracer.returncode}: {said[-500:]}"])
         found = calls(log.read_text("utf-8", "replace"), (spool, base / "drop"))
         figures.check(stage.name, [text for call in found for text in unnamed(call)])
+        unused = [path.pattern for path in UNNAMED if not any(path.search(call.text) for call in found)]
+        figures.check(stage.name, [f"nothing is excused by {pattern}" for pattern in unused])
         figures.operations |= {call.operation for call in found} - {""}
         figures.tried["calls of a service watched"] += len(found)

@@ -15,7 +15,8 @@ from dropsafe.spool import Spool
 from tests.crash.checker import Promised, unsettled, violations
 from tests.crash.crashing import Life, Snapshot, go_on, live, lying, put_right, silent
 from tests.crash.figures import Figures
-from tests.crash.scenes import CHANGED, PAYLOADS, SCENES, Scene
+from tests.crash.scenes import SCENES, Scene
+from tests.crash.work import CHANGED, PAYLOADS
 from tests.support.spools import ROOMY
 
 
@@ -86,7 +87,7 @@ class Stage:
                 case "about_to":
                     stands.pop(words[0], None)
                     paused.pop(words[0], None)
-                case _:
+                case "paused" | "resumed":
                     paused[words[0]] = kind == "paused"
         known = [*accepted.values(), *refused]
         offered = [payload for payload in self.scene.promised.offered if payload not in known]
