@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dropsafe.errors import ExitCode
@@ -29,7 +29,7 @@ from tests.crash.traced import CHANGING, Call, calls, came_about, marking, trace
 
 SAMPLE = 23
 ERRORS_SAMPLE = 151
-TRIES = 3
+TRIES = 2
 """Where threads take turns otherwise than before, a call may be missed."""
 KILLED_BY_SIGNAL = -9
 UNEXPECTED = f"ended {int(ExitCode.WORKER_FAILED)}"
@@ -60,7 +60,9 @@ class Trip:
     def log(self) -> Path:
         return self.stage.base.with_name("calls.log")
 
-    def run(self, names: tuple[str, ...], inject: str, stop_before: tuple[str, int] | None = None) -> Life:
+    def run(
+        self, names: tuple[str, ...], inject: str, stop_before: tuple[str, int] | None = None, at_mode: bool = False
+    ) -> Life:
         """Do it under strace."""
         self.stage.prepared.restore()
         self.server.has.clear()
@@ -68,7 +70,7 @@ class Trip:
 
         def body() -> None:
             logging.disable()
-            with marking(stop_before):
+            with marking(stop_before, at_mode):
                 self.stage.scene.action(
                     self.stage.base, Witness(lambda line: [os.write(writing, line.encode() + b"\n")].clear())
                 )
@@ -198,23 +200,19 @@ def try_call(made: Trip, call: Call, error: str, figures: Figures) -> None:
 def kill_at(made: Trip, call: Call) -> Life | None:
     """None if that never came about.
 
-    Where threads take other turns than before, that call has another number now; or the process is killed as the operation
-    begins, if the call is the first in it: nothing has happened in between.
+    Where threads take other turns than before, that call has another number now. Then the process is killed as the
+    operation begins, if the call is the first in it (nothing has happened in between), or else as it sets its mode.
     """
-    for number in (call.number, call.number) if call.begins else near(call.number):
-        life = made.run((call.name,), f"{call.name}:signal=SIGKILL:when={number}")
-        if life.status == KILLED_BY_SIGNAL and came_about(made.text(), replace(call, number=number), made.places):
+    for _ in range(TRIES):
+        life = made.run((call.name,), f"{call.name}:signal=SIGKILL:when={call.number}")
+        if life.status == KILLED_BY_SIGNAL and came_about(made.text(), call, made.places):
             return life
-    for _ in range(TRIES if call.begins else 0):
-        life = made.run((), "readlinkat:signal=SIGKILL", (call.operation, call.begins))
+    at_mode = call.name.endswith(("chmod", "chmodat")) and not call.begins
+    for _ in range(TRIES if call.begins or at_mode else 0):
+        life = made.run((), "" if at_mode else "readlinkat:signal=SIGKILL", (call.operation, call.nth), at_mode)
         if life.status == KILLED_BY_SIGNAL:
             return life
     return None
-
-
-def near(number: int) -> list[int]:
-    """That number again and again, and its neighbours."""
-    return [found for step in range(6) for found in (number, number + step, number - step) if found > 0]
 
 
 def fail_at(made: Trip, call: Call, error: str) -> Life | None:

@@ -47,7 +47,8 @@ def live_once(figures: Figures) -> None:
         traced = ["strace", "-f", "-y", "-s", "0", "-o", str(log), "-e", f"trace={known}", "-e", "signal=none"]
         run = [sys.executable, "-m", "dropsafe", "run", "--config", str(base / "dropsafe.toml")]
         with tempfile.TemporaryDirectory() as run_folder:
-            environ = {**os.environ, "PYTHONPATH": str(MARKED), "DROPSAFE_RUN_DIR": run_folder}
+            path = os.pathsep.join([str(MARKED), *filter(None, [os.environ.get("PYTHONPATH")])])
+            environ = {**os.environ, "PYTHONPATH": path, "DROPSAFE_RUN_DIR": run_folder}
             tracer = subprocess.Popen([*traced, *run], env=environ, stderr=subprocess.PIPE)
             try:
                 eventually(lambda: len(server.has) == 5 and not files_in(base / "drop"), "all is delivered", 60.0)
@@ -55,8 +56,8 @@ def live_once(figures: Figures) -> None:
                     lambda: sum(path.is_file() for path in (spool / "sent").rglob("*")) == 5, "all is in sent/", 60.0
                 )
             finally:
-                children = Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text("ascii").split()
-                os.kill(int(children[0]), signal.SIGTERM)
+                for child in Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text("ascii").split():
+                    os.kill(int(child), signal.SIGTERM)
                 said = tracer.communicate()[1].decode(errors="replace")
         if tracer.returncode:
             figures.check(stage.name, [f"it ended with {tracer.returncode}: {said[-500:]}"])

@@ -40,15 +40,15 @@ def test_nothing_is_lost_or_doubled(name: str) -> None:
     print(f"again with: CAMPAIGN_SEED={SEED}")
     figures = SWEEPS[name].run(SEED, FULL)
     print(figures)
-    if figures.skipped and not figures.tried:
-        pytest.skip("; ".join(f"{what}: {why}" for what, why in figures.skipped.items()))
     assert figures.wrong == []
     assert figures.unreached == []
     kind, least = AT_LEAST[name]
-    assert figures.tried[kind] >= (least if FULL else 1)
+    assert figures.tried[kind] >= (least if FULL else 1) or figures.skipped
     if FULL and name == "faults":
         assert len(figures.pairs) >= 300
         assert sorted(named() - figures.operations - ELSEWHERE.keys()) == [], "operations that never fail here"
+    if figures.skipped:
+        pytest.skip("; ".join(f"all but {what}: {why}" for what, why in figures.skipped.items()))
 
 
 def test_every_operation_is_swept() -> None:

@@ -199,5 +199,5 @@ def test_a_change_outside_of_every_operation() -> None:
 def test_a_call_that_is_never_reached() -> None:
     figures = Figures()
     with calls.trip("dropsafe hold") as made:
-        calls.try_call(made, Call("rename", 10_000, "held.rename", 0, ""), "", figures)
+        calls.try_call(made, Call("rename", 10_000, "hold.rename", 10_000, True, ""), "", figures)
     assert figures.unreached == ["dropsafe hold:rename@10000"]

@@ -6,10 +6,14 @@ together with `:signal=`, strace 6.1 injects nothing, and does not say so.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +36,9 @@ CHANGING = (
 )
 """Calls that may change a file, or what of it survives a power cut. Not every machine knows all of them."""
 MARK = "/operation-of-durable"
+PR_SET_PTRACER = 0x59616D61
+"""prctl(2): some systems let only an ancestor trace a process, unless it says otherwise itself."""
+_libc = ctypes.CDLL(None)
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)")
 _PATH = re.compile(r'"(/[^"]*)"|<(/[^>]*)>')
 _NO_CHANGE = {
@@ -49,20 +56,30 @@ def why_not() -> str:
 
 
 @contextmanager
-def marking(stop_before: tuple[str, int] | None = None) -> Iterator[None]:
+def marking(stop_before: tuple[str, int] | None = None, at_mode: bool = False) -> Iterator[None]:
     """Every named operation shows in what strace sees: a link that is not there is read before it and after it.
 
     Before the one that is given by its name, and by how many of them went before, another call is made, by which strace can
-    tell that moment from all others whatever the threads do.
+    tell that moment from all others whatever the threads do. With `at_mode` the process ends as that operation sets a mode.
     """
     counts: Counter[str] = Counter()
+    armed: set[int] = set()
+
+    def audit(event: str, _: object) -> None:
+        if event == "os.chmod" and threading.get_ident() in armed:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if at_mode:
+        sys.addaudithook(audit)  # for the rest of this process's life
 
     def mark(operation: str, moment: str, _: str) -> None:
         with suppress(OSError):
             os.readlink(f"{MARK}/{moment}/{operation}")
         if moment == "before":
             counts[operation] += 1
-            if stop_before == (operation, counts[operation]):
+            if stop_before == (operation, counts[operation]) and at_mode:
+                armed.add(threading.get_ident())
+            elif stop_before == (operation, counts[operation]):
                 with suppress(OSError):
                     os.readlink("/", dir_fd=os.open("/", os.O_PATH))
 
@@ -74,13 +91,14 @@ def marking(stop_before: tuple[str, int] | None = None) -> Iterator[None]:
 class Call:
     """One that changes files where we look. `number` counts its name in its thread; `operation` is empty outside of any.
 
-    `begins` counts the operations of that name so far, if it is the first call in its own; else it is 0.
+    `nth` counts the operations of that name so far; `begins` tells whether it is the first call in its own.
     """
 
     name: str
     number: int
     operation: str
-    begins: int
+    nth: int
+    begins: bool
     text: str
 
     @property
@@ -95,7 +113,8 @@ def calls(log: str, places: Iterable[Path]) -> list[Call]:
     counts: Counter[tuple[str, str]] = Counter()
     operations: dict[str, str] = {}
     begun: Counter[str] = Counter()
-    fresh: dict[str, int] = {}
+    last: dict[str, int] = {}
+    fresh: set[str] = set()
     for line in log.splitlines():
         match = _LINE.match(line)
         if match is None:
@@ -105,11 +124,12 @@ def calls(log: str, places: Iterable[Path]) -> list[Call]:
         if name in ("readlink", "readlinkat") and (mark := re.search(rf'"{MARK}/(\w+)/([^"]+)"', rest)):
             operations[thread] = mark[2] if mark[1] == "before" else ""
             begun[mark[2]] += mark[1] == "before"
-            fresh[thread] = begun[mark[2]]
+            last[thread] = begun[mark[2]]
+            fresh.add(thread)
         elif changes(name, rest) and any(f"{path}/".startswith(within) for path in paths_in(rest)):
             operation = operations.get(thread, "")
-            begins = fresh.pop(thread, 0) if operation else 0
-            found.append(Call(name, counts[thread, name], operation, begins, line))
+            found.append(Call(name, counts[thread, name], operation, last.get(thread, 0), thread in fresh, line))
+            fresh.discard(thread)
     return found
 
 
@@ -126,14 +146,20 @@ def paths_in(rest: str) -> list[str]:
 def trace(log: Path, names: Iterable[str], inject: str, body: Callable[[], object]) -> int:
     """Do it in a child that is traced from its first step; how that ended. `inject` as strace has it, or nothing."""
     reading, writing = os.pipe()
+    allowing, allowed = os.pipe()
 
     def begin() -> None:
+        _libc.prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
+        os.write(allowed, b"x")
         os.close(writing)
         os.read(reading, 1)
         body()
 
     child = fork(begin)
     os.close(reading)
+    os.read(allowing, 1)
+    os.close(allowing)
+    os.close(allowed)
     known = ",".join(f"?{name}" for name in [*names, "readlink", "readlinkat"])
     options = ["-f", "-y", "-s", "0", "-o", str(log), "-e", f"trace={known}", "-e", "signal=none"]
     options += ["-e", f"inject={inject}"] if inject else []
