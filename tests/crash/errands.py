@@ -246,6 +246,8 @@ class Errand:
     action: Action
     promised: Promised = field(default_factory=Promised)
     sends: bool = False
+    waits: bool = False
+    """Whether it tries again what has failed, for seconds: then each call fails with one of the errors only."""
 
 
 ERRANDS: dict[str, Errand] = {
@@ -262,8 +264,8 @@ ERRANDS: dict[str, Errand] = {
     "dropsafe restore": Errand(moved("discard"), does("restore", "pending")),
     "dropsafe pause": Errand(waiting, pause),
     "dropsafe resume": Errand(paused, resume),
-    "uploader": Errand(waiting, upload, sends=True),
-    "watcher": Errand(dropped(*PAYLOADS[:2]), watch),
+    "uploader": Errand(waiting, upload, sends=True, waits=True),
+    "watcher": Errand(dropped(*PAYLOADS[:2]), watch, waits=True),
     "janitor": Errand(waiting, keep_house),
     # "dropsafe import", "dropsafe repair", "dropsafe export": as soon as there are such commands.
 }

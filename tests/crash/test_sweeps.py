@@ -23,8 +23,8 @@ FULL = bool(os.environ.get("FULL_CAMPAIGN"))
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0"))
 
 AT_LEAST = {
-    "points": ("points", 1600),
-    "recoveries": ("recovery points", 10_000),
+    "points": ("points", 1900),
+    "recoveries": ("recovery points", 5000),
     "faults": ("faults", 10_000),
     "faults and kills": ("kills", 2500),
     "calls": ("call points", 350),
