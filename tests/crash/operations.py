@@ -22,6 +22,8 @@ ERRORS_ALONE = ".undo"
 ELSEWHERE = {
     "create.rename": "the spool of a program's own queue: tests/unit/test_queue_crash.py",
     "create.undo": "the same, where two programs make it at once",
+    "receipt.mkdir": "an export that is delivered from has no receipts/ yet: tests/contract/test_deliver_from.py",
+    "receipt.fsync_parent": "the same",
 }
 """Operations that no scene does, and what tries them."""
 

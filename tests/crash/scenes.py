@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.crash.carrying import CARRIED, an_export, delivered_elsewhere, finish, take_in
 from tests.crash.checker import Promised
 from tests.crash.crashing import Action
 from tests.crash.work import (
@@ -96,5 +97,6 @@ SCENES: dict[str, Scene] = {
     "create": Scene(begun, create, 90),
     "two of one id": Scene(two_of_one_id, claim_all, 36),
     "what lies in .dropsafe": Scene(parked_without_record, take_anew, 60),
-    # "import": an entry that comes from another spool (Event.IMPORT) belongs here as soon as there is a command for it.
+    "import": Scene(an_export, take_in, 200, Promised(offered=list(CARRIED.values()))),
+    "import receipts": Scene(delivered_elsewhere, finish, 100),
 }

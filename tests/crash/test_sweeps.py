@@ -69,8 +69,7 @@ def test_every_transition_is_swept() -> None:
     """The moves have operations of their own; the others are found in these."""
     others = {Event.ACCEPT: "accept.rename", Event.ADOPT: "accept.rename", Event.CLAIM: "claim.rename"}
     others |= {Event.EXPIRE: "expire.unlink"}
-    operations = {
-        others.get(event, f"{event.name.lower()}.rename") for _, event in TRANSITIONS if event is not Event.IMPORT
-    }
+    others |= {event: "import.rename" for event in Event if event.name.startswith("IMPORT")}
+    operations = {others.get(event, f"{event.name.lower()}.rename") for _, event in TRANSITIONS}
     assert operations <= named()
     assert {source for source, _ in TRANSITIONS} == {*State} - {State.EXPIRED}
