@@ -303,11 +303,7 @@ class Intake:
 
     def _read(self, entry_id: str) -> Record | None:
         """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
-        try:
-            content = read_json(self._path(entry_id))
-            return Record(**{**content, "seen": Fingerprint(**content["seen"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return None
+        return read_record(self._path(entry_id))
 
     def _drop(self, record: Record) -> None:
         try:
@@ -316,6 +312,21 @@ class Intake:
             return
         except OSError as error:
             log.warning("the record of intake %s could not be removed (%s); the next start does it", record.id, error)
+
+
+def read_record(path: str) -> Record | None:
+    """The record in a file; None if there is none, or if it is damaged. OSError if it cannot be read."""
+    try:
+        content = read_json(path)
+        return Record(**{**content, "seen": Fingerprint(**content["seen"])})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def is_left(record: Record) -> bool:
+    """Whether its file is neither parked nor where it came from, though the drop folder is there: all was done but this."""
+    there = os.path.lexists(record.parked) or os.path.lexists(record.source)
+    return not there and os.path.isdir(os.path.dirname(record.parked))
 
 
 class _GivenUp(Exception):

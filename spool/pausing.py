@@ -70,6 +70,17 @@ class Pauses:
         now = self._clock.now()
         return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
 
+    def is_damaged(self) -> bool:
+        """Whether nobody can tell what the file means, which counts as a pause of everything."""
+        try:
+            for name, content in read_json(self._path).items():
+                Work(name), _pause(content)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, TypeError, AttributeError):
+            return True
+        return False
+
     def is_paused(self, work: Work) -> bool:
         return work in self.current()
 

@@ -50,6 +50,8 @@ COMMANDS = {
     "pause": Entry("pausing", "stop delivering, or taking files, until it is resumed", "PAUSE"),
     "resume": Entry("pausing", "go on after a pause", "RESUME"),
     "verify": Entry("verify", "read everything and compare it with its digests; changes nothing"),
+    "repair": Entry("repair", "mend what needs no person's decision; says what first, and deletes no report"),
+    "diagnose": Entry("diagnose", "gather what somebody needs who helps from afar, without secrets"),
     "config": Entry("config_cmd", "check, read, change or explain the configuration"),
     "service": Entry("service", "have the operating system run the service, and look after it"),
     "receive": Entry("receive", "an example server that takes reports"),

@@ -39,7 +39,7 @@ def run(args: Namespace, context: Context) -> int:
 
     told = heard(context)
     try:
-        fact = _facts(context, told)
+        fact = facts(context, told)
     except NoPermission:
         # Not in the spool's group: then only what the service says to everybody.
         if told.status is None:
@@ -84,7 +84,7 @@ def _is_gone(pid: object) -> bool:
     return False
 
 
-def _facts(context: Context, told: Heard) -> dict[str, Any]:
+def facts(context: Context, told: Heard) -> dict[str, Any]:
     from dropsafe.cli.running import Heard, Source
     from dropsafe.spool.platform import system
     from dropsafe.supervisor.service_lock import holder

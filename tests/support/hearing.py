@@ -14,7 +14,7 @@ import pytest
 from dropsafe import config_rules, errors
 from dropsafe.cli import trouble
 from dropsafe.deploy import finding
-from dropsafe.spool import attempt, health, listing, reasons, verify
+from dropsafe.spool import attempt, health, listing, reasons, steps, verify
 from dropsafe.workers import outcome, secret, tls
 from tests.support.messages import ERRORS, Sentence, normal, sentences
 
@@ -29,6 +29,8 @@ SPEAKERS: dict[type, Texts] = {
     reasons.Reason: lambda it: (it.summary,),
     listing.Stranger: lambda it: (it.why,),
     attempt.Attempt: lambda it: (it.why,),
+    steps.Step: lambda it: (it.why,),
+    steps.Left: lambda it: (it.why,),
     verify.Difference: lambda it: (it.meaning,),
     secret.SecretUnusable: lambda it: (it,),
     tls.TlsUnusable: lambda it: (it,),
