@@ -21,7 +21,7 @@ from dropsafe.printable import printable
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
-ONLY_READ = frozenset({"status", "list", "show", "explain", "history", "verify", "completion"})
+ONLY_READ = frozenset({"status", "list", "show", "explain", "history", "verify", "diagnose", "completion"})
 """Commands that change nothing, whatever happens."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
