@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.buckets import accept_moment
+from dropsafe.spool.conservation import read_books
 from dropsafe.spool.core import Core
 from dropsafe.spool.counter import RECORD_SIZE, parse_record
 from dropsafe.spool.entry import Entry
@@ -55,6 +56,8 @@ Watch = Callable[[Planning], bool]
 def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[Step | Left]:
     """What is to be mended, in an order in which it can be: what is found later sees what was mended before."""
     yield from control_steps(core)
+    # What speaks of an entry that is out of view is no orphan, whatever becomes of the step.
+    unseen = {entry.id: str(entry.path) for entry in (*hidden_in(core.layout), *outside(core.layout))}
     yield from in_view(core)
     for state in ENTRY_STATES:
         for path, name in files_of(core.layout, state):
@@ -65,10 +68,22 @@ def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[
                 done.stopped = True
                 return
     yield from _copies(core, done)
+    done.ids |= unseen.keys()
     yield from without_entry(core, done)
     yield from _empty_folders(core)
+    handled = set(unseen.values())
     for stranger in strangers(core.layout):
-        yield Left(stranger.path, stranger.why, stranger.remedy)
+        if not _is_handled(stranger.path, handled):
+            yield Left(stranger.path, stranger.why, stranger.remedy)
+
+
+def _is_handled(path: str, handled: set[str]) -> bool:
+    """Whether it is one of these, or holds nothing but some of them: a step or a line has told it already."""
+    if path in handled:
+        return True
+    held = [f"{folder}/{name}" for folder, _, names in os.walk(path) for name in names]
+    held = [each.removesuffix(REASON_SUFFIX) for each in held]
+    return bool(held) and handled.issuperset(held)
 
 
 def control_steps(core: Core) -> Iterator[Step | Left]:
@@ -309,7 +324,7 @@ def _copies(core: Core, done: Planning) -> Iterator[Step]:
                 continue  # gone by now, or told as unreadable
 
 
-def without_entry(core: Core, done: Planning) -> Iterator[Step]:
+def without_entry(core: Core, done: Planning) -> Iterator[Step | Left]:
     """What speaks of entries that are not here, nor on their way here."""
     layout = core.layout
     staged = {name for _, name in files_of(layout, State.TMP)}
@@ -325,13 +340,28 @@ def without_entry(core: Core, done: Planning) -> Iterator[Step]:
     ]
     found = find_all(layout, {step.id for step in alone}) if alone else {}
     taken = {name.removesuffix(".json") for name in _names(layout.intake)}
-    yield from (step for step in alone if step.id not in found and step.id not in taken)
+    alone = [step for step in alone if step.id not in found and step.id not in taken]
+    over = _over(core, {step.id for step in alone})
+    for step in alone:
+        if step.kind is Kind.STRIKE or step.id in over:
+            yield step
+        else:
+            why = "what was submitted with an entry that is not here, and was not delivered as far as is known"
+            yield Left(step.path, why, f"Keep it until the entry is found: dropsafe explain {step.id}. Else remove it.")
     for state in sorted(WITH_REASON):
         for path, name in files_of(layout, state):
             if name.endswith(REASON_SUFFIX) and not os.path.lexists(path.removesuffix(REASON_SUFFIX)):
                 reason = read_reason(path)
                 if reason is not None and _rests(path):
                     yield Step(Kind.REASON, path, reason.id)
+
+
+def _over(core: Core, ids: set[str]) -> set[str]:
+    """Those that were delivered, or have another id now: nobody will come back for what was submitted with them."""
+    if not ids:
+        return set()
+    books = read_books(core)
+    return (find_receipts(core.layout, ids).keys() | books.expired | books.replaced) & ids
 
 
 def _empty_folders(core: Core) -> Iterator[Step]:

@@ -21,6 +21,7 @@ from dropsafe.spool.buckets import remove_if_empty
 from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
+from dropsafe.spool.layout import FOLDERS
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.locks import take_orphan
 from dropsafe.spool.moves import DUPLICATE, is_intact
@@ -198,7 +199,14 @@ def _move(core: Core, step: Step, undo: UndoList, target: State, act: Callable[[
     undo.add(step, f"mkdir -p {folder} && mv -n {found} {_quoted(step.path)}")
     where = act()
     undo.amend(step, to=where)
+    if _is_outside(core, step.path):
+        _tidy(core, os.path.dirname(step.path))
     return ""
+
+
+def _is_outside(core: Core, path: str) -> bool:
+    """Of all that the spool has in its root."""
+    return os.path.relpath(path, core.layout.root).split(os.sep)[0] not in FOLDERS
 
 
 def _send_again(core: Core, step: Step, undo: UndoList) -> str:
@@ -213,6 +221,17 @@ def _send_again(core: Core, step: Step, undo: UndoList) -> str:
         State.PENDING,
         lambda: str(core.mover.move(entry, Event.UNHOLD, facts={**_FACTS, "from": step.path}).path),
     )
+
+
+def _tidy(core: Core, folder: str) -> None:
+    """Remove what somebody's own folders in the spool's root, or deep in a state, have become empty by a move."""
+    while os.path.dirname(folder) != core.layout.root or os.path.basename(folder) not in FOLDERS:
+        if folder == core.layout.root:
+            return
+        with core.admission.locked():
+            if not remove_if_empty(folder):
+                return
+        folder = os.path.dirname(folder)
 
 
 def _quarantine(core: Core, step: Step, undo: UndoList) -> str:
@@ -248,11 +267,7 @@ def _bring_up(core: Core, step: Step, undo: UndoList) -> str:
         moves.append(f"mv -n {now}{REASON_SUFFIX} {then}{REASON_SUFFIX}")
     undo.add(step, " && ".join(moves))
     core.mover.bring_into_view(entry)
-    while folder != core.layout.state(entry.state):
-        with core.admission.locked():
-            if not remove_if_empty(folder):
-                break
-        folder = os.path.dirname(folder)
+    _tidy(core, folder)
     return ""
 
 

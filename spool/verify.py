@@ -18,6 +18,7 @@ from dropsafe.spool.conservation import Equation
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
+from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import DUPLICATE, is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
@@ -65,6 +66,8 @@ def verify(
     The ids of all states are kept in memory, so that one in two places is found: about 100 bytes each.
     """
     layout = spool.core.layout
+    # What speaks of an entry that is out of view is no orphan.
+    done.ids |= {entry.id for entry in (*hidden_in(layout), *outside(layout))}
     for state in ENTRY_STATES:
         for entry in spool.entries(state):
             _note(entry, done)
@@ -242,4 +245,5 @@ def _meta(layout: Layout, done: Verified) -> Iterator[Difference]:
     for entry_id, path in alone.items():
         if entry_id not in found and os.path.lexists(path):
             meaning = "What was submitted with an entry that is not here (it was readmitted, or removed). It concerns no data."
-            yield Difference("meta", entry_id, path, meaning, "Remove it when you like.")
+            remedy = "If the entry was delivered or readmitted: dropsafe repair --yes removes it. Else look for the entry first."
+            yield Difference("meta", entry_id, path, meaning, remedy)

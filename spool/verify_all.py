@@ -49,7 +49,8 @@ def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> I
         meaning = "Which station's spool this was cannot be read: all is sent under the name that is set now."
         path = f"{core.layout.locks}/{STATIONS_FILE}"
         yield Difference("stations", "", path, meaning, "Restore that file from a backup, or remove it.")
-    strikes = [step for step in without_entry(core, Planning(ids=done.ids)) if step.kind is Kind.STRIKE]
+    alone = without_entry(core, Planning(ids=done.ids))
+    strikes = [step for step in alone if isinstance(step, Step) and step.kind is Kind.STRIKE]
     for found in (*control_steps(core), *in_view(core), *strikes):
         remedy = found.remedy if isinstance(found, Left) else f"dropsafe repair mends it: {found.does}."
         yield Difference(_kind(found), found.id if isinstance(found, Step) else "", found.path, found.why, remedy)

@@ -18,6 +18,7 @@ from dropsafe.spool.steps import Kind, Step
 from tests.crash.checker import Promised, entries, unsettled, violations
 from tests.crash.crashing import KILLED, Snapshot, Witness, live, opened, put_right
 from tests.support.spools import ROOMY, deliver, die_producing, rejected, submit
+from tests.support.wrecks import orphan_meta
 
 LEAST_POINTS = 225
 EDITED = b"edited by a person"
@@ -51,8 +52,7 @@ def wrecked(base: Path) -> tuple[Promised, list[bytes]]:
         for path in (paths["refused"], reason):
             path.rename(root / "failed" / "a" / "b" / path.name)
         paths["astray"].rename(root / paths["astray"].name)
-        gone = spool.submit(b"removed by hand", name="x.xml", attributes={"a": "b"})
-        spool.find(gone.id).path.unlink()
+        orphan_meta(spool)
         (receipts,) = (root / "receipts").iterdir()
         receipts.write_bytes(receipts.read_bytes() + b'{"id": "torn')
         Path(spool.core.producer.folder, "ab.meta").write_bytes(b"{")
@@ -69,6 +69,7 @@ def wrecked(base: Path) -> tuple[Promised, list[bytes]]:
     payloads["edited"] = EDITED
     accepted = {ids[name]: payload for name, payload in payloads.items()}
     copies = [payloads["twice"], payloads["sent"]]
+    copies.append(b"readmitted")
     return Promised(accepted, copies=copies, altered=[EDITED]), [*payloads.values(), *copies]
 
 

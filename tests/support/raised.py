@@ -37,6 +37,7 @@ RAISED: dict[str, tuple[str, ...]] = {
         "Deaths that were counted against an entry which is not here any more. It concerns no data.",
         "The record of a file that was taken from a drop folder long ago, or of which nothing can be read.",
         "An empty folder whose time is over.",
+        "what was submitted with an entry that is not here, and was not delivered as far as is known",
         "a worker that is dead had this in hand; nothing is lost (files: …)",
         "a program died while it wrote this; it was never told that it was accepted (files: …)",
     ),

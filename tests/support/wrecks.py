@@ -41,7 +41,8 @@ def _moved_into(spool: Spool, folder: str, state: str = "pending") -> None:
         path = entry_path(spool, rejected(spool, b"refused and lost from view"))
         reason = path.with_name(f"{path.name}.reason.json")
     else:
-        path = entry_path(spool, submit(spool, b"lost from view")[0])
+        accepted = spool.submit(b"lost from view", name="report.xml", attributes={"a": "b"})
+        path = entry_path(spool, accepted.id)
         reason = path.with_name("none")
     target = spool.path / folder
     target.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,16 @@ def _torn_counter(spool: Spool) -> None:
     path.write_bytes(path.read_bytes()[:40])
 
 
-def _orphan_meta(spool: Spool) -> None:
+def orphan_meta(spool: Spool) -> str:
+    """Of an entry that was readmitted, so that it has a copy of its own under its new id."""
+    made = spool.submit(b"readmitted", name="report.xml", attributes={"a": "b"})
+    path = entry_path(spool, made.id)
+    path.rename(spool.path / "failed" / path.name)
+    spool.readmit(made.id)
+    return made.id
+
+
+def _lost_entry(spool: Spool) -> None:
     made = spool.submit(b"gone", name="gone.xml", attributes={"a": "b"})
     entry_path(spool, made.id).unlink()
 
@@ -154,7 +164,7 @@ WRECKS: dict[str, Wreck] = {
     "entry in the root": Wreck(lambda spool: _moved_into(spool, "."), (Kind.MISPLACED,), 0),
     "entry in receipts": Wreck(lambda spool: _moved_into(spool, "receipts"), (Kind.MISPLACED,)),
     "entry in tmp": Wreck(lambda spool: _moved_into(spool, "tmp"), (Kind.MISPLACED,)),
-    "entry in a folder of somebody's": Wreck(lambda spool: _moved_into(spool, "mine/deep"), (Kind.MISPLACED,), 1),
+    "entry in a folder of somebody's": Wreck(lambda spool: _moved_into(spool, "mine/deep"), (Kind.MISPLACED,)),
     "refused entry deep in failed": Wreck(lambda spool: _moved_into(spool, "failed/a/b", "failed"), (Kind.HIDDEN,)),
     "entry deep in hold": Wreck(lambda spool: _moved_into(spool, "hold/a/b"), (Kind.HIDDEN,)),
     "copy in hold": Wreck(lambda spool: _copied_into(spool, "hold", "pending"), (Kind.COPY,)),
@@ -164,7 +174,8 @@ WRECKS: dict[str, Wreck] = {
     "edited in pending": Wreck(lambda spool: _edited(spool, "pending"), (Kind.DAMAGED,)),
     "edited in hold": Wreck(lambda spool: _edited(spool, "hold"), (Kind.DAMAGED,)),
     "edited in failed": Wreck(lambda spool: _edited(spool, "failed"), (), 1),
-    "meta alone": Wreck(_orphan_meta, (Kind.META,)),
+    "meta alone": Wreck(orphan_meta, (Kind.META,)),
+    "meta of a lost entry": Wreck(_lost_entry, (), 1),
     "reason alone": Wreck(_orphan_reason, (Kind.REASON,)),
     "strike alone": Wreck(_orphan_strike, (Kind.STRIKE,)),
     "intake over": Wreck(_old_intake, (Kind.INTAKE,)),

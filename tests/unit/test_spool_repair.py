@@ -96,7 +96,7 @@ def test_each_wreck_is_mended_once_and_all_reports_are_still_there(
     steps, left = planned(wrecked)
     assert tree(wrecked) == before, "the plan alone changes nothing"
     assert [step.kind for step in steps] == list(wreck.kinds)
-    assert len(left) >= wreck.left
+    assert len(left) == wreck.left, left
     assert all(each.why and each.does for each in steps)
     assert all(each.why and each.remedy for each in left)
     lines = repaired(wrecked)

@@ -120,6 +120,13 @@ def test_it_changes_nothing_at_all(spool: Spool, case: str) -> None:
     assert tree(spool) == before
 
 
+@pytest.mark.parametrize("wreck", ["entry in the root", "entry deep in hold"])
+def test_what_is_out_of_view_is_neither_missing_nor_are_its_data_orphans(spool: Spool, wreck: str) -> None:
+    WRECKS[wreck].do(spool)
+    age(spool)
+    assert {each.kind for each in found(reopened(spool))} <= {"misplaced", "hidden", "stranger"}
+
+
 def test_what_moves_meanwhile_is_no_difference(spool: Spool) -> None:
     (entry_id,) = submit(spool, b"1")
     moved = []
