@@ -65,7 +65,7 @@ _NAMES_IN = {
     ),
     "meta": (re.compile(r"[0-9]{8}T[0-9]{2}"), _META),
     "journal": (
-        re.compile(r"[0-9]{8}\.jsonl"),
+        re.compile(r"[0-9]{8}\.jsonl|repair-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.jsonl"),
         "If it is history, give it back its name, DAY.jsonl; else move it out of the spool.",
     ),
     "intake": (re.compile(r".{29}\.json"), _AWAY),

@@ -228,10 +228,11 @@ def _mark_suspects(core: Core, worker: str, done: Recovered) -> None:
 def _cut_receipts(core: Core, done: Recovered, worker: str = "") -> None:
     for path in receipt_files(core.layout, worker=worker):
         with _passing_over(path, done):
-            done.cut += _ends_torn(path) and _cut(core, path, worker)
+            done.cut += ends_torn(path) and cut_if_left(core, path, worker)
 
 
-def _cut(core: Core, path: str, worker: str) -> bool:
+def cut_if_left(core: Core, path: str, worker: str = "") -> bool:
+    """Whether the torn last line was cut: of a file whose owner is dead, or is `worker`, which was reaped."""
     owner = os.path.basename(path).split(".")[1]
     lock = None if worker else take_orphan(core.layout, owner)
     with closing(lock) if lock is not None else nullcontext():
@@ -264,7 +265,8 @@ def _sweep_marks(core: Core, done: Recovered) -> None:
                 done.swept += 1
 
 
-def _ends_torn(path: str) -> bool:
+def ends_torn(path: str) -> bool:
+    """Whether something follows the last line end."""
     with open(path, "rb", opener=regular) as file:
         size = file.seek(0, os.SEEK_END)
         if size == 0:
