@@ -59,13 +59,20 @@ class Carried:
     def __init__(self, path: str) -> None:
         """Raises UsageError for what is none of the three, OSError."""
         self._tree: Tree = open_tree(path)
+        self.others: list[str] = []
+        try:
+            self._look()
+        except BaseException:
+            self._tree.close()
+            raise
+
+    def _look(self) -> None:
         self._sizes = self._tree.sizes()
         self.is_folder = isinstance(self._tree, FolderTree)
         self.is_spool = self.is_folder and MARK in self._sizes
         self._manifest = self._read_manifest()
         listed = {entry["file"]: entry for entry in self._manifest.get("entries", ())}
         self._stations: Mapping[str, str] = {entry["id"]: entry.get("station", "") for entry in listed.values()}
-        self.others: list[str] = []
         self.entries = sorted(self._find(listed), key=lambda entry: entry.id)
         self.lost = [entry for file, entry in listed.items() if file not in self._sizes]
         self._stays = self._read_stays()[::-1]
@@ -76,11 +83,16 @@ class Carried:
         return self._tree.path
 
     @property
+    def never_exported(self) -> int:
+        """How many entries the export could not copy, by its manifest."""
+        return len(self._manifest.get("missing", ()))
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing in it is ours: somebody meant another folder."""
         return not (self.entries or self.is_spool or self._manifest or any(self._receipt_files()))
 
-    def open(self, entry: CarriedEntry) -> Bounded:
+    def reading(self, entry: CarriedEntry) -> Bounded:
         """Its payload. Raises Unreadable."""
         return Bounded(self._tree, entry.file, entry.size)
 

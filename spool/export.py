@@ -194,7 +194,7 @@ class Export:
             yield self._not_copied(
                 entry,
                 f"It cannot be read ({_said(error)}). It is untouched, and not in the export; the rest goes on.",
-                "Try again later: what is exported already is not read again. Then look at the disk and at the rights.",
+                f"Try again later, to another place: dropsafe export DEST {entry.id}. Look at the disk and at the rights.",
             )
             return
         except TooLarge:
@@ -211,7 +211,7 @@ class Export:
             yield self._not_copied(
                 entry,
                 f"What was submitted with it cannot be read ({_said(error)}). Its payload alone is in the export.",
-                "Try again later. Then look at the disk and at the rights.",
+                f"Try again later, to another place: dropsafe export DEST {entry.id}. Look at the disk and at the rights.",
             )
             return
         if not intact:

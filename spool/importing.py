@@ -190,7 +190,7 @@ class Import:
         core, carried = self._core, self._carried
         meta = carried.meta(entry.id)
         submission = Submission(
-            lambda: cast(BinaryIO, carried.open(entry)), entry.name.original, entry_id=entry_id, size_hint=entry.size
+            lambda: cast(BinaryIO, carried.reading(entry)), entry.name.original, entry_id=entry_id, size_hint=entry.size
         )
         staged = core.acceptor.stage(submission)
         try:

@@ -11,7 +11,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol, cast
 
@@ -33,7 +33,7 @@ class Tree(Protocol):
     @property
     def path(self) -> str: ...
     def sizes(self) -> dict[str, int]: ...
-    def open(self, name: str) -> BinaryIO: ...
+    def reading(self, name: str) -> BinaryIO: ...
     def close(self) -> None: ...
 
 
@@ -47,7 +47,7 @@ class FolderTree:
         """All regular files. What cannot be looked into is passed over."""
         return dict(self._walk(self.path, ""))
 
-    def open(self, name: str) -> BinaryIO:
+    def reading(self, name: str) -> BinaryIO:
         """One that `sizes` has named. OSError."""
         return os.fdopen(system.open_regular(f"{self.path}/{name}"), "rb")
 
@@ -79,40 +79,46 @@ class ZipTree:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
+        self._opened = os.fdopen(system.open_regular(self.path), "rb")
         try:
-            self._file = zipfile.ZipFile(os.fdopen(system.open_regular(self.path), "rb"))
+            self._file = zipfile.ZipFile(self._opened)
+            self._members = self._strip(self._checked(self._file.infolist()))
         except _DAMAGED_ZIP as error:
+            self._opened.close()
             raise _unusable(self.path, f"it is no .zip, or it is cut off ({error})") from error
-        self._members: dict[str, zipfile.ZipInfo] = {}
-        for member in self._file.infolist():
-            if wrong := _wrong_with(member):
-                raise _unusable(self.path, f"its member {member.filename[:100]!r} {wrong}")
-            if not member.is_dir() and self._members.setdefault(member.filename, member) is not member:
-                raise _unusable(self.path, f"it has two members called {member.filename[:100]!r}")
-        self._strip()
+        except BaseException:
+            self._opened.close()
+            raise
 
     def sizes(self) -> dict[str, int]:
         """All members, with the sizes that the .zip says they have."""
         return {name: member.file_size for name, member in self._members.items()}
 
-    def open(self, name: str) -> BinaryIO:
+    def reading(self, name: str) -> BinaryIO:
         """One of them."""
-        return cast(BinaryIO, self._file.open(self._members[name]))
+        return cast(BinaryIO, self._file.open(self._members[name], mode="r"))
 
     def close(self) -> None:
         """Close the file."""
-        opened = self._file.fp
         self._file.close()
-        if opened is not None:
-            opened.close()
+        self._opened.close()
 
-    def _strip(self) -> None:
-        manifests = [name for name in self._members if name.rpartition("/")[2] == MANIFEST]
+    def _checked(self, members: Iterable[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+        found: dict[str, zipfile.ZipInfo] = {}
+        for member in members:
+            if wrong := _wrong_with(member):
+                raise _unusable(self.path, f"its member {member.filename[:100]!r} {wrong}")
+            if not member.is_dir() and found.setdefault(member.filename, member) is not member:
+                raise _unusable(self.path, f"it has two members called {member.filename[:100]!r}")
+        return found
+
+    def _strip(self, members: dict[str, zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+        """Without the folder in which they all are."""
+        manifests = [name for name in members if name.rpartition("/")[2] == MANIFEST]
         if not manifests:
             raise _unusable(self.path, f"it has no {MANIFEST}, so it is no export")
         prefix = min(manifests, key=lambda name: name.count("/")).removesuffix(MANIFEST)
-        inside = {name: member for name, member in self._members.items() if name.startswith(prefix)}
-        self._members = {name.removeprefix(prefix): member for name, member in inside.items()}
+        return {name.removeprefix(prefix): member for name, member in members.items() if name.startswith(prefix)}
 
 
 def open_tree(path: str) -> Tree:
@@ -134,7 +140,7 @@ class Bounded(io.RawIOBase):
         self._name = name
         self._left = size
         with _readable(name):
-            self._file = tree.open(name)
+            self._file = tree.reading(name)
 
     def readable(self) -> bool:
         return True

@@ -46,10 +46,11 @@ def run(args: Namespace, context: Context) -> int:
 
     config, spool = context.config, context.spool
     spool.core.stations.visit(place_of(config.path), config["station_name"])
-    done = Imported()
+    done, never_exported = Imported(), 0
     try:
         with interruptible() as asked, Carried(args.source) as carried:
             refuse_empty(carried)
+            never_exported = carried.never_exported
             with closing(Progress("seen", len(carried.entries))) as progress:
 
                 def watch(figures: Imported) -> bool:
@@ -66,7 +67,7 @@ def run(args: Namespace, context: Context) -> int:
         if done.seen and context.options.json:
             print(json.dumps({"summary": _told(done)}))
         elif done.seen:
-            _tell_end(done)
+            _tell_end(done, never_exported)
     if done.full is not None:
         raise done.full
     if done.stopped:
@@ -79,7 +80,7 @@ def _told(done: Imported) -> dict[str, object]:
     return {**told, "full": done.full.message if done.full else None}
 
 
-def _tell_end(done: Imported) -> None:
+def _tell_end(done: Imported, never_exported: int) -> None:
     from dropsafe.cli.words import number, several, size
 
     states = ", ".join(f"{number(count)} {state}" for state, count in done.states.items())
@@ -97,4 +98,7 @@ def _tell_end(done: Imported) -> None:
         print(f"! {number(done.not_taken)} were not taken: see above. They are where they were.")
     if done.left:
         print(f"! {several(done.left, 'entry is', 'entries are')} left there for want of room.")
+    if never_exported:
+        are = several(never_exported, "entry is", "entries are")
+        print(f"! {are} not in this export, as its manifest says: they could not be read when it was made.")
     print("Nothing there was changed.")

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import IO
 
-from dropsafe.errors import DropsafeError, ExitCode, TemporaryError, UsageError
+from dropsafe.errors import TemporaryError, UsageError
 from dropsafe.spool.accept import BLOCK
 from dropsafe.spool.carried import README
 from dropsafe.spool.export import TooLarge, Writer, readme
@@ -33,15 +33,8 @@ _NOT_THERE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM)
 """What a stick or a share answers that cannot do such a thing at all."""
 
 
-class ExportFailed(DropsafeError):
-    """The place of the export cannot be written to. The spool is as it was."""
-
-    title = "Not exported"
-    exit_code = ExitCode.TEMPORARY
-
-
 def writer_for(place: str, spool: Spool) -> Writer:
-    """For a folder, or a .zip if the name ends so. Raises UsageError, TemporaryError, ExportFailed."""
+    """For a folder, or a .zip if the name ends so. Raises UsageError, TemporaryError."""
     place = os.path.abspath(place)
     parent, root = os.path.realpath(os.path.dirname(place)), os.path.realpath(spool.path)
     if os.path.lexists(place):
@@ -214,7 +207,8 @@ class ZipWriter:
 
     def close(self) -> None:
         """What was written stays, under the name that says that it is not all."""
-        with suppress(OSError, ValueError):
+        if not self._file.closed:
+            self._zip.fp = None  # else it would try to write its end when it is collected
             self._file.close()
 
 
@@ -232,15 +226,11 @@ class _explained:  # noqa: N801 - used like a function
             raise _failed(self._place, error) from error
 
 
-def _failed(place: str, error: OSError) -> ExportFailed:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = (
-        "Make room there, or use another stick." if full else "See that it is there, healthy and may be written to."
-    )
-    return ExportFailed(
+def _failed(place: str, error: OSError) -> TemporaryError:
+    return TemporaryError(
         f"{place} could not be written ({error.strerror or error}). What is there by now is called {INCOMPLETE}; nothing "
         "in the spool was changed.",
-        remedy=f"{remedy} Then the same command again.",
+        remedy="See that it is there, and has room. Then the same command again, which goes on with a folder.",
     )
 
 

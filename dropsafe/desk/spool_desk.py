@@ -15,7 +15,7 @@ from typing import Any
 
 from dropsafe import __version__
 from dropsafe.config import Config
-from dropsafe.desk import moving
+from dropsafe.desk import carrying, moving
 from dropsafe.desk.desk import Desk, Value
 from dropsafe.desk.explaining import explain
 from dropsafe.desk.found import id_of, look_up
@@ -247,6 +247,15 @@ class SpoolDesk(Desk):
         for each in ended:
             self.tell("pause", {"work": each.value, "paused": False, "by": self.by})
         return {each.value: asdict(pause) for each, pause in ended.items()}
+
+    def jobs_export(self, dest: str, states: Sequence[str] = (), ids: Sequence[str] = ()) -> Value:
+        return self.jobs.start("jobs.export", self.by, carrying.exporting(self.spool, dest, states, ids))
+
+    def jobs_import(self, source: str) -> Value:
+        return self.jobs.start("jobs.import", self.by, carrying.importing(self.spool, source))
+
+    def jobs_import_receipts(self, source: str) -> Value:
+        return self.jobs.start("jobs.import_receipts", self.by, carrying.importing_receipts(self.spool, source))
 
     def jobs_list(self) -> Value:
         return {"jobs": self.jobs.list()}

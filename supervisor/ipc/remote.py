@@ -113,6 +113,15 @@ class RemoteDesk(Desk):
     def watch_list(self) -> Value:
         return self._ask("watch.list")
 
+    def jobs_export(self, dest: str, states: Sequence[str] = (), ids: Sequence[str] = ()) -> Value:
+        return self._ask("jobs.export", dest=dest, states=list(states) or None, ids=list(ids) or None)
+
+    def jobs_import(self, source: str) -> Value:
+        return self._ask("jobs.import", source=source)
+
+    def jobs_import_receipts(self, source: str) -> Value:
+        return self._ask("jobs.import_receipts", source=source)
+
     def jobs_list(self) -> Value:
         return self._ask("jobs.list")
 

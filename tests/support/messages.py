@@ -52,6 +52,11 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "_deferred": Call(1),
     "Deferred": Call(0),
     "Difference": Call(3, 4),
+    "NotExported": Call(2, 3),
+    "NotTaken": Call(2, 3),
+    "Unmatched": Call(1, 2),
+    "_not": Call(1, 2),
+    "_not_copied": Call(1, 2),
     "Finding": Call(0, 1),
 }
 OF_THE_CONFIGURATION = {"Problem": Call(2, 4)}

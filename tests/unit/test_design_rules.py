@@ -26,6 +26,7 @@ ELSEWHERE: dict[str, str] = {
     "deploy/changes.py": "units and other files of the system",
     "deploy/errand.py": "the trial of a drop folder, in files of its own",
     "deploy/systemd.py": "the folder of a new spool, for the service's user",
+    "dropsafe/desk/outside.py": "an export, which lies outside of every spool",
     "dropsafe/log.py": "the log file",
     "dropsafe/log_file.py": "the service's log files",
     "dropsafe/demo/": "the demonstration's own folder, drop folder and log",

@@ -55,7 +55,7 @@ def test_the_table_the_schema_and_the_desks_know_the_same_methods() -> None:
 
 def test_what_changes_the_configuration_or_ends_the_service_is_for_administrators(scene: Scene) -> None:
     only = {name for name, method in METHODS.items() if method.who is Who.ADMINISTRATOR}
-    assert only == {"config.set", "service.stop"}
+    assert only == {"config.set", "service.stop", "jobs.export", "jobs.import", "jobs.import_receipts"}
     error = asked(scene, "config.set", administrator=False, values={"max_queue_size": 1})
     assert (error.code, error.data["exit_code"]) == (Code.NOT_ALLOWED, 77)
     assert "max_queue_size" not in scene.office._settings.path.read_text(encoding="utf-8")
