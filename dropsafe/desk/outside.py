@@ -209,7 +209,8 @@ class ZipWriter:
         """What was written stays, under the name that says that it is not all."""
         if not self._file.closed:
             self._zip.fp = None  # else it would try to write its end when it is collected
-            self._file.close()
+            with suppress(OSError):  # what is buffered may find no room
+                self._file.close()
 
 
 class _explained:  # noqa: N801 - used like a function

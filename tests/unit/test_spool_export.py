@@ -205,7 +205,7 @@ def test_a_full_stick_is_told_and_leaves_what_says_that_it_is_not_all(
     submit(spool, b"content")
     writer = writer_for(str(tmp_path / name), spool)
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(*(outside, "_write_all") if name == "out" else (zipfile.ZipFile, "open"), full)
