@@ -52,6 +52,8 @@ def _print(fact: dict[str, Any]) -> None:
     _say(f"  file       {fact['path'] or _FILES[fact['state']]}")
     for name, value in fact.get("attributes", {}).items():
         _say(f"  attribute  {name}={value}")
+    if station := fact.get("station"):
+        _say(f"  station    {station}, from which it was imported")
     if reason := fact["reason"]:
         _say(f"  why        {reason['summary']}")
         if reason["detail"]:

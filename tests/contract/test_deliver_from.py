@@ -148,7 +148,7 @@ def test_meta_that_is_damaged_is_not_sent_without(spool: Spool, tmp_path: Path) 
     assert (report.delivered, transport.parcels, list(hand.left.deferred)) == (0, [], [made])
 
 
-def test_a_zip_a_spool_at_work_and_a_place_without_rights_are_refused_before_anything_is_sent(
+def test_what_cannot_take_receipts_is_refused_before_anything_is_sent(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(spool, b"content")

@@ -124,6 +124,24 @@ def test_long_work_is_a_job_with_a_result(desk: Any, spool: Spool) -> None:
         desk.jobs_cancel("00000000")
 
 
+def test_what_is_carried_away_comes_in_again_as_jobs(desk: Any, spool: Spool, tmp_path: Path) -> None:
+    refused = rejected(spool)
+    (waits,) = submit(spool, b"waits")
+    place = str(tmp_path / "out")
+    result = ended(desk, desk.jobs_export(place, ["pending", "failed"]))["result"]
+    assert (result["exported"], result["states"], result["found"]) == (2, {"pending": 1, "failed": 1}, 0)
+    assert ended(desk, desk.jobs_export(place))["error"]["text"].startswith(place)
+    result = ended(desk, desk.jobs_import(place))["result"]
+    assert (result["imported"], result["known"], result["troubles"]) == (0, 2, [])
+    spool.find(waits).path.unlink()
+    assert ended(desk, desk.jobs_import(place))["result"]["states"] == {"pending": 1}
+    assert ended(desk, desk.jobs_import_receipts(place))["result"]["finished"] == 0
+    assert ended(desk, desk.jobs_export(f"{place}.zip", ids=[refused]))["result"]["exported"] == 1
+    for ask in (desk.jobs_export, desk.jobs_import, desk.jobs_import_receipts):
+        with pytest.raises(UsageError, match="absolute path"):
+            ask("out")
+
+
 def test_a_pause_says_by_whom_and_is_ended(desk: Any, spool: Spool) -> None:
     paused = desk.pauses_begin("delivery", "the server moves", 60)
     assert paused["delivery"]["why"] == "the server moves"

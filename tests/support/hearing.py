@@ -14,7 +14,7 @@ import pytest
 from dropsafe import config_rules, errors
 from dropsafe.cli import trouble
 from dropsafe.deploy import finding
-from dropsafe.spool import attempt, health, listing, reasons, verify
+from dropsafe.spool import attempt, export, health, importing, listing, reasons, receipt_import, verify
 from dropsafe.workers import outcome, secret, tls
 from tests.support.messages import ERRORS, Sentence, normal, sentences
 
@@ -30,6 +30,9 @@ SPEAKERS: dict[type, Texts] = {
     listing.Stranger: lambda it: (it.why,),
     attempt.Attempt: lambda it: (it.why,),
     verify.Difference: lambda it: (it.meaning,),
+    export.NotExported: lambda it: (it.why,),
+    importing.NotTaken: lambda it: (it.why,),
+    receipt_import.Unmatched: lambda it: (it.why,),
     secret.SecretUnusable: lambda it: (it,),
     tls.TlsUnusable: lambda it: (it,),
     finding.Finding: lambda it: (it.text,),

@@ -18,6 +18,75 @@ RAISED: dict[str, tuple[str, ...]] = {
     "service/test_supervisor.py::test_what_a_person_asks_of_its_loop_is_done_or_refused_with_an_answer": (
         "There is no worker …. Nothing was changed.",
     ),
+    "unit/test_spool_export.py::test_what_a_dying_disk_will_not_read_is_listed_and_the_rest_is_there[out]": (
+        "It cannot be read (…). It is untouched, and not in the export; the rest goes on.",
+        "What was submitted with it cannot be read (…). Its payload alone is in the export.",
+    ),
+    "unit/test_spool_export.py::test_one_that_was_edited_is_there_as_it_is_and_told": (
+        "Its bytes are not those that were accepted. It is in the export as it is, and listed as damaged.",
+    ),
+    "unit/test_spool_export.py::test_on_fat_what_is_too_large_is_told": (
+        "It has 4 GiB or more, which a FAT file system cannot hold. It is untouched, and not in the export.",
+        "… would have more than 4 GiB, which a FAT file system cannot hold. …",
+    ),
+    "unit/test_spool_export.py::test_nothing_is_overwritten_and_two_do_not_write_one_export[out]": (
+        "… is there already, and nothing is overwritten. Nothing was changed.",
+        "Another program is writing the export … just now. Nothing was changed.",
+        "… is there, and is no export that was interrupted. Nothing was changed.",
+    ),
+    "unit/test_spool_export.py::test_a_place_in_the_spool_or_nowhere_is_refused": (
+        "… lies in the spool itself. Nothing was changed.",
+        "There is no folder … in which to make the export. Nothing was changed.",
+    ),
+    "unit/test_spool_export.py::test_a_full_stick_is_told_and_leaves_what_says_that_it_is_not_all[out]": (
+        "… could not be written (…). What is there by now is called .incomplete; nothing in the spool was changed.",
+    ),
+    "unit/test_spool_importing.py::test_one_that_counts_as_sent_without_a_receipt_needs_a_person": (
+        "It counts as delivered there, and no receipt there says so. It was not taken.",
+    ),
+    "unit/test_spool_importing.py::test_what_was_damaged_on_the_way_keeps_no_good_copy_out[as_folder]": (
+        "Its bytes are not those that were accepted. It was not taken; it is untouched.",
+    ),
+    "unit/test_spool_importing.py::test_a_refused_one_without_its_reason_says_so": (
+        "It was imported in this state, and nothing came with it that says why. Nothing is lost; the file is here.",
+    ),
+    "unit/test_spool_importing.py::test_what_the_manifest_names_and_what_it_does_not": (
+        "The manifest names it, and it is not there. Nothing here was changed for it.",
+        "It has no entry's name, so it was not taken. It is untouched.",
+    ),
+    "unit/test_spool_importing.py::test_a_zip_that_is_damaged_inside_gives_what_is_whole": (
+        "…. It was not taken; what can be read goes on.",
+    ),
+    "unit/test_spool_importing.py::test_a_link_is_not_followed": (
+        "In … there is neither an export, nor a spool, nor a file with an entry's name. Nothing was changed.",
+    ),
+    "unit/test_spool_importing.py::test_a_manifest_of_another_kind_is_refused": (
+        "…: its … is damaged, or of another version (…). Nothing was changed.",
+    ),
+    "unit/test_spool_importing.py::test_what_is_no_export_is_refused[no zip]": (
+        "There is nothing at …. Nothing was changed.",
+        "… cannot be used: …. Nothing was changed.",
+    ),
+    "unit/test_spool_receipt_import.py::test_what_this_spool_never_had_is_told": (
+        "There is no such entry here, and none was delivered from here. Nothing was changed for it.",
+    ),
+    "unit/test_spool_receipt_import.py::test_other_bytes_than_those_delivered_are_not_finished": (
+        "The entry with that id has other bytes here than those delivered, or cannot be read. It is left as it is.",
+    ),
+    "unit/test_spool_receipt_import.py::test_one_that_a_person_has_sent_again_is_not_finished_by_this_spools_own_old_receipt": (
+        "It was delivered from here before, and somebody has had it sent again since. It is left as it is.",
+    ),
+    "contract/test_deliver_from.py::test_meta_that_is_damaged_is_not_sent_without": (
+        "What was submitted with entry … is damaged, or cannot be read (…). It was not sent.",
+    ),
+    "contract/test_deliver_from.py::test_what_cannot_take_receipts_is_refused_before_anything_is_sent": (
+        "… is a .zip, into which no receipts can be written. Nothing was sent.",
+        "A service is at work on the spool …, and delivers it itself. Nothing was sent.",
+        "No receipts can be written into … (…). Nothing was sent.",
+    ),
+    "contract/test_desk.py::test_what_is_carried_away_comes_in_again_as_jobs[folder]": (
+        "… is not an absolute path, and the service has no working folder of yours. Nothing was changed.",
+    ),
     "unit/test_desk_jobs.py::test_an_error_of_the_system_says_what_stands[13-The system refuses it]": (
         "The system refuses it (…). What was done by then stands; nothing is lost.",
     ),

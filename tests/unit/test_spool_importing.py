@@ -171,7 +171,7 @@ def test_a_whole_copy_comes_in_beside_one_that_is_damaged_here(spool: Spool, the
 
 
 @pytest.mark.parametrize("form", [as_folder, plain_files, as_it_is])
-def test_what_was_damaged_on_the_way_is_not_taken_and_does_not_keep_a_good_copy_out(
+def test_what_was_damaged_on_the_way_keeps_no_good_copy_out(
     spool: Spool, there: Spool, tmp_path: Path, form: Callable[[Spool, Path], Path]
 ) -> None:
     good, bad = submit(there, b"good", b"will be torn")
