@@ -75,6 +75,11 @@ class Imported:
     def seen(self) -> int:
         return self.imported + self.known + self.delivered + self.not_taken + self.left
 
+    def told(self) -> dict[str, object]:
+        """As a plain value."""
+        figures = {name: getattr(self, name) for name in Imported.__slots__}
+        return {**figures, "full": self.full.message if self.full else None}
+
 
 Watch = Callable[[Imported], bool]
 """Called after each entry; true asks for an end."""

@@ -68,7 +68,7 @@ def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int]) -> 
         f"{several(report.delivered, 'entry', 'entries')} delivered ({size(report.bytes)}); their receipts are there, too"
     )
     if hand.before:
-        print(f"{number(hand.before)} had been delivered from there before, and were passed over")
+        print(f"{several(hand.before, 'was', 'were')} delivered from there before, and were passed over")
     for count, what, left in (
         (report.rejected, "refused by the server", hand.left.refused),
         (report.damaged, "damaged, and not sent", hand.left.damaged),
@@ -88,7 +88,7 @@ def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int]) -> 
         if report.remedy:
             print(f"    {report.remedy}")
     if hand.waiting:
-        print(f"{number(hand.waiting)} are not sent yet. The same command again goes on.")
+        print(f"{several(hand.waiting, 'is', 'are')} not sent yet. The same command again goes on.")
     if states:
         counts = ", ".join(f"{number(count)} in {state}/" for state, count in states.items())
         print(f"A person decides about {counts}: they were not sent. To work on them: dropsafe import SRC")

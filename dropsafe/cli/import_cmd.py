@@ -65,7 +65,7 @@ def run(args: Namespace, context: Context) -> int:
                         _tell(trouble.id, trouble.file, trouble.why, trouble.remedy)
     finally:
         if done.seen and context.options.json:
-            print(json.dumps({"summary": _told(done)}))
+            print(json.dumps({"summary": done.told()}))
         elif done.seen:
             _tell_end(done, never_exported)
     if done.full is not None:
@@ -73,11 +73,6 @@ def run(args: Namespace, context: Context) -> int:
     if done.stopped:
         return INTERRUPTED
     return ExitCode.NEEDS_A_PERSON if done.not_taken else ExitCode.OK
-
-
-def _told(done: Imported) -> dict[str, object]:
-    told = {name: getattr(done, name) for name in Imported.__slots__ if name != "full"}
-    return {**told, "full": done.full.message if done.full else None}
 
 
 def _tell_end(done: Imported, never_exported: int) -> None:
@@ -89,13 +84,15 @@ def _tell_end(done: Imported, never_exported: int) -> None:
     )
     print(f"{'Interrupted: ' if done.stopped else ''}{what}.")
     if done.known:
-        print(f"{number(done.known)} were known here, and passed over.")
+        print(f"{several(done.known, 'was', 'were')} known here, and passed over.")
     if done.delivered:
-        print(f"{number(done.delivered)} were delivered already, by their receipts there: dropsafe import-receipts SRC")
+        print(
+            f"{several(done.delivered, 'was', 'were')} delivered already, as the receipts there say: dropsafe import-receipts SRC"
+        )
     for old, new in done.renamed.items():
         print(f"{old} is {new} here: this spool knows other bytes under that id. Both are kept.")
     if done.not_taken:
-        print(f"! {number(done.not_taken)} were not taken: see above. They are where they were.")
+        print(f"! {several(done.not_taken, 'was', 'were')} not taken: see above. What was not taken is where it was.")
     if done.left:
         print(f"! {several(done.left, 'entry is', 'entries are')} left there for want of room.")
     if never_exported:

@@ -65,14 +65,14 @@ def run(args: Namespace, context: Context) -> int:
 
 
 def _tell_end(done: Finished) -> None:
-    from dropsafe.cli.words import number, several
+    from dropsafe.cli.words import several
 
     print(f"{several(done.finished, 'entry', 'entries')} finished by their receipts, and not sent again.")
     if done.known:
-        print(f"{number(done.known)} were known here as delivered already.")
+        print(f"{several(done.known, 'was', 'were')} known here as delivered already.")
     if done.in_hand:
         print(
-            f"{number(done.in_hand)} are in hand just now: the server knows them by their key. If it stays so, repeat this."
+            f"{several(done.in_hand, 'is', 'are')} in hand just now; sent again, the server knows the key. If it stays so, repeat this."
         )
     if done.unmatched:
         print(f"! {several(done.unmatched, 'receipt matches', 'receipts match')} nothing here: see above.")

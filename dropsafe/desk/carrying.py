@@ -53,8 +53,7 @@ def importing(spool: Spool, source: str) -> Work:
             refuse_empty(carried)
             total = len(carried.entries)
             kept = _kept(Import(spool.core, carried, lambda figures: job.step(figures.seen, total)).run(done))
-        told = {name: getattr(done, name) for name in Imported.__slots__}
-        return {**told, "renamed": len(done.renamed), "full": done.full.message if done.full else None, **kept}
+        return {**done.told(), "renamed": len(done.renamed), **kept}
 
     return take_in
 

@@ -172,7 +172,7 @@ def case_carry(station: Station, way: str) -> list[Path]:
     station.submit("on the way")
     in_hand_of_a_dead_worker(station, station.spool_dir)
     Spool.create(station.place / "other" / "dropsafe", group="").close()
-    return [station.place / ("new" if way == "command" else "other") / "dropsafe", station.spool_dir]
+    return [station.spool_dir] if way == "command" else [station.place / "other" / "dropsafe", station.spool_dir]
 
 
 def case_merge(station: Station, way: str) -> list[Path]:

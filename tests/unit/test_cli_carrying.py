@@ -1,0 +1,152 @@
+"""`export`, `import`, `import-receipts` and `deliver --from` on a command line: what they say, and how they end."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropsafe.cli.main import main
+from dropsafe.spool import Spool
+from dropsafe.spool.clock import SYSTEM_CLOCK
+from dropsafe.spool.platform import system
+from tests.support.carrying import one_in_each_state
+from tests.support.spools import make_spool, submit
+
+
+@pytest.fixture
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spool]:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("DROPSAFE_SPOOL", str(tmp_path / "spool"))
+    for name in ("DROPSAFE_MIN_FREE_BYTES", "DROPSAFE_MIN_FREE_INODES"):
+        monkeypatch.setenv(name, "0")
+    with make_spool(tmp_path, SYSTEM_CLOCK) as made:
+        yield made
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    make_spool(tmp_path / "other").close()
+    return tmp_path / "other" / "spool"
+
+
+class Typed:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *words: object) -> tuple[int, str]:
+        code = main([str(word) for word in words])
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+    def json(self, *words: object) -> tuple[int, list[Any]]:
+        code = main([*map(str, words), "--json"])
+        return code, [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def types(capsys: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(capsys)
+
+
+def test_there_and_back_again(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
+    one_in_each_state(spool)
+    code, said = types("export", tmp_path / "out")
+    assert (code, "6 entries" in said, "Nothing in the spool was changed" in said) == (0, True, True)
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, "6 entries imported" in said, "2 pending" in said) == (0, True, True)
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, "0 entries imported" in said, "6 were known here" in said) == (0, True, True)
+    code, said = types("import", spool.path, "--spool", other)
+    assert (code, "1 was delivered already" in said) == (0, True)
+    code, said = types("import-receipts", spool.path, "--spool", other)
+    assert (code, "match" in said) == (1, True)
+    code, said = types("import-receipts", tmp_path / "out")
+    assert (code, "0 entries finished" in said) == (0, True)
+
+
+def test_the_same_for_programs(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
+    ids = one_in_each_state(spool)
+    code, (summary,) = types.json("export", tmp_path / "out.zip", ids["failed"], ids["sent"])
+    assert (code, summary["summary"]["exported"], summary["summary"]["states"]) == (0, 2, {"sent": 1, "failed": 1})
+    code, (summary,) = types.json("import", tmp_path / "out.zip", "--spool", other)
+    assert (code, summary["summary"]["imported"], summary["summary"]["delivered"]) == (0, 1, 1)
+    code, (unmatched, summary) = types.json("import-receipts", tmp_path / "out.zip", "--spool", other)
+    assert (code, unmatched["id"], summary["summary"]["unmatched"]) == (1, ids["sent"], 1)
+
+
+def test_what_cannot_be_read_is_named_and_makes_it_end_with_1(
+    spool: Spool, other: Path, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, _ = submit(spool, b"bad", b"good")
+    opened = system.open_regular
+
+    def open_regular(path: str) -> int:
+        if bad in path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return opened(path)
+
+    monkeypatch.setattr(system, "open_regular", open_regular)
+    code, said = types("export", tmp_path / "out")
+    assert (code, bad in said, "Input/output error" in said, "1 entry is not in it" in said) == (1, True, True, True)
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, "1 entry is not in this export" in said) == (0, True)
+
+
+def test_a_full_queue_is_told_with_what_came_in(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
+    submit(spool, b"one", b"two", b"three")
+    types("export", tmp_path / "out")
+    code, said = types("import", tmp_path / "out", "--spool", other, "--set", "max_queue_size=2")
+    assert (code, "2 entries imported" in said, "1 entry is left there" in said) == (75, True, True)
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, "1 entry imported" in said) == (0, True)
+
+
+def test_other_bytes_and_a_damaged_copy_are_told(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
+    taken, damaged = submit(spool, b"theirs", b"will be torn")
+    types("export", tmp_path / "out")
+    next((tmp_path / "out").rglob(f"{damaged}_*")).write_bytes(b"torn")
+    with Spool(other, spool._limits) as receiving:
+        receiving.submit(b"ours", name="ours.xml", entry_id=taken)
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, f"{taken} is " in said, damaged in said, "1 was not taken" in said) == (1, True, True, True)
+
+
+def test_names_from_outside_write_on_no_terminal(spool: Spool, tmp_path: Path, types: Typed) -> None:
+    (tmp_path / "out" / "pending").mkdir(parents=True)
+    (tmp_path / "out" / "pending" / "a\x1b[2Jb.xml").write_bytes(b"")
+    submit(spool, b"x")
+    (path,) = (spool.path / "pending").rglob("*_report.xml")
+    (tmp_path / "out" / path.name).write_bytes(b"x")
+    code, said = types("import", tmp_path / "out")
+    assert (code, "\x1b" in said) == (1, False)
+
+
+@pytest.mark.parametrize("command", [["import"], ["import-receipts"], ["deliver", "--from"]])
+def test_what_is_no_copy_is_a_mistake_and_changes_nothing(
+    spool: Spool, tmp_path: Path, types: Typed, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:9/in")
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
+    assert types(*command, tmp_path / "holiday")[0] == 2
+    assert types(*command, tmp_path / "nowhere")[0] == 2
+    assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["beach.jpg"]
+
+
+def test_a_delivery_from_a_copy_says_what_is_left_there(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:9/in")
+    one_in_each_state(spool)
+    types("export", tmp_path / "out")
+    code, said = types("deliver", "--from", tmp_path / "out", "--patience", "0")
+    assert (code, "The server is unavailable" in said, "2 are not sent yet" in said) == (69, True, True)
+    assert "1 in failed/, 1 in quarantine/, 1 in hold/" in said
+    code, (report,) = types.json("deliver", "--from", tmp_path / "out", "--patience", "0")
+    assert (code, report["waiting"], report["others"]) == (69, 2, {"failed": 1, "quarantine": 1, "hold": 1})
