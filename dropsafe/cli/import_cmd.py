@@ -86,9 +86,8 @@ def _tell_end(done: Imported, never_exported: int) -> None:
     if done.known:
         print(f"{several(done.known, 'was', 'were')} known here, and passed over.")
     if done.delivered:
-        print(
-            f"{several(done.delivered, 'was', 'were')} delivered already, as the receipts there say: dropsafe import-receipts SRC"
-        )
+        were = several(done.delivered, "was", "were")
+        print(f"{were} delivered already, as the receipts there say: dropsafe import-receipts SRC")
     for old, new in done.renamed.items():
         print(f"{old} is {new} here: this spool knows other bytes under that id. Both are kept.")
     if done.not_taken:

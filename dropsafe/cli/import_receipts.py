@@ -71,8 +71,7 @@ def _tell_end(done: Finished) -> None:
     if done.known:
         print(f"{several(done.known, 'was', 'were')} known here as delivered already.")
     if done.in_hand:
-        print(
-            f"{several(done.in_hand, 'is', 'are')} in hand just now; sent again, the server knows the key. If it stays so, repeat this."
-        )
+        are = several(done.in_hand, "is", "are")
+        print(f"{are} in hand just now; sent again, the server knows the key. If it stays so, repeat this.")
     if done.unmatched:
         print(f"! {several(done.unmatched, 'receipt matches', 'receipts match')} nothing here: see above.")
