@@ -75,12 +75,16 @@ class FolderWriter:
             )
         self._mark = os.open(self._path(README), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         _refuse_busy(self._mark, self._root)
-        os.ftruncate(self._mark, 0)
-        os.write(self._mark, about)
-        os.fsync(self._mark)
-        for name in self._files():
-            if name.endswith(_PART):
-                os.unlink(self._path(name))
+        try:
+            os.ftruncate(self._mark, 0)
+            os.write(self._mark, about)
+            os.fsync(self._mark)
+            for name in self._files():
+                if name.endswith(_PART):
+                    os.unlink(self._path(name))
+        except BaseException:
+            self.close()
+            raise
 
     def kept(self, name: str) -> str | None:
         digest = hashlib.sha256()
@@ -174,7 +178,11 @@ class ZipWriter:
         os.ftruncate(descriptor, 0)
         self._file = os.fdopen(descriptor, "w+b")
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
-        self.write(README, iter([about]), len(about))
+        try:
+            self.write(README, iter([about]), len(about))
+        except BaseException:
+            self.close()
+            raise
 
     def kept(self, name: str) -> str | None:  # noqa: ARG002 - of the interface
         return None

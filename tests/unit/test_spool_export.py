@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import os
 import shutil
@@ -25,6 +26,9 @@ from dropsafe.spool.export import Chosen, Export, Exported
 from dropsafe.spool.platform import system
 from tests.support.carrying import exported, imported, manifest, one_in_each_state
 from tests.support.spools import files, make_spool, reopened, submit
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it looks into /proc")
 
 
 @pytest.fixture
@@ -214,6 +218,22 @@ def test_a_full_stick_is_told_and_leaves_what_says_that_it_is_not_all(
     assert [path.name for path in tmp_path.iterdir() if path.name != "spool"] == [f"{name}.incomplete"]
 
 
+@linux
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_a_stick_that_is_full_at_once_leaves_nothing_open(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*(os, "fsync") if name == "out" else (zipfile.ZipFile, "open"), full)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(TemporaryError, match="could not be written"):
+        writer_for(str(tmp_path / name), spool)
+    gc.collect()  # what is left unfinished would complain
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_on_fat_what_is_too_large_is_told(spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "file_system", lambda _: "vfat")
     monkeypatch.setattr(outside, "_MOST_ON_FAT", 1500)
@@ -255,6 +275,7 @@ def test_names_that_a_stick_could_not_hold_are_made_safe_and_come_back(spool: Sp
         assert done.imported == 1
 
 
+@linux
 def test_everything_is_durable_before_it_has_its_name(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
