@@ -20,10 +20,13 @@ from filelock import lock_descriptor
 from dropsafe.errors import NoPermission, SpoolError, TemporaryError, UsageError
 from dropsafe.spool import durable
 from dropsafe.spool.carried import CARRIER, Carried, CarriedEntry
+from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.entry import Entry, Meta
-from dropsafe.spool.layout import Layout
+from dropsafe.spool.health import told
+from dropsafe.spool.layout import PAUSE_FILE, Layout
 from dropsafe.spool.locks import LOCK_SUFFIX
 from dropsafe.spool.meta import meta_in
+from dropsafe.spool.pausing import Pause, Work, pauses_in
 from dropsafe.spool.platform import system
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Receipt, ReceiptWriter
@@ -137,8 +140,8 @@ class CarriedHand:
         return ()
 
     def delivery_is_paused(self) -> bool:
-        """A pause concerns the spool in which it was made."""
-        return False
+        """Whether a person has paused the spool of which this is a copy."""
+        return Work.DELIVERY in _pauses(self._carried)
 
     def _entry(self, entry: CarriedEntry) -> Entry:
         return Entry(entry.name, State.PENDING, Path(self._carried.path, entry.file), entry.size)
@@ -156,6 +159,16 @@ def _refuse(carried: Carried) -> None:
             f"A service is at work on the spool {carried.path}, and delivers it itself. Nothing was sent.",
             remedy="Nothing is to be done; or stop that service first.",
         )
+
+    if pause := _pauses(carried).get(Work.DELIVERY):
+        raise TemporaryError(
+            f"Delivery from {carried.path} is paused {told(pause)}. Nothing was sent.",
+            remedy="What is held back there is somebody's decision. To go on: remove locks/paused.json from the copy.",
+        )
+
+
+def _pauses(carried: Carried) -> dict[Work, Pause]:
+    return pauses_in(f"{carried.path}/locks/{PAUSE_FILE}", SYSTEM_CLOCK.now())
 
 
 def _is_held(lock: str) -> bool:

@@ -60,15 +60,7 @@ class Pauses:
 
     def current(self) -> dict[Work, Pause]:
         """What is paused now."""
-        try:
-            found = {Work(name): _pause(content) for name, content in read_json(self._path).items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            why = f"the file {self._path} cannot be read ({error}), which counts as a pause of everything"
-            return dict.fromkeys(Work, Pause("", "", why))
-        now = self._clock.now()
-        return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
+        return pauses_in(self._path, self._clock.now())
 
     def is_paused(self, work: Work) -> bool:
         return work in self.current()
@@ -101,6 +93,18 @@ class Pauses:
             durable.write_file("pause", scratch, self._path, data, self._layout.file_mode)
 
         self._reserve.lend(write)  # on a full disk too: a pause may be what somebody needs then
+
+
+def pauses_in(path: str, now: float) -> dict[Work, Pause]:
+    """What that file says is paused at that time."""
+    try:
+        found = {Work(name): _pause(content) for name, content in read_json(path).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        why = f"the file {path} cannot be read ({error}), which counts as a pause of everything"
+        return dict.fromkeys(Work, Pause("", "", why))
+    return {work: pause for work, pause in found.items() if not pause.until or from_iso(pause.until) > now}
 
 
 def _pause(content: dict[str, Any]) -> Pause:

@@ -47,8 +47,8 @@ def run_from(source: str, patience: float, context: Context) -> int:
         if code is ExitCode.OK and hand.waiting:
             code = ExitCode.TEMPORARY  # interrupted
         if context.options.json:
-            left = {**asdict(hand.left), "waiting": hand.waiting, "delivered_before": hand.before, "others": states}
-            print(json.dumps({**asdict(report), **left, "exit_code": int(code)}))
+            told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states}
+            print(json.dumps({**asdict(report), **told, "left_there": asdict(hand.left), "exit_code": int(code)}))
         else:
             _tell(report, hand, states)
     return int(code)

@@ -23,6 +23,7 @@ from dropsafe.spool.carried import Carried
 from dropsafe.spool.carried_hand import CarriedHand
 from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.locks import Lock
+from dropsafe.spool.pausing import Work
 from dropsafe.workers.deliver import DeliveryReport, deliver_carried
 from dropsafe.workers.outcome import Answer
 from dropsafe.workers.settings import Settings
@@ -160,6 +161,10 @@ def test_what_cannot_take_receipts_is_refused_before_anything_is_sent(
     with Carried(str(spool.path)) as carried, pytest.raises(TemporaryError, match="A service is at work"):
         CarriedHand(carried)
     lock.close()
+    spool.pause([Work.DELIVERY], "ana", "the server moves")
+    with Carried(str(spool.path)) as carried, pytest.raises(TemporaryError, match="is paused by ana"):
+        CarriedHand(carried)
+    spool.resume()
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     with Carried(str(spool.path)) as carried, pytest.raises(NoPermission, match="No receipts can be written"):
         CarriedHand(carried)

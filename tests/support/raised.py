@@ -81,6 +81,7 @@ RAISED: dict[str, tuple[str, ...]] = {
     ),
     "contract/test_deliver_from.py::test_what_cannot_take_receipts_is_refused_before_anything_is_sent": (
         "… is a .zip, into which no receipts can be written. Nothing was sent.",
+        "Delivery from … is paused …. Nothing was sent.",
         "A service is at work on the spool …, and delivers it itself. Nothing was sent.",
         "No receipts can be written into … (…). Nothing was sent.",
     ),

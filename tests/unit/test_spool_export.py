@@ -27,7 +27,6 @@ from dropsafe.spool.platform import system
 from tests.support.carrying import exported, imported, manifest, one_in_each_state
 from tests.support.spools import files, make_spool, reopened, submit
 
-
 linux = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it looks into /proc")
 
 
