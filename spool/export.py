@@ -183,8 +183,7 @@ class Export:
         return find_receipts(self._spool.core.layout, sent) if sent else {}
 
     def _one(self, entry: Entry, moved: list[str]) -> Iterator[NotExported]:
-        name = entry_name(entry.id, entry.name.digest16, entry.name.original)
-        file = f"{entry.state.value}/{name}"
+        file = self._file_of(entry)
         try:
             sha256 = self._copied(entry, file)
         except _Moved:
@@ -223,6 +222,14 @@ class Export:
                     "Its bytes are not those that were accepted. It is in the export as it is, and listed as damaged.",
                     "Hand in a better copy, if there is one.",
                 )
+
+    def _file_of(self, entry: Entry) -> str:
+        """Its path in the export; of a copy that somebody made in the same state, in a folder of its own."""
+        name = entry_name(entry.id, entry.name.digest16, entry.name.original)
+        file, number = f"{entry.state.value}/{name}", 2
+        while file in self._written:
+            file, number = f"{entry.state.value}/{number}/{name}", number + 1
+        return file
 
     def _copied(self, entry: Entry, file: str) -> str:
         """The SHA-256 of what is in the export. Raises _Moved, _SourceFailed, TooLarge."""

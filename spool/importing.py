@@ -97,6 +97,8 @@ class Import:
         self._proven: dict[str, str] = {}
         self._delivered: dict[str, str] = {}
         self._sent: set[str] = set()
+        self._taken: dict[str, set[str]] = {}
+        """By id, the digests that have come in by this import: somebody may have copied an entry's file there."""
 
     def run(self, done: Imported) -> Iterator[NotTaken]:
         """What was not taken, as it is found; the figures go to `done`. Raises LockTimeout, SpoolError, NoPermission."""
@@ -175,6 +177,10 @@ class Import:
     def _free_id(self, entry: CarriedEntry) -> str:
         """Under which it comes in; empty if it is known here."""
         for entry_id in (entry.id, other_id(entry.id, entry.name.digest16)):
+            if taken := self._taken.get(entry_id):
+                if entry.name.digest16 in taken:
+                    return ""
+                continue
             here = self._here.get(entry_id, [])
             proven = self._proven.get(entry_id, "")
             if not here and not proven:
@@ -256,6 +262,7 @@ class Import:
 
     def _note(self, entry: CarriedEntry, entry_id: str, state: State, size: int) -> None:
         done = self._done
+        self._taken.setdefault(entry_id, set()).add(entry.name.digest16)
         done.imported += 1
         done.bytes += size
         done.states[state.value] = done.states.get(state.value, 0) + 1

@@ -260,6 +260,17 @@ def test_a_file_system_that_cannot_rename_safely_or_sync_folders_still_gets_it(
     assert len(manifest(tmp_path / "out")["entries"]) == 1
 
 
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_a_copy_that_somebody_made_in_the_same_state_is_there_too(spool: Spool, tmp_path: Path, name: str) -> None:
+    (made,) = submit(spool, b"content")
+    shutil.copy(spool.find(made).path, spool.path / "pending")
+    done, _ = exported(spool, tmp_path / name)
+    assert done.exported == 2
+    with make_spool(tmp_path / "other") as other:
+        into, troubles = imported(other, tmp_path / name)
+        assert (into.imported, into.known, troubles) == (1, 1, [])
+
+
 def test_names_that_a_stick_could_not_hold_are_made_safe_and_come_back(spool: Spool, tmp_path: Path) -> None:
     (made,) = submit(spool, b"content")
     path = spool.find(made).path

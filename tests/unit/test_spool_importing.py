@@ -302,6 +302,19 @@ def test_what_the_manifest_names_and_what_it_does_not(spool: Spool, there: Spool
     assert done.not_taken == 3
 
 
+def test_an_entry_that_somebody_copied_there_comes_in_once(spool: Spool, there: Spool) -> None:
+    (made,) = submit(there, b"content")
+    path = there.find(made).path
+    for state in ("failed", "quarantine"):
+        shutil.copy(path, there.path / state)
+    other = path.with_name(path.name.replace(path.name[30:46], hashlib.sha256(b"others").hexdigest()[:16]))
+    other.write_bytes(b"others")
+    done, _ = imported(spool, there.path)
+    assert (done.imported, done.known) == (2, 2)
+    assert sorted(entry.path.read_bytes() for entry in spool.entries()) == [b"content", b"others"]
+    assert imported(spool, there.path)[0].imported == 0
+
+
 def test_a_folder_of_one_state_alone_is_taken_for_that(spool: Spool, there: Spool, tmp_path: Path) -> None:
     ids = one_in_each_state(there)
     source = as_folder(there, tmp_path)
