@@ -22,6 +22,7 @@ from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.importing import Imported, import_lock
 from dropsafe.spool.names import other_id
 from dropsafe.spool.stations import Stay
+from dropsafe.spool.trees import Unreadable
 from dropsafe.spool.verify import Verified, verify
 from tests.support.carrying import exported, imported, one_in_each_state
 from tests.support.spools import count, delivered, failing, files, here, make_spool, reopened, submit
@@ -413,6 +414,16 @@ def test_a_member_gives_no_more_bytes_than_are_said_of_it(spool: Spool, there: S
     assert trouble.id == made
     assert list(spool.entries()) == []
     assert not any(Path(spool.core.layout.tmp).rglob("2*"))
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_taken(spool: Spool, there: Spool, tmp_path: Path) -> None:
+    (made,) = submit(there, b"content")
+    source = as_folder(there, tmp_path)
+    with Carried(str(source)) as carried:
+        with next(source.rglob(f"{made}_*")).open("ab") as file:
+            file.write(b" and more")
+        with carried.reading(carried.entries[0]) as reader, pytest.raises(Unreadable, match="longer than"):
+            list(iter(lambda: reader.read(1 << 20), b""))
 
 
 def test_a_manifest_cannot_name_files_outside(spool: Spool, tmp_path: Path) -> None:
