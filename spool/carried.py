@@ -84,6 +84,11 @@ class Carried:
         return self._tree.path
 
     @property
+    def closed(self) -> list[str]:
+        """Folders that could not be looked into."""
+        return self._tree.closed
+
+    @property
     def never_exported(self) -> int:
         """How many entries the export could not copy, by its manifest."""
         return len(self._manifest.get("missing", ()))

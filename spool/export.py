@@ -17,7 +17,7 @@ from dropsafe import __version__
 from dropsafe.spool.accept import BLOCK
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import ENTRY_STATES, find_every
+from dropsafe.spool.listing import ENTRY_STATES, find_every, unlisted
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path
@@ -101,7 +101,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class NotExported:
-    """An entry that is not in the export, or not as it was accepted."""
+    """An entry that is not in the export, or not as it was accepted; without an id a folder of them."""
 
     id: str
     path: str
@@ -144,6 +144,7 @@ class Export:
         self._entries: list[str] = []
         self._ids: set[str] = set()
         self._missing: list[dict[str, Any]] = []
+        self._unlisted: list[str] = []
         self._stays: list[Stay] = []
         self._proofs: dict[str, Receipt] = {}
 
@@ -168,6 +169,15 @@ class Export:
             found = find_every(self._spool.core.layout, moved)
             entries = [each for places in found.values() for each in places if each.state in self._chosen.states]
         done.moved = len(gone - self._ids)
+        for state in self._chosen.states:
+            for folder in unlisted(self._spool.core.layout, state):
+                self._unlisted.append(folder.path)
+                yield NotExported(
+                    "",
+                    folder.path,
+                    f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
+                    "Look at the disk and at the rights, and try again later, to another place.",
+                )
         self._write_receipts()
         self._write(MANIFEST, self._manifest())
         self._writer.finish(self._written)
@@ -317,6 +327,7 @@ class Export:
             "ids": sorted(chosen.ids),
             "moved_meanwhile": self._done.moved,
             "missing": self._missing,
+            "unlisted": self._unlisted,
         }
         entries = ",\n  ".join(self._entries)
         return f'{json.dumps(head, indent=1)[:-2]},\n "entries": [\n  {entries}\n ]\n}}\n'.encode()

@@ -121,6 +121,14 @@ class Import:
                 "The manifest names it, and it is not there. Nothing here was changed for it.",
                 "Copy the export again from where it was made.",
             )
+        for folder in self._carried.closed:
+            done.not_taken += 1
+            yield NotTaken(
+                "",
+                folder,
+                "This folder cannot be read. Nobody knows what is in it, and nothing of it was taken.",
+                "Look at the disk and at the rights, then try again.",
+            )
         for file in self._carried.others:
             done.not_taken += 1
             yield NotTaken(

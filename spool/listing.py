@@ -248,6 +248,15 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
         yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
 
 
+def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
+    """Folders of a state of which the entries cannot be listed, so that nobody takes them for empty."""
+    folder = layout.state(state)
+    yield from _unreadable(folder)
+    for path, _, is_folder in _scan(folder):
+        if is_folder:
+            yield from _unreadable(path)
+
+
 def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
     for path, name, is_folder in _scan(layout.state(state)):
         if is_folder:

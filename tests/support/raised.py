@@ -22,6 +22,12 @@ RAISED: dict[str, tuple[str, ...]] = {
         "It cannot be read (…). It is untouched, and not in the export; the rest goes on.",
         "What was submitted with it cannot be read (…). Its payload alone is in the export.",
     ),
+    "unit/test_spool_export.py::test_a_folder_that_cannot_be_listed_is_not_taken_for_empty": (
+        "This folder …. Nobody knows what is in it, and nothing of it is in the export.",
+    ),
+    "unit/test_spool_importing.py::test_a_folder_that_cannot_be_read_is_not_taken_for_empty": (
+        "This folder cannot be read. Nobody knows what is in it, and nothing of it was taken.",
+    ),
     "unit/test_spool_export.py::test_one_that_was_edited_is_there_as_it_is_and_told": (
         "Its bytes are not those that were accepted. It is in the export as it is, and listed as damaged.",
     ),

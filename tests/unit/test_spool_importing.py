@@ -323,6 +323,24 @@ def test_a_folder_of_one_state_alone_is_taken_for_that(spool: Spool, there: Spoo
     assert [(entry.id, entry.state) for entry in spool.entries()] == [(ids["failed"], State.FAILED)]
 
 
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(
+    spool: Spool, there: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_in_each_state(there)
+    source = as_folder(there, tmp_path)
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if path == str(source / "failed"):
+            raise OSError(5, "Input/output error", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done, troubles = imported(spool, source)
+    assert done.imported == 5
+    assert ("", "failed/") in {(each.id, each.file) for each in troubles}
+
+
 def test_a_link_is_not_followed(spool: Spool, there: Spool, tmp_path: Path) -> None:
     (made,) = submit(there, b"elsewhere")
     source = tmp_path / "source"
