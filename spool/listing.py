@@ -256,7 +256,7 @@ def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
     """Folders of a state of which the entries cannot be listed, so that nobody takes them for empty."""
     folder = layout.state(state)
     yield from _unreadable(folder)
-    for path, _, is_folder in _scan(folder):
+    for path, _, is_folder in scan(folder):
         if is_folder:
             yield from _unreadable(path)
 
