@@ -245,5 +245,7 @@ def _meta(layout: Layout, done: Verified) -> Iterator[Difference]:
     for entry_id, path in alone.items():
         if entry_id not in found and os.path.lexists(path):
             meaning = "What was submitted with an entry that is not here (it was readmitted, or removed). It concerns no data."
-            remedy = "If the entry was delivered or readmitted: dropsafe repair --yes removes it. Else look for the entry."
+            remedy = (
+                "If the entry was delivered or readmitted: dropsafe repair --yes removes it. Else look for the entry."
+            )
             yield Difference("meta", entry_id, path, meaning, remedy)
