@@ -164,6 +164,30 @@ def test_what_is_in_a_living_hand_is_left_alone(spool: Spool) -> None:
     hand.close()
 
 
+def test_a_copy_in_a_living_hand_is_left_to_it(spool: Spool) -> None:
+    (entry_id,) = delivered(spool, b"delivered")
+    submit(spool, b"in hand")
+    hand = spool.take_hand("uploader")
+    (held,) = hand.claim(1)
+    sent = spool.find(entry_id).path
+    held.path.with_name(sent.name).write_bytes(sent.read_bytes())
+    age(spool)
+    assert planned(spool) == ([], [])
+    hand.close()
+
+
+def test_what_is_no_copy_any_more_when_its_turn_comes_stays(spool: Spool) -> None:
+    submit(spool, b"twice")
+    (entry,) = spool.entries(State.PENDING)
+    copy = spool.path / "failed" / entry.path.name
+    copy.write_bytes(b"twice")
+    (step,), _ = planned(spool)
+    copy.write_bytes(b"edited meanwhile")
+    assert carry_out(spool.core, step, UndoList(spool.core)) == "it is no copy any more"
+    assert copy.exists()
+    assert entry.path.exists()
+
+
 def test_what_the_service_has_moved_meanwhile_is_told_and_no_error(spool: Spool) -> None:
     submit(spool, b"edited")
     (entry,) = spool.entries(State.PENDING)

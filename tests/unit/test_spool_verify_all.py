@@ -142,6 +142,21 @@ def test_what_moves_meanwhile_is_no_difference(spool: Spool) -> None:
     assert [entry.id for entry in moved] == [entry_id]
 
 
+def test_what_comes_in_meanwhile_is_no_difference(spool: Spool) -> None:
+    """After `pending/` was listed, and before the history is read."""
+    delivered(spool, b"1")
+    came: list[str] = []
+
+    def submit_one(_: Verified) -> bool:
+        came.extend(submit(spool, b"2") if not came else [])
+        return False
+
+    done = Verified()
+    assert list(verify_all(spool, done, submit_one)) == []
+    assert done.equation is not None
+    assert done.equation.came_in == 2
+
+
 @needs_mounts
 def test_it_works_on_a_disk_that_can_only_be_read(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "size=4m") as disk:
