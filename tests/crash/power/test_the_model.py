@@ -24,6 +24,7 @@ from tests.crash.power.disk import (
     Sized,
     Slot,
     Synced,
+    Told,
     Wrote,
 )
 from tests.crash.power.recorder import Recorder
@@ -167,7 +168,7 @@ def test_what_happened_is_written_down_to_the_byte(base: Path) -> None:
         durable.rmdir("rmdir", str(base / "folder" / "below"))
         durable.unlink("remove", str(base / "file"))
     recorder.check()
-    operations = [event.operation for event in recorder.recording.events if not isinstance(event, Slot)]  # type: ignore[union-attr]
+    operations = [event.operation for event in recorder.recording.events if not isinstance(event, Told)]
     assert operations == [
         "make",
         "write",
