@@ -387,7 +387,7 @@ def test_rule_3_9_killed_while_putting_right_what_a_kill_has_left(stage: Stage) 
     """At every point of the recovery, of some points of the work."""
     points = stage.points()
     tried = 0
-    for number in range(5, len(points), max(23, len(points) // 3)):
+    for number in range(7, len(points), max(23, len(points) // 3)):
         promised = stage.kill(number, points[number])
         crashed = Snapshot.of(stage.prepared.base, "crashed")
         recovery = live(crashed.base, recover).points

@@ -97,6 +97,8 @@ MOVERS: dict[str, Callable[[Spool], int]] = {
 }
 PAUSE, PAUSES = 0.03, {"accepted": 0.002, "accepted by another program": 0.002, "deferred": 0.2, "given back": 0.2}
 """Between two steps (seconds). The queue is to be full; what returns during an audit is counted twice until the next."""
+PATIENCE, PATIENCE_EACH = 60.0, 10.0
+"""Seconds, in all and for each audit, after which the campaign ends as it is."""
 AUDITORS = ("audits", "audits by another process")
 
 
@@ -120,29 +122,47 @@ def audit_while_moving(seed: int, size: int, audits: int, tolerated: int = 10**9
             spool.audit()
             tallies = Tallies([*MOVERS, *AUDITORS, *(f"{name}: refused" for name in MOVERS)])
             gates = {name: get_context("fork").Lock() for name in MOVERS}
+            highest = done = 0
             with all_at_work(spool, tallies, gates):
-                highest = over_audits = 0
-                while sum(tallies[name] for name in AUDITORS) < audits and figures.violations <= tolerated:
+                deadline = time.monotonic() + PATIENCE + audits * PATIENCE_EACH
+                while (done < audits or _idle(tallies)) and figures.violations <= tolerated:
+                    if time.monotonic() > deadline:
+                        break  # whoever failed is told of below
                     time.sleep(chance.uniform(0.0, 0.1))
-                    before = sum(tallies[name] for name in AUDITORS)
                     with stopped(gates):
-                        here, count = listed(path), spool.core.admission.peek()
+                        here, counted = listed(path), _counted(spool)
                     highest = max(highest, here)
                     wrong = [f"{here} wait, and the limit is {size}"] if here > size else []
-                    if count is None or count.entries < here:
-                        wrong.append(f"{here} wait, and the counter says {count and count.entries}")
-                    figures.count(wrong, f"after {before} audits")
-                    over_audits = before
+                    if counted < here:
+                        wrong.append(f"{here} wait, and the counter says {counted}")
+                    figures.count(wrong, f"after {done} audits")
+                    done = sum(tallies[name] for name in AUDITORS)
             figures.details = {
                 "entries": size,
                 "most that ever waited": highest,
-                "audits": over_audits,
-                "refused, as it was full": sum(tallies[f"{name}: refused"] for name in MOVERS),
+                "audits": done,
+                "refused, as it was full": _refused(tallies),
                 **{name: tallies[name] for name in MOVERS},
             }
-    refused = sum(tallies[f"{name}: refused"] for name in MOVERS)
-    figures.unreached = sum(number < FEW_MOVES for number in (refused, *(tallies[name] for name in MOVERS)))
+    figures.unreached = _idle(tallies) + (done < audits and not figures.violations)
     return figures
+
+
+def _refused(tallies: Tallies) -> int:
+    return sum(tallies[f"{name}: refused"] for name in MOVERS)
+
+
+def _idle(tallies: Tallies) -> int:
+    """How many kinds of moves have been too few until now to show anything; also of refusals, for the queue is to be full."""
+    return sum(number < FEW_MOVES for number in (_refused(tallies), *(tallies[name] for name in MOVERS)))
+
+
+def _counted(spool: Spool) -> int:
+    """The counter, which an audit may be writing at this moment: then it is looked at again."""
+    for _ in range(100):
+        if (count := spool.core.admission.peek()) is not None:
+            return count.entries
+    return -1
 
 
 def fill(spool: Spool, entries: int) -> None:

@@ -24,7 +24,7 @@ class Figures:
     """Faults that were to happen and did not: each makes the sweep worthless."""
     details: dict[str, int | float | str] = field(default_factory=dict)
     skipped: str = ""
-    """Why nothing was tried, where it cannot be."""
+    """What was not tried, and why it cannot be here."""
 
     def count(self, wrong: list[str], where: str) -> bool:
         """Count one state. Whether something was wrong with it."""
@@ -37,7 +37,7 @@ class Figures:
 
     def words(self) -> str:
         """A few lines for people."""
-        if self.skipped:
+        if not self.tried:
             return f"{self.name}: skipped: {self.skipped}"
         lines = [
             f"{self.name}: {self.tried:,} tried, {self.violations:,} violations, {self.unreached} faults never reached "

@@ -71,8 +71,7 @@ def real_file_systems(seed: int, full: bool) -> Figures:
         except Unable as error:
             unable.append(f"{kind}: {error}")
             figures.details[kind] = f"skipped: {error}"
-    if not figures.tried:
-        figures.skipped = "; ".join(unable)
+    figures.skipped = "; ".join(unable)
     return figures
 
 

@@ -123,7 +123,7 @@ class Recorder:
                 patch.setattr(os, name, self._moved(getattr(os, name)))
             for name in ("link", "symlink", "ftruncate", "pwrite", "writev", "sendfile", "copy_file_range", "mknod"):
                 patch.setattr(os, name, self._unknown(name))
-            patch.setattr(system, "_renameat2", self._renameat2(system._renameat2))  # type: ignore[attr-defined]
+            patch.setattr(system, "_renameat2", self._renameat2(system._renameat2))
             for module in (builtins, io):
                 patch.setattr(module, "open", self._reading_only(io.open))
             chance = random.Random(1)

@@ -33,7 +33,7 @@ def swept(name: str) -> Figures:
     print(f"again with: CAMPAIGN_SEED={SEED}")
     figures = SWEEPS[name](SEED, FULL)
     print(figures.words())
-    if figures.skipped:
+    if figures.skipped and not figures.tried:
         pytest.skip(figures.skipped)
     assert figures.unreached == 0
     return figures
@@ -45,7 +45,7 @@ def swept(name: str) -> Figures:
         ("power cuts", 150, 10_000),
         ("failed syncs", 30, 3_000),
         ("audits among movers", 2, 30),
-        ("real file systems", 10, 400),
+        ("real file systems", 10, 250),
     ],
 )
 def test_no_cut_loses_or_doubles_anything(sweep: str, least: int, least_full: int) -> None:
@@ -53,6 +53,8 @@ def test_no_cut_loses_or_doubles_anything(sweep: str, least: int, least_full: in
     assert (figures.violations, figures.examples) == (0, [])
     assert figures.tried >= (least_full if FULL else least)
     assert all(figures.caught.values())  # on real file systems, of the broken variants
+    if figures.skipped:
+        pytest.skip(f"all but this was tried: {figures.skipped}")
 
 
 def test_each_broken_variant_is_caught() -> None:
