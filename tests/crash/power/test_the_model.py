@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
+import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -207,3 +211,92 @@ def test_a_change_that_the_recorder_cannot_see_is_noticed(base: Path) -> None:
     (base / "file").write_bytes(b"changed behind its back")
     with pytest.raises(AssertionError, match="not what happened"):
         recorder.check()
+
+
+TRACED = """
+import os, sys
+from pathlib import Path
+from tests.crash.power import cutting
+from tests.crash.power.disk import Renamed, Sized, Synced, Wrote
+from tests.crash.power.recorder import Recorder
+from tests.crash.power.work import WORKS
+
+base = Path(sys.argv[1])
+inner = Recorder.recording_now
+def marked(self):
+    os.access("/recording begins", os.F_OK)
+    return inner(self)
+Recorder.recording_now = marked
+check = Recorder.check
+def ended(self):
+    os.access("/recording ends", os.F_OK)
+    check(self)
+Recorder.check = ended
+for event in cutting.record(base, WORKS["a busy spool"]).recording.events:
+    match event:
+        case Renamed(_, gone, come):
+            print("moved" if gone and come else "made" if come else "removed")
+        case Wrote() | Sized() | Synced():
+            print(type(event).__name__.lower())
+"""
+CALLS = {
+    "fsync": "synced",
+    "fdatasync": "synced",
+    "write": "wrote",
+    "pwrite64": "wrote",
+    "writev": "wrote",
+    "sendfile": "wrote",
+    "copy_file_range": "wrote",
+    "truncate": "sized",
+    "ftruncate": "sized",
+    "fallocate": "sized",
+    "rename": "moved",
+    "renameat": "moved",
+    "renameat2": "moved",
+    "link": "made",
+    "linkat": "made",
+    "symlink": "made",
+    "mkdir": "made",
+    "mkdirat": "made",
+    "mknodat": "made",
+    "rmdir": "removed",
+    "unlink": "removed",
+    "unlinkat": "removed",
+}
+
+
+def test_strace_sees_no_change_that_was_not_recorded(tmp_path: Path) -> None:
+    """Two descriptions of one run, of which one comes from the kernel: each change is in both."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace, base = tmp_path / "trace", tmp_path / "base"
+    calls = ",".join([*CALLS, "open", "openat", "access", "faccessat", "faccessat2"])
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "-o",
+        str(trace),
+        "-e",
+        f"trace={calls}",
+        sys.executable,
+        "-c",
+        TRACED,
+        str(base),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    begun, seen = False, Counter[str]()
+    for line in trace.read_text(encoding="utf-8").splitlines():
+        begun = (begun or "/recording begins" in line) and "/recording ends" not in line
+        call = re.match(r"\d+ +(\w+)\(", line)
+        if begun and call is not None and str(base) in line and not re.search(r"= -1 E", line):
+            if call[1] in CALLS:
+                seen[CALLS[call[1]]] += 1
+            elif "O_CREAT" in line:
+                seen["made"] += 1
+    assert sum(seen.values()) > 100
+    assert seen == Counter(done.stdout.split())
