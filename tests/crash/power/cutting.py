@@ -14,7 +14,16 @@ from dropsafe.spool import Spool
 from dropsafe.spool.clock import ManualClock
 from tests.crash.power.disk import Synced, Told
 from tests.crash.power.recorder import OUTSIDE, Recorder, Recording
-from tests.crash.power.restart import Knowledge, State, in_silence, judge
+from tests.crash.power.restart import (
+    Knowledge,
+    State,
+    another_boot,
+    begin_anew,
+    in_silence,
+    judge,
+    put_on_disk,
+    start,
+)
 from tests.crash.power.variants import Breaking
 from tests.crash.power.work import START, Witness, Work, no_spool
 from tests.support.spools import ROOMY
@@ -57,6 +66,20 @@ def record(
     recorder.check()
     assert broken is not None or recorder.recording.unnamed == [], "changes that are no operation of durable"
     return Recorded(base, work, recorder.recording, known, breaking.reached)
+
+
+def record_start(recorded: Recorded, state: State) -> Recorded:
+    """The next start after that cut, recorded itself: the power may be cut again while it puts things right."""
+    inodes = put_on_disk(recorded.base, state.shown, recorded.recording, state.moment)
+    recorder = Recorder(recorded.base, luck=2)
+    with another_boot(inodes, "the boot between"), in_silence(), recorder.recording_now():
+        if not state.known.made:
+            begin_anew(recorded.base)
+        start(recorded.base, later=500.0)
+    recorder.check()
+    numbers = recorder.recording.inodes
+    numbers.update({node: inodes.get(inode, inode) for node, inode in numbers.items()})
+    return Recorded(recorded.base, recorded.work, recorder.recording, state.known)
 
 
 def states(recorded: Recorded, chance: random.Random, most: int, share: float = 1.0) -> Iterator[State]:

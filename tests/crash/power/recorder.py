@@ -64,8 +64,9 @@ class Recording:
 class Recorder:
     """Records what this process does below a folder."""
 
-    def __init__(self, base: Path, fail_sync: int = -1) -> None:
-        """`fail_sync`: the number of the fsync that fails, as a disk fails it."""
+    def __init__(self, base: Path, fail_sync: int = -1, luck: int = 1) -> None:
+        """`fail_sync`: the number of the fsync that fails, as a disk fails it. `luck`: another gives other names and ids."""
+        self._luck = luck
         self._base = str(base)
         self._fail_sync = fail_sync
         self._lock = threading.RLock()
@@ -126,7 +127,7 @@ class Recorder:
             patch.setattr(system, "_renameat2", self._renameat2(system._renameat2))
             for module in (builtins, io):
                 patch.setattr(module, "open", self._reading_only(io.open))
-            chance = random.Random(1)
+            chance = random.Random(self._luck)
             patch.setattr(random, "_urandom", chance.randbytes)
             yield
 

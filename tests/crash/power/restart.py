@@ -116,14 +116,14 @@ def put_on_disk(base: Path, shown: Shown, recording: Recording, moment: int) -> 
 
 
 @contextmanager
-def another_boot(inodes: Mapping[int, int]) -> Iterator[None]:
+def another_boot(inodes: Mapping[int, int], boot: str = "the last boot") -> Iterator[None]:
     """The machine after the cut: another boot id, and files that still have their inodes."""
 
     def of(facts: os.stat_result) -> Fingerprint:
         return Fingerprint(facts.st_dev, inodes.get(facts.st_ino, facts.st_ino), facts.st_size, facts.st_mtime_ns)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(system, "boot_id", lambda: "another boot")
+        patch.setattr(system, "boot_id", lambda: boot)
         patch.setattr(Fingerprint, "of", staticmethod(of))
         yield
 

@@ -45,7 +45,7 @@ class Measure:
     walks: int
 
 
-FULL, SHORT = Measure(12, 1.0, 4), Measure(4, 0.06, 1)
+FULL, SHORT = Measure(12, 1.0, 4), Measure(4, 0.05, 1)
 
 
 @contextmanager
@@ -74,6 +74,24 @@ def power_cuts(seed: int, full: bool) -> Figures:
             moments, whole = cutting.moments(recorded, measure.most)
             all_moments, whole_moments = all_moments + moments, whole_moments + whole
     figures.details = {"works": len(works), "moments": all_moments, "moments with every state": whole_moments}
+    return figures
+
+
+def second_cuts(seed: int, full: bool) -> Figures:
+    """The product as it is: cut, started again, and cut at any moment of that start."""
+    figures, chance = Figures("second cuts", seed), random.Random(seed)
+    measure = Measure(5, 0.5, 0) if full else Measure(3, 0.5, 0)
+    starts = 0
+    with place() as base:
+        for name in WORKS if full else chance.sample(sorted(WORKS), 6):
+            recorded = cutting.record(base, WORKS[name])
+            first = list(cutting.states(recorded, chance, 3))
+            for state in chance.sample(first, min(5 if full else 1, len(first))):
+                again = cutting.record_start(recorded, state)
+                starts += 1
+                where = f"{name}, after {cutting.last_step(recorded, state.moment)}, then"
+                _judge_all(figures, again, where, chance, measure)
+    figures.details = {"starts": starts}
     return figures
 
 
@@ -162,6 +180,7 @@ def _catch(
 
 SWEEPS: dict[str, Callable[[int, bool], Figures]] = {
     "power cuts": power_cuts,
+    "second cuts": second_cuts,
     "failed syncs": failed_syncs,
     "broken variants": broken_variants,
     "single syncs": single_syncs,

@@ -42,7 +42,8 @@ def swept(name: str) -> Figures:
 @pytest.mark.parametrize(
     ("sweep", "least", "least_full"),
     [
-        ("power cuts", 150, 10_000),
+        ("power cuts", 100, 10_000),
+        ("second cuts", 5, 1_000),
         ("failed syncs", 30, 3_000),
         ("audits among movers", 2, 30),
         ("real file systems", 10, 250),
