@@ -27,7 +27,8 @@ from tests.crash.power.disk import Told
 from tests.crash.power.figures import Figures
 from tests.crash.power.restart import Knowledge, another_boot, in_silence, judge_folder
 from tests.crash.power.variants import VARIANTS, Breaking
-from tests.crash.power.work import START, WORKS, Witness, Work
+from tests.crash.power.work import START, Witness, Work
+from tests.crash.power.works import WORKS
 from tests.support.spools import ROOMY
 
 KINDS: dict[str, tuple[list[str], int, str]] = {

@@ -16,10 +16,12 @@ from pathlib import Path
 
 from tests.crash.power import cutting
 from tests.crash.power.audits import audits_among_movers
+from tests.crash.power.busy import busy
 from tests.crash.power.figures import Figures
 from tests.crash.power.real_disk import real_file_systems
 from tests.crash.power.variants import VARIANTS, Variant, without_syncs
-from tests.crash.power.work import WORKS, Work, busy
+from tests.crash.power.work import Work
+from tests.crash.power.works import WORKS
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tests.crash.power.audits import audit_while_moving
 from tests.crash.power.figures import Figures
 from tests.crash.power.sweeps import SWEEPS, UNSEEN, place
 from tests.crash.power.variants import VARIANTS
-from tests.crash.power.work import WORKS
+from tests.crash.power.works import WORKS
 
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0")) or random.SystemRandom().randrange(1, 10**9)
 FULL = bool(os.environ.get("FULL_CAMPAIGN"))

@@ -219,7 +219,7 @@ from pathlib import Path
 from tests.crash.power import cutting
 from tests.crash.power.disk import Renamed, Sized, Synced, Wrote
 from tests.crash.power.recorder import Recorder
-from tests.crash.power.work import WORKS
+from tests.crash.power.works import WORKS
 
 base = Path(sys.argv[1])
 inner = Recorder.recording_now

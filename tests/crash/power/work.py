@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -424,78 +423,6 @@ def audit(base: Path, witness: Witness) -> None:
         spool.core.reserve.release()
 
 
-def a_busy_spool(base: Path, witness: Witness) -> None:
-    """Two programs and a worker at once: what one of them syncs makes certain what another has only begun."""
-    busy(base, witness, seed=7, steps=24)
-
-
-def busy(base: Path, witness: Witness, seed: int, steps: int) -> None:
-    chance = random.Random(seed)
-    clock = ManualClock(START + 10.0)
-    programs = [Spool(base / "spool", ROOMY, clock) for _ in range(2)]
-    worker = Spool(base / "spool", ROOMY, clock)
-    hands = [worker.take_hand("uploader"), worker.take_hand("uploader")]
-    held: dict[int, list[Entry]] = {0: [], 1: []}
-    number = 0
-    for _ in range(steps):
-        clock.advance(chance.choice((0.01, 5.0, 700.0)))
-        place = chance.randrange(2)
-        step = chance.choice(("submit", "submit", "claim", "claim", "settle", "settle", "settle", "person", "leave"))
-        if step == "submit":
-            payload = f"payload {number} of a busy spool".encode() * (1 + 40 * chance.randrange(2))
-            number += 1
-            attributes = ATTRIBUTES if chance.random() < 0.3 else None
-            witness.tell("offers", "", payload)
-            accepted = programs[place].submit(payload, name="report.xml", attributes=attributes)
-            witness.accepted(accepted.id, payload, attributes)
-        elif step == "claim":
-            batch = hands[place].claim(2)
-            witness.moving(*batch)
-            held[place] += batch
-        elif step == "settle" and held[place]:
-            settle(worker, hands[place], held[place].pop(), chance, witness)
-        elif step == "person":
-            a_person(programs[place], chance, witness)
-        elif step == "leave":
-            hands[place].close()
-            held[place] = []
-            hands[place] = worker.take_hand("uploader")
-    for hand in hands:
-        hand.close()
-    for spool in (*programs, worker):
-        spool.close()
-
-
-def settle(spool: Spool, hand: Hand, entry: Entry, chance: random.Random, witness: Witness) -> None:
-    match chance.choice(("deliver", "deliver", "defer", "reject", "damage", "give back")):
-        case "deliver":
-            deliver(spool, hand, [entry], witness)
-        case "defer":
-            hand.defer(entry, chance.choice((10.0, 500.0)), "busy")
-        case "reject":
-            hand.reject(entry, Reason("rejected", "The server said 422.", "Mend it."))
-            witness.lies(State.FAILED, entry)
-        case "damage":
-            hand.damaged(entry, "it differs.")
-            witness.lies(State.QUARANTINE, entry)
-        case "give back":
-            hand.give_back([entry])
-
-
-def a_person(spool: Spool, chance: random.Random, witness: Witness) -> None:
-    step = chance.choice(("hold", "unhold", "retry", "discard", "restore"))
-    states = {
-        "hold": (State.PENDING, State.FAILED),
-        "unhold": (State.HOLD,),
-        "retry": (State.FAILED, State.QUARANTINE),
-        "discard": (State.PENDING, State.FAILED, State.QUARANTINE, State.HOLD),
-        "restore": (State.DISCARDED,),
-    }[step]
-    there = [entry for state in states for entry in spool.entries(state)]
-    if there:
-        by_hand(spool, step, chance.choice(there), witness)
-
-
 @dataclass(frozen=True)
 class Work:
     """What is there, what is done, what may be there besides the accepted, and whether the disk may fail in it."""
@@ -504,36 +431,3 @@ class Work:
     action: Action
     promised: Promised = field(default_factory=Promised)
     may_fail: bool = False
-
-
-WORKS: dict[str, Work] = {
-    "create": Work(no_spool, create, Promised(offered=PAYLOADS[:3])),
-    "accept": Work(nothing, submit, Promised(offered=PAYLOADS[:3]), may_fail=True),
-    "accept with meta": Work(nothing, submit_with_meta, Promised(offered=PAYLOADS[:2]), may_fail=True),
-    "accept many": Work(files_outside, submit_many, Promised(offered=PAYLOADS), may_fail=True),
-    "accept again": Work(nothing, submit_again, Promised(offered=PAYLOADS[:1])),
-    "claim and deliver": Work(waiting, deliver_in_groups, may_fail=True),
-    "defer and make due": Work(waiting, does("defer"), may_fail=True),
-    "reject": Work(moved(), does("reject"), may_fail=True),
-    "damaged": Work(moved(), does("damage")),
-    "give back": Work(waiting, does("give back")),
-    "retry": Work(moved("reject"), does("retry"), may_fail=True),
-    "retry from quarantine": Work(moved("damage"), does("retry")),
-    "readmit": Work(moved("damage", "edit"), does("readmit"), Promised(altered=[EDITED], renamed=True)),
-    "hold and unhold": Work(moved(), does("hold", "unhold"), may_fail=True),
-    "hold a failed one": Work(moved("reject"), does("hold")),
-    "discard and restore": Work(moved(), does("discard", "restore"), may_fail=True),
-    "discard a failed one": Work(moved("reject"), does("discard")),
-    "clash": Work(two_copies, clash, Promised(copies=PAYLOADS[:1])),
-    "three deaths": Work(moved(), die_three_times),
-    "pause and resume": Work(nothing, pause_and_resume),
-    "stations": Work(nothing, change_stations),
-    "intake": Work(dropped(*PAYLOADS[:2]), take, may_fail=True),
-    "intake that moves": Work(dropped_with_a_place_for_it, take_and_keep),
-    "intake of what changes": Work(dropped(PAYLOADS[0]), take_what_changed),
-    "adopt": Work(put_into_pending, adopt, may_fail=True),
-    "recover": Work(a_bad_end, recover_all, may_fail=True),
-    "expire": Work(delivered, expire_all, Promised(offered=PAYLOADS[:3], expires=True)),
-    "audit and reserve": Work(waiting, audit),
-    "a busy spool": Work(nothing, a_busy_spool, Promised(offered=[])),
-}
