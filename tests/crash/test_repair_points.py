@@ -16,7 +16,7 @@ from dropsafe.spool.plan import Planning, plan
 from dropsafe.spool.repair import UndoList, carry_out
 from dropsafe.spool.steps import Kind, Step
 from tests.crash.checker import Promised, entries, unsettled, violations
-from tests.crash.crashing import KILLED, Snapshot, Witness, live, opened, put_right
+from tests.crash.crashing import KILLED, Snapshot, Witness, killing, live, opened, put_right
 from tests.support.spools import ROOMY, deliver, die_producing, rejected, submit
 from tests.support.wrecks import orphan_meta
 
@@ -111,7 +111,7 @@ def test_killed_at_any_point_a_repair_loses_nothing_and_the_next_one_finishes_it
     for number, point in list(enumerate(life.points))[:: 1 if os.environ.get("FULL_CAMPAIGN") else 4]:
         where = f"killed {point} (point {number})"
         prepared.restore()
-        assert live(base, repair, number).status == KILLED, f"{where} was never reached"
+        assert live(base, repair, killing(number)).status == KILLED, f"{where} was never reached"
         assert everywhere(base / "spool") == sorted(payloads), where
         assert live(base, repair).status == 0, where
         assert everywhere(base / "spool") == sorted(payloads), where
