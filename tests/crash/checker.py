@@ -17,6 +17,8 @@ STATES = ("pending", "inflight", "sent", "failed", "quarantine", "hold", "discar
 EXPLAINED = ("failed", "quarantine", "discarded")
 NAME = re.compile(r"(\d{8}T\d{6}\.\d{3}Z_[a-z2-7]{8})_([0-9a-f]{16})_(.+)")
 REASON = ".reason.json"
+UNSYNCED = ("audit.json", "service.json", "status.json")
+"""What says how things were, and is written again: docs/spool-format.md."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Promised:
     """Whether its receipt may be gone, too."""
     stands: dict[str, str] = field(default_factory=dict)
     """By id: the state in which somebody was told that it is."""
+    power_was_cut: bool = False
+    """Small files that were not synced may be torn then."""
     paused: dict[str, bool] = field(default_factory=dict)
     """By work: whether somebody was told that it is paused."""
 
@@ -133,7 +137,8 @@ def untrue_controls(root: Path, promised: Promised) -> list[str]:
         try:
             content[path.name] = json.loads(path.read_text("utf-8"))
         except ValueError:
-            wrong.append(f"{path} is torn")
+            if not promised.power_was_cut or path.name not in UNSYNCED:
+                wrong.append(f"{path} is torn")
     paused = content.get("paused.json", {})
     assert isinstance(paused, dict)
     for work, is_paused in promised.paused.items():

@@ -23,9 +23,11 @@ ELSEWHERE = {
     "create.rename": "the spool of a program's own queue: tests/unit/test_queue_crash.py",
     "create.undo": "the same, where two programs make it at once",
     **dict.fromkeys(
-        ("repair.mkdir", "repair.rmdir", "repair.rights", "repair.fsync_folder")
-        + ("undo.create", "undo.write", "undo.fsync", "undo.fsync_folder")
-        + ("view.rename", "view.reason", "view.fsync_folder"),
+        (
+            *("repair.mkdir", "repair.rmdir", "repair.rights", "repair.fsync_folder"),
+            *("undo.create", "undo.write", "undo.fsync", "undo.fsync_folder"),
+            *("view.rename", "view.reason", "view.fsync_folder"),
+        ),
         "a repair, of what no scene has: tests/crash/test_repair_points.py",
     ),
     "receipt.mkdir": "an export that is delivered from has no receipts/ yet: tests/contract/test_deliver_from.py",

@@ -151,7 +151,7 @@ def test_a_counter_that_is_believed_when_it_is_torn(monkeypatch: pytest.MonkeyPa
     def believe(data: bytes) -> counter_module.Count:
         return counter_module.Count(system.boot_id(), audited=1.0)
 
-    monkeypatch.setattr(counter_module, "_parse", believe)
+    monkeypatch.setattr(counter_module, "parse_record", believe)
     assert_caught(cases.again("a torn counter"), "does not go as it must")
 
 

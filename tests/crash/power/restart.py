@@ -227,7 +227,7 @@ def judge(base: Path, state: State, recording: Recording, promised: Promised) ->
 
 def judge_folder(base: Path, known: Knowledge, promised: Promised) -> list[str]:
     """The same for what lies in `base`."""
-    there = known.promised(promised)
+    there = replace(known.promised(promised), power_was_cut=True)
     wrong: list[str] = []
     with in_silence(), in_time():
         try:
