@@ -86,7 +86,7 @@ def repair(base: Path, witness: Witness) -> None:
 def base(tmp_path: Path) -> Iterator[Path]:
     """Where syncs cost nothing, if there is such a place: no power is cut here, only processes are."""
     memory = Path("/dev/shm")
-    place = Path(tempfile.mkdtemp(prefix="dropsafe-crash-", dir=memory if os.access(memory, os.W_OK) else tmp_path))
+    place = Path(tempfile.mkdtemp(prefix="dropsafe-repair-", dir=memory if os.access(memory, os.W_OK) else tmp_path))
     (place / "work" / "drop").mkdir(parents=True)
     Spool.create(place / "work" / "spool", group="", limits=ROOMY).close()
     yield place / "work"

@@ -24,9 +24,9 @@ from dropsafe.spool import Spool
 from tests.support.spools import ROOMY, delivered, rejected
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-SECRETS = st.text(LETTERS + '-_.~!$*%"\\äß ', min_size=8, max_size=40).filter(
-    lambda text: text == text.strip() and len(set(text)) > 3
-)
+MARK = "Zq7"
+"""Begins each secret, so that none is a word of what stands around it."""
+SECRETS = st.text(LETTERS + '-_.~!$*%"\\äß ', min_size=5, max_size=40).map(lambda text: (MARK + text).strip())
 PLACES: dict[str, Any] = {
     "destination.url": lambda secret: f"https://ana:{quote(secret, safe='')}@reports.example.com/ingest",
     "the query of destination.url": lambda secret: (
@@ -83,7 +83,7 @@ def test_a_secret_of_any_key_is_neither_in_the_configuration_nor_wherever_it_is_
         assert form not in log
 
 
-@given(word=st.text(LETTERS, min_size=8, max_size=40))
+@given(word=st.text(LETTERS, min_size=8, max_size=40).map(lambda text: MARK + text))
 @pytest.mark.parametrize("line", UNKNOWN)
 def test_what_is_named_like_a_secret_is_taken_out_of_text(line: str, word: str) -> None:
     redactor = Redactor()
