@@ -34,7 +34,7 @@ UNKIND = (
     *("--cut-after", "1/10"),
     *("--cut-before", "1/50"),
     *("--cut-during", "1/50"),
-    *("--half-answer", "1/50"),
+    *("--half-answer", "1/50,part=body"),
     *("--wrong-digest", "1/100"),
     *("--error", "1/60,status=503"),
     *("--error", "1/80,status=500"),
