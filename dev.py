@@ -176,8 +176,9 @@ def demo(rest: list[str]) -> int:
 def test(rest: list[str]) -> int:
     """all checks and the tests; ARGUMENTS go to pytest"""
     provide_debian_packages()
-    workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "2"]
-    # By default all slow tests, which stand together, would go to one of the two.
+    # One more than the cores of a small machine: the slow tests wait for processes and clocks, not for a core.
+    workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "3"]
+    # By default all slow tests, which stand together, would go to one of them.
     workers += ["--dist", "worksteal"]
     pytest = [PYTHON, "-m", "pytest", "-q", *workers, f"--ignore={PACKAGING}", *rest]
     steps: list[tuple[str, Callable[[], int]]] = [

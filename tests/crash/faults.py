@@ -31,7 +31,7 @@ SILENT = "SHORT"
 ONE_CALL = {"admission.write"}
 """A control file of fixed size, written in one call: it is torn then, and its next reader has to find that out."""
 KILLS_AFTER = (1, 2, 3, 5, 8)
-SAMPLE = 37
+SAMPLE = 97
 CROSSED_SAMPLE = 211
 
 

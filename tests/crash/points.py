@@ -14,7 +14,7 @@ from tests.crash.scenes import SCENES
 from tests.crash.stage import Stage, staged
 from tests.crash.work import recover
 
-SAMPLE = 5
+SAMPLE = 11
 """Every so manyth point, where not all are tried. Odd, so that moments before and after an operation take turns."""
 RECOVERY_SAMPLE = 131
 END = "end"
