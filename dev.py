@@ -176,8 +176,9 @@ def demo(rest: list[str]) -> int:
 def test(rest: list[str]) -> int:
     """all checks and the tests; ARGUMENTS go to pytest"""
     provide_debian_packages()
-    workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "2"]
-    # By default all slow tests, which stand together, would go to one of the two.
+    # One more than the cores of a small machine: the slow tests wait for processes and clocks, not for a core.
+    workers = [] if any(part.startswith(("-n", "--numprocesses")) for part in rest) else ["-n", "3"]
+    # By default all slow tests, which stand together, would go to one of them.
     workers += ["--dist", "worksteal"]
     pytest = [PYTHON, "-m", "pytest", "-q", *workers, f"--ignore={PACKAGING}", *rest]
     steps: list[tuple[str, Callable[[], int]]] = [
@@ -245,6 +246,11 @@ def bench(rest: list[str]) -> int:
     return run([PYTHON, "-m", "bench", *rest])
 
 
+def campaign(rest: list[str]) -> int:
+    """try everything against the promise, and print what came of it: campaign --minutes N, --full"""
+    return run([PYTHON, "-m", "tests.campaign", *rest])
+
+
 def run(command: list[str]) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
@@ -263,7 +269,7 @@ def say(text: str) -> None:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench)
+    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench, campaign)
 }
 
 if __name__ == "__main__":

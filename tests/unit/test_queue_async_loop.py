@@ -188,7 +188,8 @@ async def main():
     async with queue:
         for number in range(5):
             await queue.queue_operation("report", {"number": number})
-            assert queue.can_accept_report()[0] and queue.stats and queue.queue_size < 6
+            # What is claimed at that moment may be counted in both places.
+            assert queue.can_accept_report()[0] and queue.stats and queue.queue_size <= 10
         await queue.submit_all_pending()
         await queue.get_failed_count()
         await queue.get_pending_operations()

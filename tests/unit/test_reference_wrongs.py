@@ -24,7 +24,7 @@ WRONGS: dict[str, list[str]] = {
     ],
     "an entry in two folders after a kill": [
         "unit/test_queue_crash.py::test_fifty_kills_lose_nothing_and_leave_each_operation_in_one_place",
-        "crash/test_crash_points.py::test_killed_at_any_point_nothing_is_lost_or_doubled",
+        "crash/test_sweeps.py::test_nothing_is_lost_or_doubled",
     ],
     "in-flight entries stuck for 30 minutes, then all duplicated": [
         "unit/test_queue_endurance.py::test_what_a_killed_program_had_in_hand_is_sent_at_once_by_the_next",
