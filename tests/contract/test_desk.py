@@ -89,8 +89,11 @@ def test_pages_go_on_from_a_place_and_show_each_entry_once(desk: Any, spool: Spo
     assert max(map(len, pages)) == 2
     assert pages[0][0] == "refused.xml"
     place = f"pending/{deeper.path.parent.name}/{deeper.path.name}"
+    order = list(chain(*through(desk, "pending")))  # that of the names, which may be of one millisecond
+    after = order[order.index(deeper.name.original) + 1 :]
     deeper.path.unlink()
-    assert list(chain(*through(desk, "pending", after=place))) == ["2.xml", "3.xml", "4.xml"], "it need not be there"
+    assert len(after) == 3
+    assert list(chain(*through(desk, "pending", after=place))) == after, "it need not be there"
 
 
 def test_a_page_of_a_filter_is_given_in_time_and_says_how_far_it_came(

@@ -167,7 +167,7 @@ def test_every_step_runs_and_one_failure_is_a_failure(dev: ModuleType, capsys: p
 
 def test_arguments_go_to_pytest_and_the_number_of_processes_can_be_chosen(dev: ModuleType, machine: Machine) -> None:
     assert dev.main(["test", "tests/unit", "-k", "x"]) == 0
-    shared = ["-n", "2", "--dist", "worksteal"]
+    shared = ["-n", "3", "--dist", "worksteal"]
     assert machine.commands[-1][-8:] == [*shared, f"--ignore={dev.PACKAGING}", "tests/unit", "-k", "x"]
     dev.main(["test", "-n0"])
     assert "2" not in machine.commands[-1]
