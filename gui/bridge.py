@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import SIGNAL, QObject, Signal
 from shiboken6 import isValid
 
 from dropsafe.errors import DropsafeError
@@ -47,7 +47,16 @@ class Reply(QObject):
     def cancel(self) -> None:
         """Neither signal comes any more. What was asked may be done all the same."""
         self._forget()
-        self.deleteLater()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """It is of no use any more. Who listened is freed now and not while it is destroyed: a function may hold the last
+        reference to its owner, which would then be destroyed from within its own child."""
+        for signal, signature in ((self.answered, "answered(PyObject)"), (self.failed, "failed(PyObject)")):
+            if self.receivers(SIGNAL(signature)):
+                signal.disconnect()
+        if isValid(self):
+            self.deleteLater()
 
 
 @dataclass(order=True, slots=True)
@@ -119,6 +128,7 @@ class Bridge(QObject):
         return reply
 
     def _deliver(self, number: int, answer: object, trouble: Trouble | None) -> None:
+        self._dropped.discard(number)
         found = self._replies.pop(number, None)
         reply = found() if found is not None else None
         if reply is None or not isValid(reply):
@@ -128,7 +138,7 @@ class Bridge(QObject):
         else:
             reply.failed.emit(trouble)
         if isValid(reply):
-            reply.deleteLater()
+            reply.let_go()
 
     def _keep(self, snapshot: Snapshot) -> None:
         self.latest = snapshot

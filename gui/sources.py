@@ -88,6 +88,7 @@ class Desks:
         self._config: Config | None = None
         self._client: Client | None = None
         self._remote: RemoteDesk | None = None
+        self._looker: RemoteDesk | None = None
         self._spool: Spool | None = None
 
     def config(self) -> Config:
@@ -109,6 +110,7 @@ class Desks:
             client = Client(address, program="window", connect_time=CONNECT_TIME)
             client.connect()
             self._client, self._remote = client, RemoteDesk(client)
+            self._looker = RemoteDesk(client, ANSWER_TIME)
         return self._remote
 
     def folder(self) -> SpoolDesk:
@@ -123,9 +125,10 @@ class Desks:
     def snapshot(self) -> Snapshot:
         """Of whoever answers. Raises nothing that is expected."""
         try:
-            desk = self.service()
-            status = desk.status_get()
-            stats = desk.spool_stats()
+            self.service()
+            assert self._looker is not None
+            status = self._looker.status_get()
+            stats = self._looker.spool_stats()
             return Snapshot(Source.SERVICE, status, stats)
         except DropsafeError as error:
             self.hang_up()
@@ -150,7 +153,7 @@ class Desks:
         """Leave the service: it is connected to anew when it is asked next."""
         if self._client is not None:
             self._client.close()
-        self._client = self._remote = None
+        self._client = self._remote = self._looker = None
 
     def close(self) -> None:
         """Leave both."""

@@ -82,6 +82,7 @@ class Window(QMainWindow):
         """Show that page, and there what `view` says."""
         row = next(row for row, place in enumerate(PAGES) if place.key == key)
         self._navigation.setCurrentRow(row)
+        self._chosen(row)  # its page may have been closed since the navigation came to it
         if view:
             self.page(key).show_view(view)
 

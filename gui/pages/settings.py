@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLineEdit, QScrollArea, QWidget
 
 from dropsafe.config_keys import Key, keys
@@ -291,6 +291,7 @@ class Review(QDialog):
 
     def __init__(self, before: Mapping[str, Any], changed: Mapping[str, Any], parent: QWidget) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Save these settings?"))
         self.resize(640, 240)
         grid = QGridLayout()
