@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import ReferenceType, ref
@@ -149,18 +150,28 @@ class Bridge(QObject):
         next_look = 0.0
         while not self._closing.is_set():
             try:
-                request = self._requests.get(timeout=max(0.0, next_look - time.monotonic()))
-            except queue.Empty:
-                request = None
-            if self._closing.is_set():
-                break
-            if request is not None and request.number:
-                self._answer(request)
-            if request is not None and not request.number:
-                next_look = 0.0
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + self._look()
+                next_look = self._turn(next_look)
+            except BaseException as error:  # noqa: BLE001 - without this thread the window would stand still and say nothing
+                _log.exception("The line to the service met an error that was not expected")
+                self._emit(self.failed, trouble_of(error, "The line to the service"))
+                self._closing.wait(PACE)
         self._desks.close()
+
+    def _turn(self, next_look: float) -> float:
+        """One request, or a look when it is time for it. The time of the next look."""
+        try:
+            request = self._requests.get(timeout=max(0.0, next_look - time.monotonic()))
+        except queue.Empty:
+            request = None
+        if self._closing.is_set():
+            return next_look
+        if request is not None and request.number:
+            self._answer(request)
+        if request is not None and not request.number:
+            next_look = 0.0
+        if time.monotonic() >= next_look:
+            return time.monotonic() + self._look()
+        return next_look
 
     def _answer(self, request: _Request) -> None:
         if request.number in self._dropped:
@@ -172,7 +183,7 @@ class Bridge(QObject):
             answer = request.work(self._desks)
         except DropsafeError as error:
             trouble = trouble_of(error, request.what)
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
+        except BaseException as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
             _log.exception("%s met an error that was not expected", request.what)
             trouble = trouble_of(error, request.what)
         self._emit(self._arrived, request.number, answer, trouble)
@@ -194,7 +205,7 @@ class Bridge(QObject):
                 self._emit(self.events, told)
         except DropsafeError as error:
             _log.info("The service went while it was looked at: %s", error)
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; a person is told
+        except BaseException as error:  # noqa: BLE001 - the boundary of the thread; a person is told
             _log.exception("Looking at the service met an error that was not expected")
             self._emit(self.failed, trouble_of(error, "Looking at the service"))
         return PACE
@@ -202,4 +213,5 @@ class Bridge(QObject):
     def _emit(self, signal: Any, *values: object) -> None:
         """Unless the window is gone by now."""
         if not self._closing.is_set() and isValid(self):
-            signal.emit(*values)
+            with suppress(RuntimeError):  # it goes at this very moment
+                signal.emit(*values)
