@@ -116,7 +116,7 @@ def test_the_details_of_errors_and_of_reasons_leave_nothing_behind(desktop: Desk
         shown = desktop.window.findChild(Details)
         shown.copy()
         shown._all_read()
-        desktop.window.banner._shown = None  # as if something had changed
+        desktop.window.banner._shown = desktop.window.banner._frame = None  # as if something had changed
         desktop.window.banner.show_snapshot(desktop.bridge.latest)
 
     assert grown_by(cycle, CYCLES, *senders(desktop)) == {}
