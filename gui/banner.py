@@ -10,12 +10,12 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.icons import TONE_ICONS, pixmap
 from dropsafe.gui.remedies import Step, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
 from dropsafe.gui.widgets import allow, button, column, label, row
-from dropsafe.gui.words import several
 from dropsafe.printable import printable
 
 _MOST_HEIGHT = 328
@@ -133,7 +133,7 @@ class Banner(QFrame):
         if self._more.isChecked():
             self._more.setText(self.tr("Less"))
         elif self._count > 1:
-            self._more.setText(self.tr("All {0}").format(several(self._count, "reason", "reasons")))
+            self._more.setText(counted.reasons(self._count))
         else:
             self._more.setText(self.tr("Details"))
 
