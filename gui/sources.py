@@ -14,6 +14,7 @@ from dropsafe.config import Config
 from dropsafe.desk.desk import Value
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import SpoolDesk
+from dropsafe.desk.trouble import for_people
 from dropsafe.errors import DropsafeError, TemporaryError
 from dropsafe.spool import Spool
 from dropsafe.spool.limits import limits_from
@@ -132,13 +133,14 @@ class Desks:
             return Snapshot(Source.SERVICE, status, stats)
         except DropsafeError as error:
             self.hang_up()
-            why = f"{error.message} {error.remedy}".strip()
+            why = _words(error)
         try:
             folder = self.folder()
             return Snapshot(Source.FOLDER, folder.status_get(), folder.spool_stats(), why)
         except (DropsafeError, OSError) as error:
             self._leave_folder()
-            return Snapshot(Source.NOTHING, why=f"{why} {error}".strip())
+            more = _words(error)
+            return Snapshot(Source.NOTHING, why=why if more == why else f"{why} {more}")
 
     def ask(self, method: str, *args: Any, **params: Any) -> Value:
         """Of the service, or, where it only reads, of the folder if none runs."""
@@ -164,3 +166,8 @@ class Desks:
         if self._spool is not None:
             self._spool.close()
             self._spool = None
+
+
+def _words(error: Exception) -> str:
+    found = for_people(error)
+    return f"{found.message} {found.remedy}".strip() if found else str(error)

@@ -11,21 +11,23 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from dropsafe import errors as errors_module
-from dropsafe.errors import AcceptanceUnknown, DropsafeError, QueueFullError
+from dropsafe.config import Config
+from dropsafe.errors import AcceptanceUnknown, BadValue, DropsafeError, NoPermission, QueueFullError, SpoolError
 from dropsafe.gui import remedies
 from dropsafe.gui.banner import Banner
 from dropsafe.gui.base_page import BasePage
 from dropsafe.gui.notices import NoticeBar
 from dropsafe.gui.pages import PAGES
 from dropsafe.gui.remedies import known_steps, steps
-from dropsafe.gui.sources import Snapshot, Source
+from dropsafe.gui.sources import Desks, Snapshot, Source, Station
 from dropsafe.printable import printable
 from dropsafe.spool import Spool
+from dropsafe.spool.health import Problem
 from dropsafe.supervisor.status import Condition
 from tests.support.page import made_part
 from tests.support.reasons import codes_in_source, every_reason
 from tests.support.spools import ROOMY
-from tests.support.window import Desktop, a_desktop, the_application, until
+from tests.support.window import Desktop, a_desktop, pause, the_application, until
 from tests.support.window_page import reason_rows
 
 LATER = {"help"}
@@ -61,7 +63,7 @@ def test_every_step_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("reason", [pytest.param(r, id=f"{n}-{r.code}") for n, r in enumerate(every_reason())])
-def test_each_reason_is_on_the_screen_with_what_to_do_and_a_button(banner: Banner, reason: errors_module.Any) -> None:
+def test_each_reason_is_on_the_screen_with_what_to_do_and_a_button(banner: Banner, reason: Problem) -> None:
     status = {"condition": "DEGRADED", "reasons": [asdict(reason)], "workers": []}
     banner.show_snapshot(Snapshot(Source.SERVICE, status, {}))
     banner._more.setChecked(True)
@@ -93,6 +95,37 @@ def test_all_of_them_at_once_come_over_the_line(desktop: Desktop) -> None:
     until(lambda: len(desktop.bridge.latest.status["reasons"]) == len(reasons), "the reasons")
     assert f"All {len(reasons)} reasons" in buttons(desktop.window.banner)
     assert desktop.told() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            BadValue("max_queue_size must be 1 or more.", remedy="Correct it."),
+            "max_queue_size must be 1 or more. Correct it.",
+        ),
+        (NoPermission("The file may not be read.", remedy="Ask."), "The file may not be read. Ask."),
+        (SpoolError("There is no spool.", remedy="Mount the disk."), "There is no spool. Mount the disk."),
+    ],
+)
+def test_a_station_that_cannot_even_be_read_says_why_and_what_to_do_once(
+    tmp_path: Path, error: DropsafeError, said: str
+) -> None:
+    def read() -> Config:
+        raise error
+
+    found = Desks(Station(read, tmp_path / "dropsafe.toml")).snapshot()
+    assert (found.source, found.why) == (Source.NOTHING, said)
+    banner = Banner()
+    banner.resize(900, 300)
+    banner.show()
+    banner.show_snapshot(found)
+    banner._more.setChecked(True)
+    pause(2)
+    assert said in words(banner)
+    assert sorted(buttons(banner)) == ["Less", "Start the service"]
+    banner.close()
+    banner.deleteLater()
 
 
 def every_error() -> list[DropsafeError]:
