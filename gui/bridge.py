@@ -110,10 +110,11 @@ class Bridge(QObject):
         self._requests.put(_Request(0, 0, lambda _: None, "look"))
 
     def close(self) -> None:
-        """End the thread; replies that are still to come never will."""
+        """End the thread; replies that are still to come never will. It may come twice, and without a beginning."""
         self._closing.set()
         self.look()
-        self._thread.join(CLOSING_TIME)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSING_TIME)
         self._replies.clear()
 
     def _put(self, owner: QObject, work: Callable[[Desks], Any], what: str, patient: bool) -> Reply:

@@ -144,3 +144,12 @@ def test_an_owner_that_is_gone_hears_nothing_and_what_it_asked_is_left(bridge: B
     until(lambda: last.values, "the answer")
     assert asked == ["watch_list", "status_get"]
     assert (bridge._replies, bridge._dropped) == ({}, set())
+
+
+def test_it_can_be_closed_twice_and_before_it_began(bridge: Bridge) -> None:
+    bridge.close()
+    bridge.close()
+    bridge.start()
+    bridge._thread.join(5.0)
+    assert not bridge._thread.is_alive()
+    bridge.close()
