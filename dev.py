@@ -232,7 +232,19 @@ def docs(_: list[str]) -> int:
     }.items():
         done = subprocess.run([PYTHON, "-m", *made_by], cwd=ROOT, capture_output=True, check=True)
         (ROOT / "docs" / page).write_bytes(done.stdout.replace(b"\r\n", b"\n"))
-    return run([PYTHON, "-m", "tests.support.made_parts"])
+    return counts() or run([PYTHON, "-m", "tests.support.made_parts"])
+
+
+def counts() -> int:
+    """The forms of the window's counts: what the code asks for, and from that what the program reads."""
+    if missing := [tool for tool in ("lupdate", "lrelease") if not (BIN / f"pyside6-{tool}{SUFFIX}").exists()]:
+        say(f"the forms of the counts are left as they are: no pyside6-{missing[0]} here")
+        return 0
+    forms = str(ROOT / "gui" / "translations" / "dropsafe_en")
+    english = ["-source-language", "en", "-target-language", "en", "-pluralonly", "-no-obsolete", "-locations", "none"]
+    update = [str(BIN / f"pyside6-lupdate{SUFFIX}"), *english, str(ROOT / "gui" / "counts.py"), "-ts", f"{forms}.ts"]
+    release = [str(BIN / f"pyside6-lrelease{SUFFIX}"), f"{forms}.ts", "-qm", f"{forms}.qm"]
+    return quiet(update) or quiet(release)
 
 
 def bench(rest: list[str]) -> int:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 
 from dropsafe import __version__
 from dropsafe.errors import ExitCode
-from dropsafe.gui import theme
+from dropsafe.gui import counts, theme
 from dropsafe.gui.bridge import Bridge
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.icons import icon_of_the_program
@@ -67,6 +67,7 @@ def application() -> QApplication:
     app.setApplicationVersion(__version__)
     app.setOrganizationName("dropsafe")
     app.setDesktopFileName("dropsafe")
+    counts.load(app)
     return app
 
 

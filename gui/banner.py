@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.icons import TONE_ICONS, pixmap
 from dropsafe.gui.remedies import Step, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
@@ -15,10 +18,8 @@ from dropsafe.gui.theme import GRID, Tone, in_force
 from dropsafe.gui.widgets import allow, button, column, label, row
 from dropsafe.printable import printable
 
-_MOST_HEIGHT = 320
+_MOST_HEIGHT = 328
 _STEPS_IN_LINE = 2
-
-CanStart = Callable[[], bool]
 
 
 class Banner(QFrame):
@@ -31,7 +32,10 @@ class Banner(QFrame):
         super().__init__(parent)
         self.setObjectName("banner")
         self._shown: object = None
-        self._snapshot: Snapshot | None = None
+        self._frame: object = None
+        self._count = 0
+        self._blocks: list[_Block] = []
+        self._why = label()
         self._icon, self._text = QLabel(), label(wrap=True, selectable=True)
         self._icon.setFixedSize(QSize(20, 20))
         self._buttons = QHBoxLayout()
@@ -53,66 +57,64 @@ class Banner(QFrame):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """As it is now. Nothing is drawn anew while nothing changes, so that a button is not taken from under a click."""
-        self._snapshot = snapshot
-        told = _line(snapshot)
-        key = (told, in_force().text, [(r["code"], r["text"]) for r in snapshot.status.get("reasons", ())])
-        if key == self._shown:
-            return
-        self._shown = key
-        tone, text = told
+        reasons = snapshot.status.get("reasons", [])
+        tone, text = told = _line(snapshot)
         colours = in_force()
-        self.setStyleSheet(f"#banner {{ background: {colours.ground_of(tone)}; }}")
-        self._icon.setPixmap(pixmap(TONE_ICONS[tone], 20, colours.of(tone)))
+        shown = (told, colours.text, snapshot.why, [tuple(reason.values()) for reason in reasons])
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._count = len(reasons)
+        frame = (snapshot.source, tone, colours.text, bool(snapshot.why), [reason["code"] for reason in reasons])
+        if frame != self._frame:
+            self._frame = frame
+            self.setStyleSheet(f"#banner {{ background: {colours.ground_of(tone)}; }}")
+            self._icon.setPixmap(pixmap(TONE_ICONS[tone], 20, colours.of(tone)))
+            self._fill_buttons(snapshot)
+            self._fill_list(snapshot)
         self._text.setText(text)
         self.setAccessibleName(text)
-        self._fill_buttons(snapshot)
-        self._fill_list(snapshot)
+        self._why.setText(printable(snapshot.why))
+        for block, reason in zip(self._blocks, reasons, strict=True):
+            block.say(reason)
+        self._unfold(self._more.isChecked())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._unfold(self._more.isChecked())
 
     def _fill_buttons(self, snapshot: Snapshot) -> None:
         _empty(self._buttons)
         reasons = snapshot.status.get("reasons", [])
+        made: list[QPushButton] = []
         if snapshot.source is not Source.SERVICE:
-            made = button(self.tr("Start the service"), "main")
-            made.clicked.connect(self.start)
-            self._buttons.addWidget(made)
+            made = [button(self.tr("Start the service"), "main")]
+            made[0].clicked.connect(self.start)
         elif reasons:
-            for step in steps(reasons[0]["code"])[:_STEPS_IN_LINE]:
-                self._buttons.addWidget(self._button(step, snapshot))
+            made = [self._button(step, snapshot) for step in steps(reasons[0]["code"])[:_STEPS_IN_LINE]]
+        for one in made:
+            self._buttons.addWidget(one)
+        _in_order([*made, self._more])
         self._more.setVisible(bool(reasons or snapshot.why))
-        self._say_more()
 
     def _fill_list(self, snapshot: Snapshot) -> None:
         inner = QWidget()
         inner.setObjectName("reasons")
         inner.setStyleSheet("#reasons { background: transparent; }")
         layout = QVBoxLayout(inner)
-        layout.setContentsMargins(28, 0, 0, GRID)
+        layout.setContentsMargins(28, 0, GRID, GRID)
         layout.setSpacing(GRID * 2)
-        if snapshot.why:
-            layout.addWidget(label(printable(snapshot.why), "faint", wrap=True, selectable=True))
+        self._why = label("", "faint", wrap=True, selectable=True)
+        layout.addWidget(self._why)
+        self._why.setVisible(bool(snapshot.why))
+        self._blocks = []
         for reason in snapshot.status.get("reasons", []):
-            layout.addLayout(self._reason(reason, snapshot))
+            block = _Block(reason["code"], [self._button(step, snapshot) for step in steps(reason["code"])])
+            self._blocks.append(block)
+            layout.addWidget(block)
         layout.addStretch(1)
         self._list.setWidget(inner)
-        self._unfold(self._more.isChecked())
-
-    def _reason(self, reason: Value, snapshot: Snapshot) -> QVBoxLayout:
-        sign = QLabel()
-        tone = tone_of(reason["code"])
-        sign.setPixmap(pixmap(TONE_ICONS[tone], 16, in_force().of(tone)))
-        text = label(printable(reason["text"]), wrap=True, selectable=True)
-        head = row(sign, text)
-        head.setStretch(1, 1)
-        for step in steps(reason["code"]):
-            head.addWidget(self._button(step, snapshot))
-        parts: list[QWidget] = []
-        if reason["detail"]:
-            parts.append(label(_in_lines(reason["detail"]), "small", wrap=True, selectable=True))
-        if reason["remedy"]:
-            parts.append(label(f"→ {printable(reason['remedy'])}", "faint", wrap=True, selectable=True))
-        below = column(*parts, spacing=GRID // 2)
-        below.setContentsMargins(24, 0, 0, 0)
-        return column(head, below, spacing=GRID // 2)
+        _in_order([self._more, *(made for block in self._blocks for made in block.buttons)])
 
     def _button(self, step: Step, snapshot: Snapshot) -> QPushButton:
         made = button(self.tr(step.label))
@@ -128,14 +130,38 @@ class Banner(QFrame):
         if is_shown and inner is not None:
             height = inner.heightForWidth(max(200, self.width() - GRID * 4))
             self._list.setFixedHeight(min(_MOST_HEIGHT, height + GRID))
-        self._say_more()
-
-    def _say_more(self) -> None:
-        count = len(self._snapshot.status.get("reasons", ())) if self._snapshot else 0
         if self._more.isChecked():
             self._more.setText(self.tr("Less"))
+        elif self._count > 1:
+            self._more.setText(counted.reasons(self._count))
         else:
-            self._more.setText(self.tr("All %n reasons", "", count) if count > 1 else self.tr("Details"))
+            self._more.setText(self.tr("Details"))
+
+
+class _Block(QWidget):
+    """One reason: what it says may change, its buttons stay, so that none is taken from under a click."""
+
+    def __init__(self, code: str, buttons: list[QPushButton]) -> None:
+        super().__init__()
+        self.buttons = buttons
+        sign, tone = QLabel(), tone_of(code)
+        sign.setPixmap(pixmap(TONE_ICONS[tone], 16, in_force().of(tone)))
+        self._text = label("", wrap=True, selectable=True)
+        self._detail = label("", "small", wrap=True, selectable=True)
+        self._remedy = label("", wrap=True, selectable=True)
+        head = row(sign, self._text, *buttons)
+        head.setStretch(1, 1)
+        below = column(self._detail, self._remedy, spacing=GRID // 2)
+        below.setContentsMargins(24, 0, 0, 0)
+        self.setLayout(column(head, below, spacing=GRID // 2))
+
+    def say(self, reason: Value) -> None:
+        """As the service tells it now."""
+        self._text.setText(printable(reason["text"]))
+        self._detail.setText("\n".join(printable(line) for line in reason["detail"].splitlines()))
+        self._detail.setVisible(bool(reason["detail"]))
+        self._remedy.setText(f"→ {printable(reason['remedy'])}")
+        self._remedy.setVisible(bool(reason["remedy"]))
 
 
 def _line(snapshot: Snapshot) -> tuple[Tone, str]:
@@ -156,8 +182,10 @@ def _line(snapshot: Snapshot) -> tuple[Tone, str]:
     return tone_of_status(status), printable(reasons[0]["text"])
 
 
-def _in_lines(text: str) -> str:
-    return "\n".join(printable(line) for line in text.splitlines())
+def _in_order(buttons: Sequence[QWidget]) -> None:
+    """Of the Tab key."""
+    for one, following in pairwise(buttons):
+        QWidget.setTabOrder(one, following)
 
 
 def _(text: str) -> str:

@@ -6,7 +6,11 @@ Timers, connections to what lives longer, requests and tasks are had by `every`,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, SignalInstance
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from dropsafe.gui.error_centre import ErrorCentre
 
 Heard = Callable[[Any], None]
+
+_log = logging.getLogger(__name__)
 
 
 class BasePage(QWidget):
@@ -47,7 +53,7 @@ class BasePage(QWidget):
         self._links: list[tuple[SignalInstance, Callable[..., Any]]] = []
         self._timers: list[QTimer] = []
         self._replies: list[Reply] = []
-        self._tasks: dict[str, Task] = {}
+        self._tasks: dict[str, _Running] = {}
         self._subscribed: dict[str, list[Heard]] = {}
         self._loading = 0
         self._is_clean = False
@@ -70,7 +76,7 @@ class BasePage(QWidget):
 
     def link(self, signal: SignalInstance, slot: Callable[..., Any]) -> None:
         """Connect to something that lives longer than the page. `slot` is a method of it: a lambda would keep it alive."""
-        if getattr(slot, "__self__", None) is None:
+        if not isinstance(getattr(slot, "__self__", None), QObject):
             raise TypeError("link() takes a method of the page, not a function: a function would keep the page alive")
         signal.connect(slot)
         self._links.append((signal, slot))
@@ -115,24 +121,19 @@ class BasePage(QWidget):
     ) -> str:
         """Do it on a thread. `on_complete` hears the result, `on_error` the exception; without it a person is told. Its id."""
         task = Task(self, coro_or_call, name)
-        self._tasks[task.id] = task
+        self._tasks[task.id] = _Running(task, on_complete, on_error, show_loading)
         if show_loading:
             self.set_loading(True)
-        ended = _End(self, task.id, on_complete, on_error, show_loading)
-        ended.setParent(task)
-        task.done.connect(ended.done)
-        task.failed.connect(ended.failed)
+        task.done.connect(self._task_done)
+        task.failed.connect(self._task_failed)
         task.start()
         return task.id
 
     def cancel_task(self, task_id: str) -> None:
         """Nothing is heard of it any more. One that is not known has ended."""
-        task = self._tasks.pop(task_id, None)
-        if task is not None:
-            ended = task.findChild(_End)
-            if ended is not None and ended.show_loading:
-                self.set_loading(False)
-            task.cancel()
+        running = self._ended(task_id)
+        if running is not None:
+            running.task.cancel()
 
     def cancel_all_tasks(self) -> None:
         """All of them."""
@@ -169,7 +170,8 @@ class BasePage(QWidget):
             timer.stop()
             timer.deleteLater()
         for signal, slot in self._links:
-            signal.disconnect(slot)
+            with suppress(RuntimeError):  # what it was connected to is gone already
+                signal.disconnect(slot)
         for reply in self._replies:
             if isValid(reply):
                 reply.cancel()
@@ -193,6 +195,7 @@ class BasePage(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.cleanup()
+        self.destroyed.connect(partial(_held_until_then, self))
         super().closeEvent(event)
 
     def _look(self, snapshot: Snapshot) -> None:
@@ -202,40 +205,49 @@ class BasePage(QWidget):
     def _hear(self, events: list[dict[str, Any]]) -> None:
         for event in events:
             for callback in list(self._subscribed.get(event["kind"], ())):
-                callback(event)
+                try:
+                    callback(event)
+                except Exception as error:  # noqa: BLE001 - the others hear it all the same, and a person is told
+                    what = f"The page {self.page_title}"
+                    _log.exception("%s met an error with the event %s", what, event["kind"])
+                    self.report(trouble_of(error, what))
 
-    def _ended(self, task_id: str, show_loading: bool) -> bool:
-        """Whether it is still wanted."""
-        task = self._tasks.pop(task_id, None)
-        if task is None:
-            return False
-        task.deleteLater()
-        if show_loading:
-            self.set_loading(False)
-        return True
+    def _task_done(self, task_id: str, result: object) -> None:
+        running = self._ended(task_id)
+        if running is not None and running.on_complete is not None:
+            running.on_complete(result)
 
-
-class _End(QObject):
-    """Hears the end of one task for its page, and goes with the task."""
-
-    def __init__(
-        self, page: BasePage, task_id: str, on_complete: Heard | None, on_error: Heard | None, show_loading: bool
-    ) -> None:
-        super().__init__()
-        self.show_loading = show_loading
-        self._page = page
-        self._task_id = task_id
-        self._on_complete = on_complete
-        self._on_error = on_error
-
-    def done(self, result: object) -> None:
-        if self._page._ended(self._task_id, self.show_loading) and self._on_complete is not None:
-            self._on_complete(result)
-
-    def failed(self, error: Exception) -> None:
-        if not self._page._ended(self._task_id, self.show_loading):
+    def _task_failed(self, task_id: str, error: BaseException) -> None:
+        running = self._ended(task_id)
+        if running is None:
             return
-        if self._on_error is not None:
-            self._on_error(error)
+        if running.on_error is not None:
+            running.on_error(error)
         else:
-            self._page.report(trouble_of(error, f"The page {self._page.page_title}"))
+            what = f"The page {self.page_title}"
+            _log.error("%s: its task %s failed", what, task_id, exc_info=error)
+            self.report(trouble_of(error, what))
+
+    def _ended(self, task_id: str) -> _Running | None:
+        """It, if it was still wanted; from now on it is not."""
+        running = self._tasks.pop(task_id, None)
+        if running is not None:
+            running.task.deleteLater()
+            if running.show_loading:
+                self.set_loading(False)
+        return running
+
+
+# What is to be called is kept here and not by a connection of the task: a function that is freed while the task is
+# destroyed may hold the last reference to the page, which would then be destroyed from within its own child.
+@dataclass(frozen=True, slots=True)
+class _Running:
+    task: Task
+    on_complete: Heard | None
+    on_error: Heard | None
+    show_loading: bool
+
+
+def _held_until_then(_page: BasePage, *_: object) -> None:
+    """A page without a parent belongs to Python, and would else be destroyed with the last function that a child of it is
+    connected to, from within the end of that child."""

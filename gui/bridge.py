@@ -12,11 +12,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import ReferenceType, ref
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import SIGNAL, QObject, Signal
 from shiboken6 import isValid
 
 from dropsafe.errors import DropsafeError
@@ -47,7 +48,16 @@ class Reply(QObject):
     def cancel(self) -> None:
         """Neither signal comes any more. What was asked may be done all the same."""
         self._forget()
-        self.deleteLater()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """It is of no use any more. Who listened is freed now and not while it is destroyed: a function may hold the last
+        reference to its owner, which would then be destroyed from within its own child."""
+        for signal, signature in ((self.answered, "answered(PyObject)"), (self.failed, "failed(PyObject)")):
+            if self.receivers(SIGNAL(signature)):
+                signal.disconnect()
+        if isValid(self):
+            self.deleteLater()
 
 
 @dataclass(order=True, slots=True)
@@ -100,10 +110,11 @@ class Bridge(QObject):
         self._requests.put(_Request(0, 0, lambda _: None, "look"))
 
     def close(self) -> None:
-        """End the thread; replies that are still to come never will."""
+        """End the thread; replies that are still to come never will. It may come twice, and without a beginning."""
         self._closing.set()
         self.look()
-        self._thread.join(CLOSING_TIME)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSING_TIME)
         self._replies.clear()
 
     def _put(self, owner: QObject, work: Callable[[Desks], Any], what: str, patient: bool) -> Reply:
@@ -119,6 +130,7 @@ class Bridge(QObject):
         return reply
 
     def _deliver(self, number: int, answer: object, trouble: Trouble | None) -> None:
+        self._dropped.discard(number)
         found = self._replies.pop(number, None)
         reply = found() if found is not None else None
         if reply is None or not isValid(reply):
@@ -128,7 +140,7 @@ class Bridge(QObject):
         else:
             reply.failed.emit(trouble)
         if isValid(reply):
-            reply.deleteLater()
+            reply.let_go()
 
     def _keep(self, snapshot: Snapshot) -> None:
         self.latest = snapshot
@@ -139,18 +151,28 @@ class Bridge(QObject):
         next_look = 0.0
         while not self._closing.is_set():
             try:
-                request = self._requests.get(timeout=max(0.0, next_look - time.monotonic()))
-            except queue.Empty:
-                request = None
-            if self._closing.is_set():
-                break
-            if request is not None and request.number:
-                self._answer(request)
-            if request is not None and not request.number:
-                next_look = 0.0
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + self._look()
+                next_look = self._turn(next_look)
+            except BaseException as error:  # noqa: BLE001 - without this thread the window would stand still and say nothing
+                _log.exception("The line to the service met an error that was not expected")
+                self._emit(self.failed, trouble_of(error, "The line to the service"))
+                self._closing.wait(PACE)
         self._desks.close()
+
+    def _turn(self, next_look: float) -> float:
+        """One request, or a look when it is time for it. The time of the next look."""
+        try:
+            request = self._requests.get(timeout=max(0.0, next_look - time.monotonic()))
+        except queue.Empty:
+            request = None
+        if self._closing.is_set():
+            return next_look
+        if request is not None and request.number:
+            self._answer(request)
+        if request is not None and not request.number:
+            next_look = 0.0
+        if time.monotonic() >= next_look:
+            return time.monotonic() + self._look()
+        return next_look
 
     def _answer(self, request: _Request) -> None:
         if request.number in self._dropped:
@@ -162,7 +184,7 @@ class Bridge(QObject):
             answer = request.work(self._desks)
         except DropsafeError as error:
             trouble = trouble_of(error, request.what)
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
+        except BaseException as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
             _log.exception("%s met an error that was not expected", request.what)
             trouble = trouble_of(error, request.what)
         self._emit(self._arrived, request.number, answer, trouble)
@@ -184,7 +206,7 @@ class Bridge(QObject):
                 self._emit(self.events, told)
         except DropsafeError as error:
             _log.info("The service went while it was looked at: %s", error)
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; a person is told
+        except BaseException as error:  # noqa: BLE001 - the boundary of the thread; a person is told
             _log.exception("Looking at the service met an error that was not expected")
             self._emit(self.failed, trouble_of(error, "Looking at the service"))
         return PACE
@@ -192,4 +214,5 @@ class Bridge(QObject):
     def _emit(self, signal: Any, *values: object) -> None:
         """Unless the window is gone by now."""
         if not self._closing.is_set() and isValid(self):
-            signal.emit(*values)
+            with suppress(RuntimeError):  # it goes at this very moment
+                signal.emit(*values)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from shiboken6 import isValid
 
 from dropsafe.gui.trouble import Trouble, trouble_of
 
@@ -43,12 +44,14 @@ class ErrorCentre(QObject):
         self._wall = wall
         self._notices: dict[tuple[str, str], Notice] = {}
         self._hooks: tuple[Any, Any, Any] | None = None
+        self._is_telling = False
         # By a signal: whoever reports may be on a thread that must not touch what is shown.
         self._reported.connect(self._add)
 
     def report(self, trouble: Trouble) -> None:
-        """Have it shown."""
-        self._reported.emit(trouble)
+        """Have it shown. In vain once the window is gone: the log has it."""
+        if isValid(self):
+            self._reported.emit(trouble)
 
     def notices(self) -> list[Notice]:
         """The newest first."""
@@ -86,19 +89,28 @@ class ErrorCentre(QObject):
         else:
             notice.count += 1
             notice.last = self._wall()
-        self.changed.emit()
+        if self._is_telling:
+            return  # it came from showing another: to show it at once would bring it again without end
+        self._is_telling = True
+        try:
+            self.changed.emit()
+        finally:
+            self._is_telling = False
 
     def _unexpected(self, error: BaseException, what: str) -> None:
         _log.error("%s met an error that was not expected", what, exc_info=error)
         self.report(trouble_of(error, what))
 
     def _on_uncaught(self, _kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        self._unexpected(error.with_traceback(trace), "The window")
+        if isinstance(error, KeyboardInterrupt):
+            QCoreApplication.quit()
+        else:
+            self._unexpected(error.with_traceback(trace), "The window")
         # A slot that raised would else keep its page alive for as long as the interpreter remembers the error.
         sys.last_type = sys.last_value = sys.last_traceback = None
 
     def _on_thread(self, args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
             self._unexpected(args.exc_value, f"The thread {args.thread.name if args.thread else 'of the window'}")
 
     def _on_unraisable(self, args: sys.UnraisableHookArgs) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFrame, QLabel, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
@@ -11,6 +13,9 @@ from dropsafe.gui.icons import TONE_ICONS, icon, pixmap
 from dropsafe.gui.theme import GRID, Tone, font, in_force
 from dropsafe.gui.widgets import button, column, label, row
 from dropsafe.printable import printable
+
+MOST_SHOWN: Final = 400
+"""Characters of a text below the page; a longer one would take the page's room."""
 
 
 class NoticeBar(QFrame):
@@ -51,7 +56,10 @@ class NoticeBar(QFrame):
         self.setStyleSheet(f"#notices {{ background: {colours.ground_of(Tone.PERSON)}; }}")
         self._icon.setPixmap(pixmap(TONE_ICONS[Tone.PERSON], 16, colours.of(Tone.PERSON)))
         self._title.setText(_heading(newest, len(notices)))
-        self._text.setText(printable(f"{newest.trouble.text} {newest.trouble.remedy}".strip()))
+        text = printable(newest.trouble.text)
+        if len(text) > MOST_SHOWN:
+            text = f"{text[:MOST_SHOWN]}… " + self.tr("The rest is in the details.")
+        self._text.setText(f"{text} {printable(newest.trouble.remedy)}".strip())
 
     def _close(self) -> None:
         if self._notice is not None:
@@ -63,6 +71,7 @@ class Details(QDialog):
 
     def __init__(self, errors: ErrorCentre, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("What went wrong"))
         self.resize(720, 480)
         self._errors = errors
@@ -93,11 +102,11 @@ class Details(QDialog):
     def _notice(self, notice: Notice) -> QVBoxLayout:
         trouble = notice.trouble
         parts: list[QWidget] = [
-            label(_heading(notice, 1), wrap=True, selectable=True),
+            label(_heading(notice, 1), "title", wrap=True, selectable=True),
             label(printable(trouble.text), wrap=True, selectable=True),
         ]
         if trouble.remedy:
-            parts.append(label(f"→ {printable(trouble.remedy)}", "faint", wrap=True, selectable=True))
+            parts.append(label(f"→ {printable(trouble.remedy)}", wrap=True, selectable=True))
         if trouble.details:
             text = QPlainTextEdit(trouble.details)
             text.setReadOnly(True)

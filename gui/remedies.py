@@ -54,30 +54,44 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "spool-trouble": (_LOG,),
     "claims-kept": (_LOG,),
     "configuration-kept": (_SETTINGS,),
-    "configuration-fallback": (_SETTINGS,),
+    "configuration-restart": (_SETTINGS,),
     "configuration-unread": (_SETTINGS,),
+    "ipc-down": (Step("Settings", page="settings", view={"key": "ipc.address"}), _LOG),
+    "health-down": (Step("Settings", page="settings", view={"key": "health.port"}), _LOG),
     "ipc-errors": (_LOG,),
     "service-error": (_LOG,),
     "service-failed": (_LOG,),
+    "janitor-chore": (_LOG,),
+    "left-behind": (_LOG,),
+    "history": (_LOG,),
+    "unproven": (Step("Show them", page="entries", view={"state": "sent"}),),
     "cannot-be-taken": (_FOLDERS,),
     "drop-folder": (_FOLDERS,),
-    "watch": (_FOLDERS,),
+    "intake-waits": (_FOLDERS,),
+    "intake-full": (_FOLDERS, _SHOW_WAITING),
+    "intake-refused": (_FOLDERS,),
+    "too-large": (_FOLDERS, Step("Settings", page="settings", view={"key": "max_entry_bytes"})),
 }
 _BY_END = {"-parked": (_SETTINGS, _WORKERS), "-failing": (_WORKERS, _LOG), "-hung": (_WORKERS,), "-silent": (_WORKERS,)}
 _BY_END["-died"] = (_WORKERS, _LOG)
 
 _NEEDS_A_PERSON = frozenset(
     {"failed", "quarantine", "disk-low", "read-only", "not-writable", "destination-refuses", "configuration-kept"}
-    | {"configuration-fallback", "queue-full", "service-failed"}
+    | {"queue-full", "service-failed"}
 )
 
 
 def steps(code: str) -> tuple[Step, ...]:
-    """What to offer for the reason of that code. One that is not known leads to the log."""
+    """What to offer for the reason of that code. One that a newer service tells leads to the log."""
+    return known_steps(code) or (_LOG,)
+
+
+def known_steps(code: str) -> tuple[Step, ...]:
+    """The same; none for a code that is not known here."""
     for end, found in _BY_END.items():
         if code.endswith(end):
             return found
-    return _STEPS.get(code, (_LOG,))
+    return _STEPS.get(code, ())
 
 
 def tone_of(code: str) -> Tone:

@@ -14,6 +14,7 @@ from dropsafe.config import Config
 from dropsafe.desk.desk import Value
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import SpoolDesk
+from dropsafe.desk.trouble import for_people
 from dropsafe.desk.vitals import counted_now
 from dropsafe.errors import DropsafeError, TemporaryError
 from dropsafe.spool import Spool
@@ -89,6 +90,7 @@ class Desks:
         self._config: Config | None = None
         self._client: Client | None = None
         self._remote: RemoteDesk | None = None
+        self._looker: RemoteDesk | None = None
         self._spool: Spool | None = None
 
     def config(self) -> Config:
@@ -110,6 +112,7 @@ class Desks:
             client = Client(address, program="window", connect_time=CONNECT_TIME)
             client.connect()
             self._client, self._remote = client, RemoteDesk(client)
+            self._looker = RemoteDesk(client, ANSWER_TIME)
         return self._remote
 
     def folder(self) -> SpoolDesk:
@@ -124,20 +127,22 @@ class Desks:
     def snapshot(self) -> Snapshot:
         """Of whoever answers. Raises nothing that is expected."""
         try:
-            desk = self.service()
-            status = desk.status_get()
-            stats = desk.spool_stats()
+            self.service()
+            assert self._looker is not None
+            status = self._looker.status_get()
+            stats = self._looker.spool_stats()
             reasons = counted_now(status["reasons"], stats["reasons"])
             return Snapshot(Source.SERVICE, {**status, **_condition(status, reasons)}, stats)
         except DropsafeError as error:
             self.hang_up()
-            why = f"{error.message} {error.remedy}".strip()
+            why = _words(error)
         try:
             folder = self.folder()
             return Snapshot(Source.FOLDER, folder.status_get(), folder.spool_stats(), why)
         except (DropsafeError, OSError) as error:
             self._leave_folder()
-            return Snapshot(Source.NOTHING, why=f"{why} {error}".strip())
+            more = _words(error)
+            return Snapshot(Source.NOTHING, why=why if more == why else f"{why} {more}")
 
     def ask(self, method: str, *args: Any, **params: Any) -> Value:
         """Of the service, or, where it only reads, of the folder if none runs."""
@@ -152,7 +157,7 @@ class Desks:
         """Leave the service: it is connected to anew when it is asked next."""
         if self._client is not None:
             self._client.close()
-        self._client = self._remote = None
+        self._client = self._remote = self._looker = None
 
     def close(self) -> None:
         """Leave both."""
@@ -171,3 +176,8 @@ def _condition(status: Value, reasons: list[dict[str, str]]) -> Value:
     if condition in ("RUNNING", "DEGRADED"):
         condition = "DEGRADED" if reasons else "RUNNING"
     return {"condition": condition, "reasons": reasons}
+
+
+def _words(error: Exception) -> str:
+    found = for_people(error)
+    return f"{found.message} {found.remedy}".strip() if found else str(error)

@@ -19,10 +19,10 @@ Work = Callable[[], Any] | Coroutine[Any, Any, Any]
 
 
 class Task(QObject):
-    """One, a child of whoever began it. `done` has its result, `failed` the exception."""
+    """One, a child of whoever began it. `done` has its id and its result, `failed` its id and the exception."""
 
-    done = Signal(object)
-    failed = Signal(object)
+    done = Signal(str, object)
+    failed = Signal(str, object)
     _numbers = itertools.count(1)
 
     def __init__(self, owner: QObject, work: Work, name: str) -> None:
@@ -53,10 +53,10 @@ class Task(QObject):
 
     def _run(self, work: Work) -> None:
         try:
-            result = asyncio.run(self._awaited(work)) if inspect.iscoroutine(work) else work()  # type: ignore[operator]
-        except asyncio.CancelledError:
-            return
-        except Exception as error:  # noqa: BLE001 - the boundary of the thread; the page is told, or a person
+            result = work() if callable(work) else work
+            if inspect.iscoroutine(result):
+                result = asyncio.run(self._awaited(result))
+        except BaseException as error:  # noqa: BLE001 - the boundary of the thread; the page is told, or a person
             self._emit(self.failed, error)
         else:
             self._emit(self.done, result)
@@ -76,4 +76,4 @@ class Task(QObject):
     def _emit(self, signal: Any, value: object) -> None:
         with self._lock:
             if self._is_wanted and isValid(self):
-                signal.emit(value)
+                signal.emit(self.id, value)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMainWi
 
 from dropsafe.gui.banner import Banner
 from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.counts import counted
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.icons import icon
 from dropsafe.gui.notices import NoticeBar
@@ -82,6 +83,7 @@ class Window(QMainWindow):
         """Show that page, and there what `view` says."""
         row = next(row for row, place in enumerate(PAGES) if place.key == key)
         self._navigation.setCurrentRow(row)
+        self._chosen(row)  # its page may have been closed since the navigation came to it
         if view:
             self.page(key).show_view(view)
 
@@ -151,6 +153,6 @@ class Window(QMainWindow):
             item = self._navigation.item(row)
             if place.key == "entries" and needs:
                 item.setText(f"{text}  ({needs:,})")
-                item.setData(Qt.ItemDataRole.AccessibleTextRole, self.tr("%n need a person", "", needs))
+                item.setData(Qt.ItemDataRole.AccessibleTextRole, counted.need_a_person(needs))
             else:
                 item.setText(text)

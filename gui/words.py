@@ -6,9 +6,9 @@ import time
 from datetime import datetime
 
 from dropsafe.desk.words import ago, size, span
-from dropsafe.plural import number, several
+from dropsafe.plural import number
 
-__all__ = ["ago", "clock", "moment", "number", "several", "since", "size", "span"]
+__all__ = ["ago", "clock", "moment", "number", "since", "size", "span"]
 
 
 def moment(iso: str) -> float:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from dropsafe.desk.desk import Value
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
+from dropsafe.gui.counts import counted
 from dropsafe.gui.details import ACTIONS, TIPS, DetailsPane
 from dropsafe.gui.models.entries import BLOCK, MOST_FOUND, SORTS, EntriesModel
 from dropsafe.gui.page import Page
@@ -31,7 +32,7 @@ from dropsafe.gui.theme import GRID, ROW
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.undo import UndoBar
 from dropsafe.gui.widgets import allow, button, column, label, row
-from dropsafe.gui.words import number, several
+from dropsafe.gui.words import number
 
 TYPED: Final = 250
 """Milliseconds after the last key until the filter counts."""
@@ -277,7 +278,7 @@ class EntriesPage(Page):
             self._show_details(self._selected[0]["id"])
         elif count:
             total = self._model.rowCount() if self._whole else len(self._selected)
-            self._details.show_nothing(self.tr("{0} are chosen.").format(several(total, "report", "reports")))
+            self._details.show_nothing(self.tr("{0} are chosen.").format(counted.reports(total)))
             self._shown_id = ""
         self._show_actions()
 
@@ -296,7 +297,7 @@ class EntriesPage(Page):
         for action, made in self._buttons.items():
             can = chosen.allows(action)
             count = chosen.count if chosen.whole else len(chosen.ids_for(action))
-            made.setText(self.tr(_DOING[action]).format(several(count, "report", "reports") if count else "…"))
+            made.setText(self.tr(_DOING[action]).format(counted.reports(count) if count else "…"))
             made.setVisible(can)
             allow(
                 made,
@@ -355,7 +356,7 @@ class EntriesPage(Page):
     def _confirm(self, action: str, count: int, then: Any) -> None:
         box = QMessageBox(self)
         box.setIcon(QMessageBox.Icon.Question)
-        doing = self.tr(_DOING[action]).format(several(count, "report", "reports"))
+        doing = self.tr(_DOING[action]).format(counted.reports(count))
         box.setWindowTitle(self.tr("Dropsafe"))
         box.setText(f"{doing}?")
         box.setInformativeText(self.tr(TIPS[action]))
@@ -392,9 +393,9 @@ class EntriesPage(Page):
     def _told(self, action: str, moved: int, answer: Value, ids: Sequence[str]) -> None:
         parts = []
         if moved:
-            parts.append(f"{several(moved, 'report', 'reports')} {self.tr(_DONE[action])}.")
+            parts.append(f"{counted.reports(moved)} {self.tr(_DONE[action])}.")
         if answer["due"]:
-            parts.append(self.tr("{0} due already.").format(several(answer["due"], "is", "are")))
+            parts.append(self.tr("{0}: due already.").format(number(answer["due"])))
         if answer["gone"]:
             parts.append(self.tr("{0} moved on meanwhile; nothing is lost.").format(number(answer["gone"])))
         if answer["refused"]:
@@ -459,7 +460,7 @@ class EntriesPage(Page):
     def _say_state(self, *, under_way: bool = False) -> None:
         count = self._model.rowCount()
         name = TABS[self._tabs.currentIndex()][0]
-        words = several(count, "report", "reports")
+        words = counted.reports(count)
         if self._sort is not None and count >= SORTED:
             words = self.tr("the first {0} in this order").format(number(SORTED))
         elif self._filter.text:

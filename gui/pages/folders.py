@@ -9,12 +9,13 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import ToneSign, allow, button, column, label, row
-from dropsafe.gui.words import number, several, since
+from dropsafe.gui.words import number, since
 from dropsafe.printable import printable
 
 EVERY = 2.0
@@ -94,7 +95,7 @@ class FoldersPage(Page):
         if folder["trouble"]:
             sign.show_state(Tone.PERSON, self.tr("cannot be used"))
         elif folder["waiting"]:
-            sign.show_state(Tone.BUSY, several(folder["waiting"], "file waits", "files wait"))
+            sign.show_state(Tone.BUSY, counted.files_wait(folder["waiting"]))
         else:
             sign.show_state(Tone.WELL if self._runs else Tone.QUIET, self.tr("nothing waits"))
         opening = button(self.tr("Open"), "plain", self.tr("Show it in the file manager"))

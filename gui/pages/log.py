@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, SMALL, font, in_force
@@ -118,9 +119,7 @@ class LogPage(Page):
         if answer["lines"]:
             bar.setValue(bar.maximum() if self._follow.isChecked() else place)
         shown = self._view.blockCount() if self._view.document().characterCount() > 1 else 0
-        self._state.setText(
-            self.tr("%n line(s)", "", shown) if shown else self.tr("There is no such line among the newest 2,000.")
-        )
+        self._state.setText(counted.lines(shown) if shown else self.tr("There is no such line among the newest 2,000."))
 
     def _failed(self, _trouble: Trouble) -> None:
         """The banner says that the service went; asked again at the next beat."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLineEdit, QScrollArea, QWidget
 
 from dropsafe.config_keys import Key, keys
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.fields import Field, field_for, unit_of
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import allow, button, column, label, row
-from dropsafe.gui.words import several
 from dropsafe.printable import printable
 
 TYPED: Final = 300
@@ -222,9 +222,9 @@ class SettingsPage(Page):
         changed = self.changes()
         wrong = len(self._wrong)
         if wrong:
-            self._state.setText(self.tr("{0} cannot be saved: see beside the field.").format(_settings(wrong)))
+            self._state.setText(self.tr("{0} cannot be saved: see beside the field.").format(counted.settings(wrong)))
         elif changed:
-            self._state.setText(self.tr("{0} changed, not saved yet.").format(_settings(len(changed))))
+            self._state.setText(self.tr("{0} changed, not saved yet.").format(counted.settings(len(changed))))
         else:
             runs = snapshot.runs if snapshot else self.bridge is not None and self.bridge.latest.runs
             self._state.setText("" if runs else self.tr("No service runs: what is saved counts when it starts."))
@@ -291,6 +291,7 @@ class Review(QDialog):
 
     def __init__(self, before: Mapping[str, Any], changed: Mapping[str, Any], parent: QWidget) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Save these settings?"))
         self.resize(640, 240)
         grid = QGridLayout()
@@ -309,7 +310,10 @@ class Review(QDialog):
             "faint",
             wrap=True,
         )
-        save, leave = button(self.tr("Save {0}").format(_settings(len(changed))), "main"), button(self.tr("Not yet"))
+        save, leave = (
+            button(self.tr("Save {0}").format(counted.settings(len(changed))), "main"),
+            button(self.tr("Not yet")),
+        )
         save.clicked.connect(self.accept)
         leave.clicked.connect(self.reject)
         self.setLayout(column(grid, 1, said, row(1, leave, save), margin=GRID * 2, spacing=GRID * 2))
@@ -323,7 +327,3 @@ def _said(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} = {part}" for name, part in value.items()) or "–"
     return printable(str(value))
-
-
-def _settings(count: int) -> str:
-    return several(count, "setting", "settings")

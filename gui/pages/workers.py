@@ -7,11 +7,12 @@ from typing import Any
 from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.widgets import ToneSign, allow, button, column, label, row
-from dropsafe.gui.words import clock, number, several, since, size
+from dropsafe.gui.words import clock, number, since, size
 from dropsafe.printable import printable
 
 TONES = {
@@ -119,12 +120,12 @@ class _Block(QWidget):
             TONES.get(state, Tone.SOON), self.tr("{0} since {1}").format(state, since(worker["since"]))
         )
         memory = size(worker["memory_bytes"]) if worker["memory_bytes"] else self.tr("unknown")
-        restarts = several(worker["deaths"], "death", "deaths") if worker["deaths"] else self.tr("never died")
+        restarts = counted.deaths(worker["deaths"]) if worker["deaths"] else self.tr("never died")
         parts = [
             self.tr("process {0}").format(worker["pid"]) if worker["pid"] else self.tr("no process"),
             self.tr("memory {0}").format(memory),
             restarts,
-            several(worker["errors"], "unexpected error", "unexpected errors") if worker["errors"] else "",
+            counted.unexpected_errors(worker["errors"]) if worker["errors"] else "",
         ]
         self._facts.setText("    ".join(part for part in parts if part))
         figures = worker["figures"]

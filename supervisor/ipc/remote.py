@@ -18,10 +18,11 @@ CONFIG_TIME: Final = 30.0
 
 
 class RemoteDesk(Desk):
-    """Over one client, which whoever made it closes."""
+    """Over one client, which whoever made it closes. `answer_time`: seconds for what is answered at once."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, answer_time: float = CALL_TIME) -> None:
         self._client = client
+        self._answer_time = answer_time
 
     # What only a service can be asked
 
@@ -43,7 +44,7 @@ class RemoteDesk(Desk):
 
     def events_since(self, since: int, timeout: float = 0.0) -> Value:
         """What happened after that number, waiting for it up to `timeout` seconds (at most 50)."""
-        return self._ask("events.since", since=since, timeout=timeout, _within=timeout + CALL_TIME)
+        return self._ask("events.since", since=since, timeout=timeout, _within=timeout + self._answer_time)
 
     def service_stop(self) -> Value:
         """Have the service stop."""
@@ -176,10 +177,10 @@ class RemoteDesk(Desk):
     def config_set(self, values: Mapping[str, Any]) -> Value:
         return self._ask("config.set", values=dict(values), _within=CONFIG_TIME)
 
-    def _ask(self, method: str, *, _within: float = CALL_TIME, **params: Any) -> Value:
+    def _ask(self, method: str, *, _within: float | None = None, **params: Any) -> Value:
         """The result. Parameters that are None are left out."""
         given = {name: value for name, value in params.items() if value is not None}
-        result = self._client.call(method, given, timeout=_within)
+        result = self._client.call(method, given, timeout=self._answer_time if _within is None else _within)
         if mistake := wrong(shapes()[method].result, result):
             raise WorkerFailed(
                 f"What the service answers to {method} is not what this program expects: {mistake}. Nothing was lost.",

@@ -10,10 +10,12 @@ from tests.contract.test_check_server import requirement_rows
 from tests.contract.test_receiver_outcomes import fault_rows
 from tests.contract.test_server_page import status_rows
 from tests.support.page import DOCS
+from tests.support.window_page import reason_rows
 
 PARTS = {
     "server-contract.md": {"requirements": requirement_rows, "statuses": status_rows, "faults": fault_rows},
     "destination.md": {"network": network_words.fault_rows, "remedies": network_words.remedy_rows},
+    "window.md": {"reasons": reason_rows},
 }
 
 

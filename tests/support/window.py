@@ -33,7 +33,8 @@ STEP = 10
 def the_application() -> QApplication:
     """The one of this process, in light colours."""
     app = application()
-    theme.apply(theme.Scheme.LIGHT)
+    if not app.styleSheet() or theme.in_force() is not theme.PALETTES[theme.Scheme.LIGHT]:
+        theme.apply(theme.Scheme.LIGHT)
     return app
 
 

@@ -42,9 +42,9 @@ def files_in(root: Path) -> set[str]:
     for package in packages_in(root):
         base = max((name for name in FOLDERS if f"{package}.".startswith(f"{name}.")), key=len)
         folder = root / FOLDERS[base] / Path(*package.removeprefix(base).strip(".").split("."))
-        for file in folder.iterdir():
-            if file.suffix in {".py", ".json", ".service", ".conf"} or file.name == "py.typed":
-                found.add(f"{package.replace('.', '/')}/{file.name}")
+        for file in [*folder.iterdir(), *folder.glob("icons/*"), *folder.glob("translations/*")]:
+            if file.suffix in {".py", ".json", ".service", ".conf", ".svg", ".qm"} or file.name == "py.typed":
+                found.add(f"{package.replace('.', '/')}/{file.relative_to(folder).as_posix()}")
     return found
 
 
