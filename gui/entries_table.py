@@ -7,19 +7,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QItemSelectionModel, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from dropsafe.gui.models.entries import AGE, COLUMNS, NAME, SIZE, SORTS, STATE, TRIED, WHY, EntriesModel
-from dropsafe.gui.theme import GRID, ROW, font
+from dropsafe.gui.theme import GRID, ROW, font, in_force
 
 SIGN: Final = 16
+MARK: Final = 3
 WIDEST: Final = {AGE: "59 min ago", SIZE: "999 MB", TRIED: "Tried", STATE: "quarantine"}
 """The longest that each column has to show."""
 LEAST_NAME: Final = 140
-NAME_SHARE: Final = 0.34
-LEAVE_FIRST: Final = (TRIED, SIZE, WHY, AGE)
+NAME_SHARE: Final = 0.45
+"""Of what the columns of one width leave; the rest is for the reason."""
+LEAVE_FIRST: Final = (TRIED, SIZE, WHY, AGE, STATE)
 """What is left out where it is too narrow, in this order."""
 LEAST_WHY: Final = 150
 
@@ -35,7 +45,9 @@ class EntriesTable(QTableView):
 
     def __init__(self, model: EntriesModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._entries = model
         self.setModel(model)
+        self.setItemDelegate(_Line(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setShowGrid(False)
@@ -100,11 +112,12 @@ class EntriesTable(QTableView):
         for column in LEAVE_FIRST:
             if sum(shown.values()) > room:
                 del shown[column]
+        self._entries.sign_in = STATE if STATE in shown else NAME
         for column in range(len(COLUMNS)):
             self.setColumnHidden(column, column != NAME and column not in shown)
         fixed = sum(width for column, width in shown.items() if column != WHY)
         left = self.viewport().width() - fixed
-        name = left if WHY not in shown else max(LEAST_NAME, round(left * NAME_SHARE * 1.3))
+        name = left if WHY not in shown else max(LEAST_NAME, round(left * NAME_SHARE))
         for column, width in (*shown.items(), (NAME, name)):
             if column != WHY:
                 self.setColumnWidth(column, width)
@@ -116,3 +129,17 @@ class EntriesTable(QTableView):
             self.drop_order()
             section = -1
         self.sorted_by.emit(section, order)
+
+
+class _Line(QStyledItemDelegate):
+    """The row that has the keyboard is marked at its left, not by a frame around one cell."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        has_keyboard = bool(option.state & QStyle.StateFlag.State_HasFocus)  # type: ignore[attr-defined]
+        option.state &= ~QStyle.StateFlag.State_HasFocus  # type: ignore[attr-defined]
+        super().paint(painter, option, index)
+        if has_keyboard:
+            table = self.parent()
+            assert isinstance(table, QTableView)
+            left = table.visualRect(index.siblingAtColumn(NAME))
+            painter.fillRect(left.x(), left.y(), MARK, left.height(), QColor(in_force().accent))

@@ -79,6 +79,8 @@ class EntriesModel(QAbstractTableModel):
         super().__init__(parent)
         self._fetch = fetch
         self._now = now
+        self.sign_in = STATE
+        """The column that has the icon of the state."""
         self._count = 0
         self._blocks: OrderedDict[int, Sequence[Row]] = OrderedDict()
         self._asked: set[int] = set()
@@ -223,7 +225,7 @@ class EntriesModel(QAbstractTableModel):
         if row is None:
             return "…" if role == Qt.ItemDataRole.DisplayRole and column == 0 else None
         if role == Qt.ItemDataRole.DecorationRole:
-            return _sign(TONES[row["state"]], in_force()) if column == STATE else None
+            return _sign(TONES[row["state"]], in_force()) if column == self.sign_in else None
         if role == Qt.ItemDataRole.ForegroundRole:
             return QColor(in_force().of(TONES[row["state"]])) if column == STATE else None
         row = self._with_tries(row)

@@ -186,6 +186,8 @@ class EntriesPage(Page):
             self._open_pane(unasked=True)
         elif count > 1:
             self._inspector.show_nothing(self.tr("{0} are chosen.").format(several(count, "report", "reports")))
+        elif not self._inspector.id:
+            self._inspector.show_nothing()
         self._fit_pane()
         self._show_actions()
 
@@ -251,7 +253,7 @@ class EntriesPage(Page):
 
     def _fit_pane(self) -> None:
         pane = self._inspector.pane
-        shown = self._wants_pane and (self._chosen.count <= 1 or self.width() >= NARROW)
+        shown = self._wants_pane and (bool(self._inspector.id) or self.width() >= NARROW)
         if shown and pane.isHidden():
             wide = min(max(PANE, round(self.width() * PANE_SHARE)), self.width() - LEAST_TABLE)
             pane.show()
