@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"filled and audited in {time.perf_counter() - begun:.0f} s", flush=True)
         config = folder / "dropsafe.toml"
         config.write_text(
-            f'spool_dir = "{path}"\nmax_queue_size = 0\nmin_free_bytes = 0\n[ipc]\naddress = "{folder}/s.sock"\n'
+            f'spool_dir = "{path}"\nmax_queue_size = 100000000\nmin_free_bytes = 0\n[ipc]\naddress = "{folder}/s.sock"\n'
             '[destination]\nurl = "http://127.0.0.1:9/nowhere"\n',
             encoding="utf-8",
         )
@@ -114,7 +114,7 @@ class Bench:
     def rest(self, seconds: float) -> None:
         """Let Qt and the other threads work."""
         loop = QEventLoop()
-        QTimer.singleShot(round(seconds * 1000), Qt.TimerType.PreciseTimer, loop.quit)
+        QTimer.singleShot(round(seconds * 1000), loop.quit)
         loop.exec()
 
     def frame(self, action: Callable[[], object]) -> float:

@@ -35,13 +35,14 @@ LEAST_WHY: Final = 150
 
 
 class EntriesTable(QTableView):
-    """`opened` is emitted for Enter and a double click, `typed` with what was typed over it: the filter's, for Qt's own
+    """`opened` is emitted for Enter and a double click, `unwanted` for Delete, `typed` with what was typed over it: the filter's, for Qt's own
     search would ask for every row. `sorted_by` has a column of SORTS, or -1 for the order of the folders."""
 
     opened = Signal()
     typed = Signal(str)
     sorted_by = Signal(int, Qt.SortOrder)
     selected = Signal()
+    unwanted = Signal()
 
     def __init__(self, model: EntriesModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,8 +96,10 @@ class EntriesTable(QTableView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
             self.opened.emit()
-            return
-        super().keyPressEvent(event)
+        elif event.key() == Qt.Key.Key_Delete:
+            self.unwanted.emit()
+        else:
+            super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

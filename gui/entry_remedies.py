@@ -45,7 +45,7 @@ def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
     if program != "dropsafe":
         return plain
     if "&&" in rest:  # to have it due, and a service that sends it: the first half is of no use without the other
-        return Offer(purpose, command, _STEPS["run"].label, step=_STEPS["run"]) if "deliver" in rest else plain
+        return Offer(purpose, command, _STEPS["run"].label, step=_STEPS["run"]) if rest.endswith("&& dropsafe deliver") else plain
     if rest in _STEPS:
         return Offer(purpose, command, _STEPS[rest].label, step=_STEPS[rest])
     if word in ACTIONS:

@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from shiboken6 import isValid
+
 from dropsafe.desk.desk import Value
 from dropsafe.gui.base_page import BasePage
+from dropsafe.gui.bridge import Reply
 from dropsafe.gui.models.entries import BLOCK, Row
 from dropsafe.gui.trouble import Trouble
 
@@ -38,17 +41,24 @@ class Pager:
         self._turn = 0
         self._places: dict[int, str] = {0: ""}
         self._rests_until = 0.0
+        self._asked: list[Reply] = []
+        self._jumps = 0
 
     def show(self, states: Sequence[str]) -> None:
         """Entries of these states from now on, or the same ones anew: what is asked for still is not heard any more."""
         self._turn += 1
+        self._jumps = 0
+        for reply in self._asked:
+            if isValid(reply):
+                reply.cancel()
+        self._asked.clear()
         self._states = states
         self._places = {0: ""}
 
     @property
     def rests(self) -> bool:
         """Whether the list should not be renewed unasked yet."""
-        return self._clock() < self._rests_until
+        return self._jumps > 0 or self._clock() < self._rests_until
 
     def fetch(self, block: int) -> None:
         """Ask for it."""
@@ -75,10 +85,12 @@ class Pager:
 
     def _jump(self, block: int) -> None:
         turn, begun = self._turn, self._clock()
+        self._jumps += 1
 
         def heard(answer: Value) -> None:
             if turn != self._turn:
                 return
+            self._jumps -= 1
             self._rests_until = self._clock() + REST * (self._clock() - begun)
             if answer["entries"]:
                 self._places[block + 1] = place_of(answer["entries"][-1])
@@ -91,9 +103,11 @@ class Pager:
 
         def failed(_: Trouble) -> None:
             if turn == self._turn:
+                self._jumps -= method == "entries_list"
                 self._lost(block)
 
-        self._page.call(method, self._states, on_answer=heard, on_error=failed, **params)
+        self._asked = [reply for reply in self._asked if isValid(reply)]
+        self._asked.append(self._page.call(method, self._states, on_answer=heard, on_error=failed, **params))
 
 
 def place_of(row: Row) -> str:

@@ -295,6 +295,7 @@ class EntriesPage(Page):
         self._table.selected.connect(self._choose)
         self._table.sorted_by.connect(self._sort)
         self._table.opened.connect(self._opened)
+        self._table.unwanted.connect(self._discard)
         self._table.typed.connect(self._typed_over)
         self._text = QLineEdit()
         self._text.setPlaceholderText(self.tr("Name or reason holds…"))
@@ -357,12 +358,8 @@ class EntriesPage(Page):
         ):
             shortcut = QShortcut(QKeySequence(keys), self, context=within)
             shortcut.activated.connect(does)
-        for widget, keys, does in (
-            (self._table, Qt.Key.Key_Delete, self._discard),
-            (self._text, Qt.Key.Key_Down, self._to_table),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), widget, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(does)
+        down = QShortcut(QKeySequence(Qt.Key.Key_Down), self._text, context=Qt.ShortcutContext.WidgetShortcut)
+        down.activated.connect(self._to_table)
 
     def _discard(self) -> None:
         self.act("discard", ask=True)
