@@ -36,15 +36,17 @@ from dropsafe.gui.starting import Starter
 from dropsafe.gui.theme import Scheme, apply
 from dropsafe.gui.window import Window
 from dropsafe.spool import Spool
+from dropsafe.spool.names import BUCKET_SIZE
 from dropsafe.supervisor.ipc.client import Client
 
 RAM = "/dev/shm"
 TICK = 5
 PATIENCE = 120.0
 FRAMES = 60
+AN_HOUR = 10 * BUCKET_SIZE
+"""So many entries are made for each hour, the newest first."""
 EVENTS = 1_000
 """A second."""
-COMMON, EARLY, RARE = "report", "report1234", "report999999."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,22 +164,39 @@ def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Na
     whole = page._chosen.whole
     table.clearSelection()
     bar.setValue(0)
-    print(told({
-        "usable after": f"{usable * 1000:.0f} ms, {rows():,} rows",
-        "a frame of scrolling": spread(frames),
-        "a frame of a jump": spread(jumps),
-        "rows after a jump": spread([each * 1000 for each in came]),
-        "Ctrl+A": f"{select:.1f} ms CPU, all by the filter: {whole}",
-    }), flush=True)
-    for name, text in (("common", COMMON), ("early", EARLY), ("one, the last", RARE)):
+    print(
+        told(
+            {
+                "usable after": f"{usable * 1000:.0f} ms, {rows():,} rows",
+                "a frame of scrolling": spread(frames),
+                "a frame of a jump": spread(jumps),
+                "rows after a jump": spread([each * 1000 for each in came]),
+                "Ctrl+A": f"{select:.1f} ms CPU, all by the filter: {whole}",
+            }
+        ),
+        flush=True,
+    )
+    oldest = (options.entries - 1) // AN_HOUR * AN_HOUR
+    for name, text in (
+        ("all", "report"),
+        ("few, early", f"report{oldest // 100 + 1}"),
+        ("one, the last", f"report{min(AN_HOUR, options.entries) - 1}."),
+    ):
         page._text.setText(text)
         begun = time.perf_counter()
         page._anew()
         bench.until(lambda: rows() > 0 or not page._finder.is_under_way, 1)
         first = time.perf_counter() - begun
         bench.until(lambda: not page._finder.is_under_way, 20)
-        print(told({f"filter: {name}": f"first after {first * 1000:.0f} ms, {rows():,} after "
-                    f"{time.perf_counter() - begun:.1f} s, {page._finder.looked:,} looked at"}), flush=True)
+        print(
+            told(
+                {
+                    f"filter: {name}": f"first after {first * 1000:.0f} ms, {rows():,} after "
+                    f"{time.perf_counter() - begun:.1f} s, {page._finder.looked:,} looked at"
+                }
+            ),
+            flush=True,
+        )
     page._text.setText("")
     page._anew()
     begun = time.perf_counter()
@@ -185,18 +204,24 @@ def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Na
     bench.until(lambda: not page._finder.is_under_way and rows(), 20)
     print(told({"sorted by name": f"{time.perf_counter() - begun:.1f} s"}), flush=True)
     table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-    print(told({"memory": f"{(me.memory_info().rss - before) / 1e6:.1f} MB more than before the window was shown"}), flush=True)
+    print(
+        told({"memory": f"{(me.memory_info().rss - before) / 1e6:.1f} MB more than before the window was shown"}),
+        flush=True,
+    )
     idle = bench.gaps(options.seconds)
     stopped = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGSTOP))
     back = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGCONT))
     bench.until(lambda: bench.bridge.latest.runs)
-    with flood(page, bench):
+    with flood(bench):
         flooded = bench.gaps(options.seconds)
     again = bench.gaps(options.seconds)
     print(f"\n{'the window is blocked for, ms':<32} {'longest':>8} {'2nd':>8} {'p99':>8} {'median':>8}")
     for name, late in (
-        ("nothing happens", idle), ("the service hangs", stopped), ("it comes back", back),
-        (f"{EVENTS:,} events a second", flooded), ("nothing happens, again", again),
+        ("nothing happens", idle),
+        ("the service hangs", stopped),
+        ("it comes back", back),
+        (f"{EVENTS:,} events a second", flooded),
+        ("nothing happens, again", again),
     ):
         p99 = late[len(late) // 100]
         print(f"{name:<32} {late[0]:>8.1f} {late[1]:>8.1f} {p99:>8.1f} {statistics.median(late):>8.2f}")
@@ -207,7 +232,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 @contextmanager
-def flood(page: EntriesPage, bench: Bench) -> Iterator[None]:
+def flood(bench: Bench) -> Iterator[None]:
     """As many events as if the service told them, once a second, as the line brings them."""
     timer = QTimer()
     events = [{"number": number, "kind": "entries", "action": "hold", "count": 1} for number in range(EVENTS)]

@@ -37,7 +37,7 @@ class Outcome:
 
 
 class Bulk(QObject):
-    """Asks for `page`. `ended` has the Outcome of each; `progress` says in words how far one is, empty: nothing is under way."""
+    """Asks for `page`. `ended` has the Outcome of each; `progress` says in words how far one is; empty: none is under way."""
 
     ended = Signal(object)
     progress = Signal(str, int, int)
@@ -92,9 +92,7 @@ class Bulk(QObject):
             else:
                 self.ended.emit(Outcome(self.tr("There are none any more. Nothing was changed."), action))
 
-        self._follow(
-            self.tr("Counting…"), chosen.count, counted, "entries_count", states, matching=chosen.filter.text
-        )
+        self._follow(self.tr("Counting…"), chosen.count, counted, "entries_count", states, matching=chosen.filter.text)
 
     def _move_all(self, action: str, count: int, states: Sequence[str], chosen: Chosen) -> None:
         def moved(job: Value | None) -> None:
@@ -105,9 +103,7 @@ class Bulk(QObject):
                 self._told(action, job["result"]["moved"], job["result"], (), (), stopped)
 
         text = self.tr(doing(action, states)).format(several(count, "report", "reports"))
-        self._follow(
-            text, count, moved, "entries_move_all", action, count, list(states), matching=chosen.filter.text
-        )
+        self._follow(text, count, moved, "entries_move_all", action, count, list(states), matching=chosen.filter.text)
 
     def _follow(self, text: str, total: int, end: Callable[[Value | None], None], *asked: Any, **params: Any) -> None:
         if self._job is not None:
@@ -156,9 +152,11 @@ class Bulk(QObject):
         box.setText(f"{words}?")
         box.setInformativeText(self.tr(TIPS[action]))
         yes = box.addButton(words, QMessageBox.ButtonRole.AcceptRole)
-        no = box.addButton(self.tr("Leave it") if count == 1 else self.tr("Leave them"), QMessageBox.ButtonRole.RejectRole)
+        no = box.addButton(
+            self.tr("Leave it") if count == 1 else self.tr("Leave them"), QMessageBox.ButtonRole.RejectRole
+        )
         box.setDefaultButton(no)
         box.setEscapeButton(no)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        yes.clicked.connect(lambda: then())
+        yes.clicked.connect(then)
         box.open()

@@ -35,8 +35,9 @@ LEAST_WHY: Final = 150
 
 
 class EntriesTable(QTableView):
-    """`opened` is emitted for Enter and a double click, `unwanted` for Delete, `typed` with what was typed over it: the filter's, for Qt's own
-    search would ask for every row. `sorted_by` has a column of SORTS, or -1 for the order of the folders."""
+    """`opened` is emitted for Enter and a double click, `unwanted` for Delete, `typed` with what was typed over it: the
+    filter's, for Qt's own search would ask for every row. `sorted_by` has a column of SORTS, or -1 for the order of the
+    folders."""
 
     opened = Signal()
     typed = Signal(str)
@@ -89,7 +90,7 @@ class EntriesTable(QTableView):
 
     # Qt's
 
-    def keyboardSearch(self, search: str) -> None:
+    def keyboardSearch(self, search: str) -> None:  # noqa: N802 - Qt's own
         if search.strip():
             self.typed.emit(search)
 
@@ -137,12 +138,14 @@ class EntriesTable(QTableView):
 class _Line(QStyledItemDelegate):
     """The row that has the keyboard is marked at its left, not by a frame around one cell."""
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
-        has_keyboard = bool(option.state & QStyle.StateFlag.State_HasFocus)  # type: ignore[attr-defined]
-        option.state &= ~QStyle.StateFlag.State_HasFocus  # type: ignore[attr-defined]
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        has_keyboard = bool(option.state & QStyle.StateFlag.State_HasFocus)
+        option.state &= ~QStyle.StateFlag.State_HasFocus
         super().paint(painter, option, index)
         if has_keyboard:
             table = self.parent()
             assert isinstance(table, QTableView)
-            left = table.visualRect(index.siblingAtColumn(NAME))
+            left = table.visualRect(index.model().index(index.row(), NAME))
             painter.fillRect(left.x(), left.y(), MARK, left.height(), QColor(in_force().accent))

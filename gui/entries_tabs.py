@@ -62,6 +62,8 @@ class EntriesTabs(QTabBar):
     def show_state(self, state: str) -> None:
         """The narrowest that has it."""
         place = min(
-            (place for place, tab in enumerate(TABS) if state in tab[1]), key=lambda place: len(TABS[place][1]), default=0
+            (place for place, tab in enumerate(TABS) if state in tab[1]),
+            key=lambda place: len(TABS[place][1]),
+            default=0,
         )
         self.setCurrentIndex(place)

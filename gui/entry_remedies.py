@@ -34,6 +34,10 @@ _STEPS: Mapping[str, Step] = {
     "run": Step("Start the service", start=True),
     "deliver": Step("Start the service", start=True),
 }
+_TRY_NOW = Step("Try now", method="delivery_probe")
+_KEEP_WAITING = frozenset(
+    {"paused-delivery", "disk-low", "read-only", "not-writable", "service-failed", "configuration-fallback"}
+)
 _TABS: Mapping[str, tuple[str, str]] = {"show": ("receipt", "Receipt"), "history": ("history", "History")}
 
 
@@ -45,7 +49,11 @@ def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
     if program != "dropsafe":
         return plain
     if "&&" in rest:  # to have it due, and a service that sends it: the first half is of no use without the other
-        return Offer(purpose, command, _STEPS["run"].label, step=_STEPS["run"]) if rest.endswith("&& dropsafe deliver") else plain
+        return (
+            Offer(purpose, command, _STEPS["run"].label, step=_STEPS["run"])
+            if rest.endswith("&& dropsafe deliver")
+            else plain
+        )
     if rest in _STEPS:
         return Offer(purpose, command, _STEPS[rest].label, step=_STEPS[rest])
     if word in ACTIONS:
@@ -58,9 +66,6 @@ def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
     if word in ("explain", "history") and about:
         return Offer(purpose, command, "Show that one", entry=about)
     return plain
-
-
-_TRY_NOW = Step("Try now", method="delivery_probe")
 
 
 def offers(said: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> list[Offer]:
@@ -79,11 +84,7 @@ def offers(said: Mapping[str, Any], reasons: Iterable[Mapping[str, Any]]) -> lis
 
 def _keeps_waiting(code: str) -> bool:
     """Whether that reason of the status keeps reports from being delivered."""
-    return (
-        code.startswith("destination-")
-        or code in ("paused-delivery", "disk-low", "read-only", "not-writable", "service-failed", "configuration-fallback")
-        or (code.startswith("uploader-"))
-    )
+    return code in _KEEP_WAITING or code.startswith(("destination-", "uploader-"))
 
 
 def _is_of(word: str, entry_id: str) -> bool:

@@ -20,7 +20,9 @@ class Following:
 
     One that is cancelled ends with what it has done by then, which stands."""
 
-    def __init__(self, page: BasePage, on_step: Callable[[Value], None], on_end: Callable[[Value | None], None]) -> None:
+    def __init__(
+        self, page: BasePage, on_step: Callable[[Value], None], on_end: Callable[[Value | None], None]
+    ) -> None:
         self._page = page
         self._on_step = on_step
         self._on_end = on_end

@@ -35,7 +35,10 @@ class Inspector(QObject):
         def got(entry: Value) -> None:
             if entry_id == self.id:
                 self._page.call(
-                    "entries_explain", entry_id, on_answer=lambda said: self._explained(entry_id, entry, said), on_error=gone
+                    "entries_explain",
+                    entry_id,
+                    on_answer=lambda said: self._explained(entry_id, entry, said),
+                    on_error=gone,
                 )
 
         self._page.call("entries_get", entry_id, on_answer=got, on_error=gone)

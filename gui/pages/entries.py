@@ -42,6 +42,10 @@ class EntriesPage(Page):
     """Table at the left, details at the right. While something is selected the table stands still."""
 
     page_title = "Entries"
+    _tabs: EntriesTabs
+    _text: QLineEdit
+    _bulk_line: WorkLine
+    _was_closed: bool
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
@@ -61,7 +65,7 @@ class EntriesPage(Page):
         self._inspector.pane.offered.connect(self._take)
         self._inspector.pane.closed.connect(self._close_pane)
         self._bulk = Bulk(self)
-        self._bulk.ended.connect(self._ended)
+        self._bulk.ended.connect(self._show_outcome)
         self._make_parts()
         self._bulk.progress.connect(self._bulk_line.show_work)
         self._lay_out()
@@ -224,7 +228,7 @@ class EntriesPage(Page):
         elif offer.step is not None:
             self.step.emit(offer.step)
 
-    def _ended(self, outcome: Outcome) -> None:
+    def _show_outcome(self, outcome: Outcome) -> None:
         self._undo.show_done(outcome.text, outcome.action, outcome.ids, outcome.states)
         shown = self._inspector.id
         self.refresh()

@@ -138,7 +138,9 @@ def test_several_are_held_at_once_and_that_is_taken_back(desktop: Desktop, spool
     assert spool.stats().waiting == 6
 
 
-def test_what_was_refused_and_discarded_can_be_restored_and_is_not_called_undone(desktop: Desktop, spool: Spool) -> None:
+def test_what_was_refused_and_discarded_can_be_restored_and_is_not_called_undone(
+    desktop: Desktop, spool: Spool
+) -> None:
     page = the_page(desktop)
     show(page, FAILED, 2)
     select(page, 0, 1)

@@ -73,7 +73,11 @@ CASES: dict[str, tuple[Facts, list[dict[str, str]], list[str]]] = {
         [{"code": "paused-delivery", "text": "paused", "remedy": "resume"}],
         ["Resume delivery", "Hold"],
     ),
-    "no service runs": (facts(State.PENDING, has_service=False), [], ["Start the service", "Start the service", "Hold"]),
+    "no service runs": (
+        facts(State.PENDING, has_service=False),
+        [],
+        ["Start the service", "Start the service", "Hold"],
+    ),
     "due later, no service": (facts(State.PENDING, has_service=False, due_in=9.0), [], ["Start the service", "Hold"]),
     "due later": (facts(State.PENDING, due_in=9.0), [], ["Send now", "Hold"]),
     "in hand": (facts(State.INFLIGHT), [], ["Overview"]),
