@@ -8,14 +8,16 @@ from typing import Any, Final
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QLineEdit, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
+from dropsafe.gui.beside import Beside
 from dropsafe.gui.bulk import Bulk, Outcome
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entries_tabs import EntriesTabs
 from dropsafe.gui.entry_remedies import Offer
+from dropsafe.gui.export import Exporter, exportable
 from dropsafe.gui.finding import SORTED, Finder
 from dropsafe.gui.inspecting import Inspector
 from dropsafe.gui.models.entries import MOST_FOUND, SORTS, EntriesModel, Row
@@ -33,9 +35,8 @@ TYPED: Final = 250
 """Milliseconds after the last key until the filter counts."""
 CALM: Final = 500
 """Milliseconds for which events are gathered before the list is renewed."""
-NARROW: Final = 760
-"""A page that is not as wide has no room for details beside a choice of several."""
-PANE, PANE_SHARE, LEAST_TABLE = 360, 0.42, 220
+LATER: Final = 3_000
+"""Milliseconds after which rows that did not come are asked for again."""
 
 
 class EntriesPage(Page):
@@ -45,7 +46,7 @@ class EntriesPage(Page):
     _tabs: EntriesTabs
     _text: QLineEdit
     _bulk_line: WorkLine
-    _was_closed: bool
+    _export_line: WorkLine
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
@@ -54,7 +55,6 @@ class EntriesPage(Page):
         self._runs: bool | None = None
         self._counts: Mapping[str, int] = {}
         self._chosen = Chosen(self._filter)
-        self._wants_pane = False
         self._pager = Pager(self, self._put, self._lost)
         self._model = EntriesModel(self._pager.fetch, time.time, self)
         self._tries = Tries(self, self._model)
@@ -66,16 +66,21 @@ class EntriesPage(Page):
         self._inspector.pane.closed.connect(self._close_pane)
         self._bulk = Bulk(self)
         self._bulk.ended.connect(self._show_outcome)
+        self._exporter = Exporter(self)
+        self._exporter.ended.connect(self._tell)
         self._make_parts()
+        self._exporter.progress.connect(self._export_line.show_work)
         self._bulk.progress.connect(self._bulk_line.show_work)
         self._lay_out()
         self._shortcuts()
         self._typed, self._calm = self._once(TYPED, self._anew), self._once(CALM, self._has_changed)
+        self._later = self._once(LATER, self._has_changed)
         self._text.textChanged.connect(self._typed.start)
         self._tabs.currentChanged.connect(self._anew)
         self.subscribe_event("entries", self._heard)
         self.subscribe_event("gap", self._heard)
         self._filter = Filter(self._tabs.states)
+        self._chosen = Chosen(self._filter)
         self._pager.show(self._filter.states)
         self._show_actions()
 
@@ -88,8 +93,9 @@ class EntriesPage(Page):
         if "text" in view:
             self._text.setText(view["text"])
         if "id" in view:
-            self._open_pane()
             self._inspector.show(view["id"])
+            self._split.want()
+            self._fit_pane()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.stats:
@@ -133,6 +139,7 @@ class EntriesPage(Page):
             return
         self._filter = wanted
         self._table.clearSelection()
+        self._chosen = Chosen(self._filter)
         self._finder.stop()
         self._model.forget()
         self.refresh()
@@ -150,6 +157,7 @@ class EntriesPage(Page):
 
     def _lost(self, block: int) -> None:
         self._model.lost(block)
+        self._later.start()
 
     def _found(self, rows: Sequence[Row]) -> None:
         if self._model.is_found:
@@ -187,12 +195,13 @@ class EntriesPage(Page):
         self._model.hold_still(count > 0)
         if count == 1 and rows:
             self._inspector.show(rows[0]["id"])
-            self._open_pane(unasked=True)
+            self._split.want(unasked=True)
         elif count > 1:
             self._inspector.show_nothing(self.tr("{0} are chosen.").format(several(count, "report", "reports")))
         elif not self._inspector.id:
             self._inspector.show_nothing()
         self._fit_pane()
+        self._say_state()
         self._show_actions()
 
     def _show_actions(self) -> None:
@@ -219,6 +228,20 @@ class EntriesPage(Page):
         if self._runs and not self._bulk.is_at_work and not self._chosen.why_not(action):
             self._bulk.do(action, self._chosen, ask=ask)
 
+    def _ask_for_export(self) -> None:
+        """Of what is selected; else of all that is shown."""
+        rows, missing = self._for_export()
+        if not missing and not self._exporter.is_at_work:
+            ids = [each["id"] for each in rows or ()]
+            self._exporter.ask(self._filter.states, ids, len(ids) or self._shown_count())
+
+    def _for_export(self) -> tuple[Sequence[Row] | None, str]:
+        """The rows that are named, or None for all of the tab; and why it cannot be exported, empty: it can."""
+        return exportable(self._chosen, self._model, found_all=self._finder.is_complete)
+
+    def _tell(self, text: str) -> None:
+        self._undo.show_done(text)
+
     def _take(self, offer: Offer) -> None:
         """What a button of the details says."""
         if offer.action and self._inspector.id:
@@ -239,30 +262,19 @@ class EntriesPage(Page):
 
     # The pane
 
-    def _open_pane(self, *, unasked: bool = False) -> None:
-        """`unasked`: not where a person has closed it."""
-        if not unasked or not self._was_closed:
-            self._wants_pane, self._was_closed = True, False
-        self._fit_pane()
-
     def _opened(self) -> None:
-        self._open_pane()
+        self._split.want()
+        self._fit_pane()
         self._inspector.pane.focus()
 
     def _close_pane(self) -> None:
-        self._wants_pane, self._was_closed = False, True
+        self._split.dismiss()
         self._fit_pane()
         self._table.setFocus(Qt.FocusReason.OtherFocusReason)
         self._show_actions()
 
     def _fit_pane(self) -> None:
-        pane = self._inspector.pane
-        shown = self._wants_pane and (bool(self._inspector.id) or self.width() >= NARROW)
-        if shown and pane.isHidden():
-            wide = min(max(PANE, round(self.width() * PANE_SHARE)), self.width() - LEAST_TABLE)
-            pane.show()
-            self._split.setSizes([self.width() - wide, wide])
-        pane.setVisible(shown)
+        self._split.fit(shows_one=bool(self._inspector.id))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -289,12 +301,15 @@ class EntriesPage(Page):
         self._empty.setText(self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty)
         self._middle.setCurrentWidget(self._nothing if nothing and self._runs is not None else self._table)
         why_not = "" if count else self.tr("There is nothing to select.")
+        cannot = self._for_export()[1]
+        allow(
+            self._export, not cannot, cannot, self.tr("What is chosen, or else all of the tab, as files for elsewhere")
+        )
         allow(self._all, bool(count), why_not, self.tr("All that the tab and the filter find (Ctrl+A)"))
 
     # Parts
 
     def _make_parts(self) -> None:
-        self._was_closed = False
         self._tabs, self._table = EntriesTabs(), EntriesTable(self._model)
         self._table.selected.connect(self._choose)
         self._table.sorted_by.connect(self._sort)
@@ -309,6 +324,8 @@ class EntriesPage(Page):
         self._text.returnPressed.connect(self._anew)
         self._all = button(self.tr("Select all"), "plain")
         self._all.clicked.connect(self._table.selectAll)
+        self._export = button(self.tr("Export…"), "plain")
+        self._export.clicked.connect(self._ask_for_export)
         self._empty = label("", "faint", wrap=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._buttons = {action: button("", "grave" if action == "discard" else "") for action in ACTIONS}
@@ -323,6 +340,8 @@ class EntriesPage(Page):
         self._changed.hide()
         self._state = label("", "caption")
         self._find_line, self._bulk_line = WorkLine(self.tr("Looking for reports")), WorkLine(self.tr("Many reports"))
+        self._export_line = WorkLine(self.tr("Export"))
+        self._export_line.stopped.connect(self._exporter.cancel)
         self._find_line.stopped.connect(self._finder.stop)
         self._bulk_line.stopped.connect(self._bulk.cancel)
         self._undo = UndoBar()
@@ -334,21 +353,15 @@ class EntriesPage(Page):
         self._middle = QStackedWidget()
         self._middle.addWidget(self._table)
         self._middle.addWidget(self._nothing)
-        head, foot = row(self._text, self._all), row(self._state, self._find_line, self._changed, 1)
+        head, foot = row(self._text, self._all, self._export), row(self._state, self._find_line, self._changed, 1)
         head.setStretch(0, 1)
         left = QWidget()
         inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
+        inside.insertWidget(5, self._export_line)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
         inside.setStretch(2, 1)
         left.setLayout(inside)
-        left.setMinimumWidth(LEAST_TABLE)
-        self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.addWidget(left)
-        self._split.addWidget(self._inspector.pane)
-        self._split.setStretchFactor(0, 1)
-        self._split.setStretchFactor(1, 0)
-        self._split.setChildrenCollapsible(False)
-        self._inspector.pane.hide()
+        self._split = Beside(left, self._inspector.pane)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self._split)
