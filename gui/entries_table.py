@@ -44,6 +44,7 @@ class EntriesTable(QTableView):
     sorted_by = Signal(int, Qt.SortOrder)
     selected = Signal()
     unwanted = Signal()
+    resized = Signal(int)
 
     def __init__(self, model: EntriesModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,6 +106,7 @@ class EntriesTable(QTableView):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
+        self.resized.emit(self.width())
 
     def _fit(self) -> None:
         metrics = QFontMetrics(font())

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
 from dropsafe.gui.beside import Beside
@@ -18,6 +18,7 @@ from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entries_tabs import EntriesTabs
 from dropsafe.gui.entry_remedies import Offer
 from dropsafe.gui.export import Exporter, exportable
+from dropsafe.gui.filter_field import FilterField
 from dropsafe.gui.finding import SORTED, Finder
 from dropsafe.gui.inspecting import Inspector
 from dropsafe.gui.models.entries import MOST_FOUND, SORTS, EntriesModel, Row
@@ -35,6 +36,8 @@ TYPED: Final = 250
 """Milliseconds after the last key until the filter counts."""
 CALM: Final = 500
 """Milliseconds for which events are gathered before the list is renewed."""
+NARROW: Final = 320
+"""A table that is not as wide has no room for buttons beside the filter."""
 LATER: Final = 3_000
 """Milliseconds after which rows that did not come are asked for again."""
 
@@ -44,7 +47,7 @@ class EntriesPage(Page):
 
     page_title = "Entries"
     _tabs: EntriesTabs
-    _text: QLineEdit
+    _text: FilterField
     _bulk_line: WorkLine
     _export_line: WorkLine
 
@@ -316,11 +319,7 @@ class EntriesPage(Page):
         self._table.opened.connect(self._opened)
         self._table.unwanted.connect(self._discard)
         self._table.typed.connect(self._typed_over)
-        self._text = QLineEdit()
-        self._text.setPlaceholderText(self.tr("Name or reason holds…"))
-        self._text.setToolTip(self.tr("With *, ? or [ it is a pattern for the whole name (Ctrl+F)."))
-        self._text.setClearButtonEnabled(True)
-        self._text.setAccessibleName(self.tr("Filter"))
+        self._text = FilterField()
         self._text.returnPressed.connect(self._anew)
         self._all = button(self.tr("Select all"), "plain")
         self._all.clicked.connect(self._table.selectAll)
@@ -353,11 +352,15 @@ class EntriesPage(Page):
         self._middle = QStackedWidget()
         self._middle.addWidget(self._table)
         self._middle.addWidget(self._nothing)
-        head, foot = row(self._text, self._all, self._export), row(self._state, self._find_line, self._changed, 1)
+        beside_text = QWidget()
+        beside_text.setLayout(row(self._all, self._export))
+        self._table.resized.connect(lambda width: beside_text.setVisible(width >= NARROW))
+        head, foot = row(self._text, beside_text), row(self._state, self._find_line, 1)
         head.setStretch(0, 1)
         left = QWidget()
         inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
-        inside.insertWidget(5, self._export_line)
+        for widget in (self._changed, self._export_line):
+            inside.insertWidget(5, widget)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
         inside.setStretch(2, 1)
         left.setLayout(inside)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import QObject
 
+from dropsafe import gui
 from dropsafe.desk import explaining
 from dropsafe.desk.explaining import Facts, explain
 from dropsafe.gui.actions import ACTIONS, FROM, way_back
 from dropsafe.gui.bridge import Reply
 from dropsafe.gui.choosing import Chosen, Filter
+from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entry_remedies import Offer, offers
 from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, EntriesModel
 from dropsafe.gui.pager import Pager, place_of
@@ -281,3 +285,24 @@ def test_the_place_of_an_entry_is_told_with_a_bucket_and_without() -> None:
     row = rows(5, 1)[0]
     assert place_of(row) == "pending/b/n5"
     assert place_of({**row, "path": "/spool/pending/n5"}) == "pending/n5/"
+
+
+def test_nothing_in_the_window_goes_through_every_row_of_a_table() -> None:
+    """Each of these takes from half a minute to minutes for a million rows."""
+    folder = Path(gui.__file__).parent
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py")))
+    assert "EntriesModel(QAbstractTableModel)" in text
+    for name in ("QSortFilterProxyModel", "ResizeToContents", "selectedRows", "selectedIndexes", "QStandardItemModel"):
+        assert name not in text
+
+
+def test_a_million_are_selected_without_a_look_at_the_rows() -> None:
+    asked: list[int] = []
+    model = EntriesModel(asked.append, lambda: 0.0)
+    model.show_count(1_000_000)
+    table = EntriesTable(model)
+    begun = time.thread_time()
+    table.selectAll()
+    assert table.ranges() == [(0, 999_999)]
+    assert asked == []
+    assert time.thread_time() - begun < 1.0  # half a minute, if a header asks for each row
