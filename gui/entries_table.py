@@ -64,8 +64,7 @@ class EntriesTable(QTableView):
         rows.setVisible(False)
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(ROW)
-        # Selection models of their own, or Qt asks for every row when all are selected: half a minute for a million.
-        rows.setSelectionModel(QItemSelectionModel(model, rows))
+        # A selection model of its own, or it asks for every row when all are selected: half a minute for a million.
         columns.setSelectionModel(QItemSelectionModel(model, columns))
         columns.setHighlightSections(False)
         columns.setSectionsClickable(True)

@@ -49,6 +49,7 @@ class EntriesPage(Page):
     _tabs: EntriesTabs
     _text: FilterField
     _bulk_line: WorkLine
+    _undo: UndoBar
     _export_line: WorkLine
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -70,9 +71,9 @@ class EntriesPage(Page):
         self._bulk = Bulk(self)
         self._bulk.ended.connect(self._show_outcome)
         self._exporter = Exporter(self)
-        self._exporter.ended.connect(self._tell)
         self._make_parts()
         self._exporter.progress.connect(self._export_line.show_work)
+        self._exporter.ended.connect(self._undo.show_done)
         self._bulk.progress.connect(self._bulk_line.show_work)
         self._lay_out()
         self._shortcuts()
@@ -242,9 +243,6 @@ class EntriesPage(Page):
         """The rows that are named, or None for all of the tab; and why it cannot be exported, empty: it can."""
         return exportable(self._chosen, self._model, found_all=self._finder.is_complete)
 
-    def _tell(self, text: str) -> None:
-        self._undo.show_done(text)
-
     def _take(self, offer: Offer) -> None:
         """What a button of the details says."""
         if offer.action and self._inspector.id:
@@ -379,7 +377,7 @@ class EntriesPage(Page):
             shortcut = QShortcut(QKeySequence(keys), self, context=within)
             shortcut.activated.connect(does)
         down = QShortcut(QKeySequence(Qt.Key.Key_Down), self._text, context=Qt.ShortcutContext.WidgetShortcut)
-        down.activated.connect(self._to_table)
+        down.activated.connect(self._table.setFocus)
 
     def _discard(self) -> None:
         self.act("discard", ask=True)
@@ -387,9 +385,6 @@ class EntriesPage(Page):
     def _to_filter(self) -> None:
         self._text.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self._text.selectAll()
-
-    def _to_table(self) -> None:
-        self._table.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _typed_over(self, text: str) -> None:
         self._to_filter()

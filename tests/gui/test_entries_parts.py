@@ -19,6 +19,7 @@ from dropsafe.gui.bridge import Reply
 from dropsafe.gui.choosing import Chosen, Filter
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entry_remedies import Offer, offers
+from dropsafe.gui.following import Following
 from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, EntriesModel
 from dropsafe.gui.pager import Pager, place_of
 from dropsafe.spool.pausing import Pause
@@ -222,8 +223,10 @@ class Line(QObject):
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self._answers: list[Callable[[Any], None]] = []
 
-    def call(self, method: str, _states: Any, *, on_answer: Callable[[Any], None], on_error: Any, **params: Any) -> Any:
-        self.asked.append((method, params))
+    def call(
+        self, method: str, *args: Any, on_answer: Callable[[Any], None] = lambda _: None, on_error: Any, **params: Any
+    ) -> Reply:
+        self.asked.append((method, params or {"args": args}))
         self._answers.append(on_answer)
         return Reply(self, lambda: None)
 
@@ -301,8 +304,34 @@ def test_a_million_are_selected_without_a_look_at_the_rows() -> None:
     model = EntriesModel(asked.append, lambda: 0.0)
     model.show_count(1_000_000)
     table = EntriesTable(model)
+    table.show()
+    table.grab()
     begun = time.thread_time()
     table.selectAll()
+    table.grab()
     assert table.ranges() == [(0, 999_999)]
-    assert asked == []
+    assert asked == [0]
     assert time.thread_time() - begun < 1.0  # half a minute, if a header asks for each row
+
+
+JOB = {"id": "j1", "state": "running", "done": 3, "total": 9, "error": None, "result": None}
+
+
+def test_a_job_that_is_cancelled_is_heard_to_its_end_for_what_it_has_done_stands() -> None:
+    line, steps, ends = Line(), list[Any](), list[Any]()
+    following = Following(line, steps.append, ends.append)  # type: ignore[arg-type]
+    following.hear(JOB)
+    following.cancel()
+    assert line.asked == [("jobs_cancel", {"args": ("j1",)})]
+    over = {**JOB, "state": "cancelled", "result": {"moved": 3}}
+    following.hear(over)
+    assert (steps, ends) == ([JOB], [over])
+
+
+def test_a_job_that_begins_after_it_was_dropped_is_cancelled_and_not_heard() -> None:
+    line, steps, ends = Line(), list[Any](), list[Any]()
+    following = Following(line, steps.append, ends.append)  # type: ignore[arg-type]
+    following.drop()
+    following.hear(JOB)
+    assert line.asked == [("jobs_cancel", {"args": ("j1",)})]
+    assert (steps, ends) == ([], [])
