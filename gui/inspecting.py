@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject
+from shiboken6 import isValid
 
 from dropsafe.desk.desk import Value
 from dropsafe.gui.base_page import BasePage
+from dropsafe.gui.bridge import Reply
 from dropsafe.gui.details import DetailsPane
 from dropsafe.gui.entry_remedies import offers
 from dropsafe.gui.preview import Preview, look_into
@@ -20,6 +22,7 @@ class Inspector(QObject):
         self._page = page
         self.pane = DetailsPane(self._look_into)
         self.id = self.state = ""
+        self._asked: Reply | None = None
 
     def show(self, entry_id: str) -> None:
         """That one. What is shown of another one stays until this is known."""
@@ -41,7 +44,9 @@ class Inspector(QObject):
                     on_error=gone,
                 )
 
-        self._page.call("entries_get", entry_id, on_answer=got, on_error=gone)
+        if self._asked is not None and isValid(self._asked):
+            self._asked.cancel()  # a key that is held down goes past many
+        self._asked = self._page.call("entries_get", entry_id, on_answer=got, on_error=gone)
 
     def show_again(self) -> None:
         """As it is now."""

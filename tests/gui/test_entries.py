@@ -10,6 +10,7 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
 
+from dropsafe.gui.bridge import Reply
 from dropsafe.gui.models.entries import AGE, NAME, SIZE, STATE, TRIED, WHY
 from dropsafe.gui.pages.entries import EntriesPage
 from dropsafe.spool import Spool, State
@@ -213,6 +214,19 @@ def test_details_say_why_and_their_buttons_do_it(desktop: Desktop, spool: Spool)
     press(page, "Send again")
     until(lambda: spool.stats().waiting == 7, "its being sent again")
     until(lambda: "waiting" in words(page).splitlines(), "its new state in the details")
+
+
+def test_a_key_that_is_held_down_asks_for_the_details_of_the_last_alone(
+    desktop: Desktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = the_page(desktop)
+    show(page, FAILED, 2)
+    cancelled: list[Reply] = []
+    monkeypatch.setattr(Reply, "cancel", cancelled.append)
+    for place in (0, 1, 0, 1):
+        select(page, place, place)
+    monkeypatch.undo()
+    assert len(cancelled) == 3
 
 
 def test_a_readmission_is_asked_about_and_the_details_follow_the_new_id(desktop: Desktop, spool: Spool) -> None:
