@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dropsafe.gui.details import FROM
+from dropsafe.gui.actions import FROM
 
 MOST_BY_ID: Final = 1_000
-"""Selected ones beyond that are meant by the filter."""
+"""As many as one request names (`entries.move`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,28 +19,40 @@ class Filter:
     states: tuple[str, ...]
     text: str = ""
 
-    def params(self) -> dict[str, Any]:
-        """As the methods of the desk take it."""
-        return {"states": list(self.states), "matching": self.text}
-
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Either the rows that are held, or, if `whole`, everything that `filter` finds."""
+    """Either the rows that are held, or, if `whole`, everything that `filter` finds. `count` as the table shows it.
+
+    More than MOST_BY_ID that are not all of the filter cannot be named: nothing is done to them. Neither is anything
+    while rows are still `missing`, which were selected before they were read."""
 
     filter: Filter
     rows: Sequence[Mapping[str, Any]] = field(default=())
     whole: bool = False
     count: int = 0
+    missing: int = 0
+
+    @property
+    def is_too_many(self) -> bool:
+        """Neither all, nor few enough to be named."""
+        return not self.whole and self.count > MOST_BY_ID
 
     def ids_for(self, action: str) -> list[str]:
         """Of those rows whose state allows the action."""
         return [row["id"] for row in self.rows if row["state"] in FROM[action]]
 
     def states_for(self, action: str) -> list[str]:
-        """Of the filter's states those that allow it."""
-        return [state for state in self.filter.states if state in FROM[action]]
+        """Of all that are meant: the states that allow it."""
+        found = self.filter.states if self.whole else dict.fromkeys(row["state"] for row in self.rows)
+        return [state for state in found if state in FROM[action]]
 
-    def allows(self, action: str) -> bool:
-        """Whether the action means anything to any of them."""
-        return bool(self.states_for(action)) if self.whole else any(row["state"] in FROM[action] for row in self.rows)
+    def why_not(self, action: str) -> str:
+        """Why the action can do nothing to them now; empty: it can."""
+        if not self.count:
+            return "Choose reports first."
+        if self.is_too_many:
+            return f"Choose up to {MOST_BY_ID:,} reports, or all of them (Ctrl+A)."
+        if self.missing:
+            return "Some of what you chose is still being read."
+        return "" if self.states_for(action) else "None of what you chose is in a state that allows it."

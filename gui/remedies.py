@@ -14,13 +14,15 @@ from dropsafe.gui.theme import Tone
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One button. It leads to `page` (with `view` for it), or asks `method` of the service, or both."""
+    """One button. It leads to `page` (with `view` for it), or asks `method` of the service, or both; or it is to `start`
+    the service."""
 
     label: str
     page: str = ""
     view: Mapping[str, Any] = field(default_factory=dict)
     method: str = ""
     args: tuple[Any, ...] = ()
+    start: bool = False
 
 
 _SHOW_FAILED = Step("Show them", page="entries", view={"state": "failed"})

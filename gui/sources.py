@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dropsafe.config import Config
 from dropsafe.desk.desk import Value
+from dropsafe.desk.jobs import Jobs
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.desk.trouble import for_people
@@ -30,7 +31,11 @@ READS: Final = frozenset(
         "status_get",
         "spool_stats",
         "entries_list",
+        "entries_page",
+        "entries_sort",
+        "entries_tries",
         "entries_survey",
+        "entries_count",
         "entries_get",
         "entries_history",
         "entries_explain",
@@ -39,6 +44,7 @@ READS: Final = frozenset(
         "config_get",
         "jobs_list",
         "jobs_get",
+        "jobs_cancel",
     )
 )
 """What may be asked of the folder while no service runs."""
@@ -92,6 +98,7 @@ class Desks:
         self._remote: RemoteDesk | None = None
         self._looker: RemoteDesk | None = None
         self._spool: Spool | None = None
+        self._jobs: Jobs | None = None
 
     def config(self) -> Config:
         """As it was read last. ConfigError, NoPermission."""
@@ -120,9 +127,10 @@ class Desks:
         if self._spool is None:
             self._config = None
             config = self.config()
-            self._spool = Spool(config["spool_dir"], limits_from(config))
+            self._spool, self._jobs = Spool(config["spool_dir"], limits_from(config)), Jobs()
         settings = Settings(self._station.path, self.config, self._station.read, self._station.instance)
-        return SpoolDesk(self._spool, settings, by="window")
+        assert self._jobs is not None
+        return SpoolDesk(self._spool, settings, "window", self._jobs)
 
     def snapshot(self) -> Snapshot:
         """Of whoever answers. Raises nothing that is expected."""
@@ -166,8 +174,10 @@ class Desks:
 
     def _leave_folder(self) -> None:
         if self._spool is not None:
+            assert self._jobs is not None
+            self._jobs.close()
             self._spool.close()
-            self._spool = None
+            self._spool = self._jobs = None
 
 
 def _condition(status: Value, reasons: list[dict[str, str]]) -> Value:

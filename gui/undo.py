@@ -1,4 +1,4 @@
-"""What was done last and can be undone: a line below the table, with its button."""
+"""What was done last and can be taken back: a line below the table, with its button."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Final
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
+from dropsafe.gui.actions import TIPS, way_back
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.widgets import button, label, row
 
 SHOWN: Final = 30_000
 """Milliseconds."""
-UNDOES: Final = {"discard": "restore", "hold": "unhold", "unhold": "hold", "restore": "discard"}
-"""What undoes each action. A report that was sent again or readmitted may be on its way: that is not undone."""
 
 
 class UndoBar(QFrame):
-    """`undo` is emitted with the action that undoes it and the ids."""
+    """`undo` is emitted with the action that takes it back and the ids."""
 
     undo = Signal(str, list)
 
@@ -27,21 +26,27 @@ class UndoBar(QFrame):
         self._action, self._ids = "", list[str]()
         self._text, self._button = label(wrap=True), button(self.tr("Undo"))
         self._button.clicked.connect(self._pressed)
+        self._close = button(self.tr("Close"), "plain")
+        self._close.clicked.connect(self.hide)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SHOWN)
         self._timer.timeout.connect(self.hide)
-        line = row(self._text, self._button)
+        line = row(self._text, self._button, self._close)
         line.setStretch(0, 1)
-        line.setContentsMargins(GRID * 2, GRID // 2, GRID * 2, GRID // 2)
+        line.setContentsMargins(GRID * 2, GRID // 2, GRID, GRID // 2)
+        self.setObjectName("undo")
         self.setLayout(line)
         self.hide()
 
-    def show_done(self, text: str, action: str = "", ids: Sequence[str] = ()) -> None:
-        """Tell what was done; with ids, and where there is a way back, offer it."""
-        self._action, self._ids = UNDOES.get(action, ""), list(ids)
+    def show_done(self, text: str, action: str = "", ids: Sequence[str] = (), states: Sequence[str] = ()) -> None:
+        """Tell what was done; with ids, and the states that these were in, offer the way back if there is one."""
+        self._action, word = way_back(action, states)
+        self._ids = list(ids)
         self._text.setText(text)
         self._button.setVisible(bool(self._action and self._ids))
+        self._button.setText(self.tr(word))
+        self._button.setToolTip(self.tr(TIPS.get(self._action, "")))
         self.show()
         self._timer.start()
 

@@ -40,6 +40,7 @@ class Window(QMainWindow):
         self._bridge = bridge
         self._errors = errors
         self._settings = settings
+        self._starter = starter
         self._pages: dict[str, Page] = {}
         self.setWindowTitle(self.tr("Dropsafe"))
         self.setMinimumSize(LEAST)
@@ -93,6 +94,8 @@ class Window(QMainWindow):
             reply = self._bridge.ask(self, step.method, *step.args)
             reply.answered.connect(self._bridge.look)
             reply.failed.connect(self._errors.report)
+        if step.start:
+            self._starter.start()
         if step.page:
             self.go(step.page, step.view)
 

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
 
 from dropsafe.errors import EntryNotFound
@@ -31,12 +31,13 @@ from dropsafe.spool.names import (
     NotAName,
     begins,
     is_id,
+    matched,
     parse_bucket,
     parse_entry_name,
 )
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-from dropsafe.spool.walking import scan, walk
+from dropsafe.spool.walking import PARKING, scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -95,10 +96,38 @@ def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
 
 
 def page(layout: Layout, states: Iterable[State], skip: int, limit: int) -> list[Entry]:
-    """Of the entries of these states, in that order, `limit` after the first `skip`, of which only the names are read."""
-    named = ((path, name, state) for state in states for path, name in files_of(layout, state) if is_entry_name(name))
-    shown = islice(named, skip, skip + limit)
-    return [entry for path, name, state in shown for entry in _entries([(path, name)], state)]
+    """Of the entries of these states, in that order, `limit` after the first `skip`: of whole folders that are passed over
+    only the names are counted."""
+    shown: list[Entry] = []
+    for state in states:
+        for outer_path, outer, is_folder in scan(layout.state(state)):
+            if outer == PARKING:
+                continue
+            if is_folder and skip and (count := _counted(outer_path)) <= skip:
+                skip -= count
+                continue
+            inside = scan(outer_path) if is_folder else [(outer_path, outer, False)]
+            named = [(path, name) for path, name, is_inner in inside if not is_inner and is_entry_name(name)]
+            shown += _entries(named[skip : skip + limit - len(shown)], state)
+            skip = max(0, skip - len(named))
+            if len(shown) >= limit:
+                return shown
+    return shown
+
+
+def _counted(folder: str) -> int:
+    """How many names of entries it has."""
+    try:
+        return _counted_at(folder, os.stat(folder).st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # as `scan`
+        return 0
+
+
+@lru_cache(maxsize=4096)
+def _counted_at(folder: str, _changed: int) -> int:
+    """Counted once for each change of the folder. Of two changes within a tick of the system's clock the second may go
+    unseen: then a page that is asked for by number begins a few entries beside its place, until the next change."""
+    return sum(map(is_entry_name, os.listdir(folder)))
 
 
 def entries_in(folder: str, state: State) -> Iterator[Entry]:
@@ -304,11 +333,7 @@ def _is_regular(path: str) -> bool:
 
 def is_entry_name(name: str) -> bool:
     """Whether a file name is an entry's."""
-    try:
-        parse_entry_name(name)
-    except NotAName:
-        return False
-    return True
+    return matched(name) is not None
 
 
 def _is_bucket(name: str) -> bool:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QIcon
 
 from dropsafe.gui.icons import tone_icon
-from dropsafe.gui.theme import Tone, in_force
+from dropsafe.gui.theme import Colours, Tone, in_force
 from dropsafe.gui.words import ago, clock, moment, number, size, span
 from dropsafe.printable import printable
 
-BLOCK: Final = 256
+BLOCK: Final = 200
 BLOCKS_KEPT: Final = 64
 MOST_FOUND: Final = 10_000
 """Rows of a filter that are held."""
@@ -47,43 +48,84 @@ NAMES: Final = {
 COLUMNS: Final = ("Name", "Age", "Size", "Tried", "State", "Why")
 SORTS: Final = {0: "name", 1: "age", 2: "size"}
 """By column: what `entries.sort` calls it."""
-_RIGHT: Final = frozenset({1, 2, 3})
+NAME, AGE, SIZE, TRIED, STATE, WHY = range(6)
+_RIGHT: Final = frozenset({AGE, SIZE, TRIED})
+_ALIGNED: Final = {
+    right: int((Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft) | Qt.AlignmentFlag.AlignVCenter)
+    for right in (False, True)
+}
+_ROLES: Final = frozenset(
+    {
+        Qt.ItemDataRole.DisplayRole,
+        Qt.ItemDataRole.ToolTipRole,
+        Qt.ItemDataRole.DecorationRole,
+        Qt.ItemDataRole.ForegroundRole,
+    }
+)
+_HEADER_TIPS: Final = {
+    AGE: "Since it was accepted",
+    TRIED: "How often it was tried, by the journal",
+    WHY: "What went wrong last, and when it is tried next",
+}
 
 
 class EntriesModel(QAbstractTableModel):
     """`fetch(block)` is called for each block that is first seen; its rows come by `put`. `now` is the wall time."""
 
+    tries_wanted = Signal()
+    """Rows are seen whose tries are not known: see `seen_without_tries`."""
+
     def __init__(self, fetch: Callable[[int], None], now: Callable[[], float], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._fetch = fetch
         self._now = now
+        self.sign_in = STATE
+        """The column that has the icon of the state."""
         self._count = 0
         self._blocks: OrderedDict[int, Sequence[Row]] = OrderedDict()
         self._asked: set[int] = set()
         self._fresh: set[int] = set()
         self._found: list[Row] | None = None
+        self._still = False
+        self._tries: dict[str, tuple[int | None, str]] = {}
+        self._asked_tries: set[str] = set()
+        self._untried: dict[str, None] = {}
 
     # What is shown
 
     def show_count(self, count: int) -> None:
         """So many entries lie in the folders; those that are held may be old, and are fetched again when they are seen."""
+        self._still = False
+        self._asked_tries.clear()
         if self._found is not None:
             self.beginResetModel()
             self._found = None
             self._count = count
-            self._forget()
+            self._blocks.clear()
+            self._asked.clear()
+            self._fresh.clear()
             self.endResetModel()
             return
-        self._forget(keep_rows=True)
+        self._asked.clear()
+        self._fresh.clear()
         self._resize(count)
-        if count:
-            self.dataChanged.emit(self.index(0, 0), self.index(min(count, BLOCK) - 1, len(COLUMNS) - 1))
+        self._changed(0, count)
 
     def show_found(self) -> None:
         """A filter or another order: nothing is found yet."""
         self.beginResetModel()
-        self._found, self._count = [], 0
-        self._forget()
+        self._found, self._count, self._still = [], 0, False
+        self._forget_tries()
+        self._blocks.clear()
+        self.endResetModel()
+
+    def forget(self) -> None:
+        """Nothing that is held is of use: other entries are meant."""
+        self.beginResetModel()
+        self._found, self._count, self._still = None, 0, False
+        for held in (self._blocks, self._asked, self._fresh):
+            held.clear()
+        self._forget_tries()
         self.endResetModel()
 
     def add_found(self, rows: Sequence[Row]) -> None:
@@ -96,22 +138,28 @@ class EntriesModel(QAbstractTableModel):
             self._count = len(self._found)
             self.endInsertRows()
 
-    def put(self, block: int, rows: Sequence[Row], total: int) -> None:
-        """The rows of a block that was asked for, and how many entries there are in all by now."""
+    def hold_still(self, still: bool) -> None:
+        """While rows are selected what is shown does not change below them; blocks that are not held still come."""
+        self._still = still
+
+    def put(self, block: int, rows: Sequence[Row], total: int | None = None) -> None:
+        """The rows of a block that was asked for, and how many entries there are in all by now, if that is known."""
         if self._found is not None:
             return
         self._asked.discard(block)
+        if self._still and block in self._blocks:
+            return
         self._blocks[block] = rows
         self._blocks.move_to_end(block)
         while len(self._blocks) > BLOCKS_KEPT:
-            self._blocks.popitem(last=False)
-        self._resize(total)
-        first, last = block * BLOCK, min(self._count, (block + 1) * BLOCK) - 1
-        if first <= last:
-            self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
+            gone, _ = self._blocks.popitem(last=False)
+            self._fresh.discard(gone)
+        if not self._still and total is not None:
+            self._resize(total)
+        self._changed(block * BLOCK, (block + 1) * BLOCK)
 
     def lost(self, block: int) -> None:
-        """That block did not come: it is asked for again when it is seen again."""
+        """That block did not come: it is asked for again after the next `show_count`."""
         self._asked.discard(block)
 
     def row(self, place: int) -> Row | None:
@@ -121,10 +169,32 @@ class EntriesModel(QAbstractTableModel):
         rows = self._blocks.get(place // BLOCK, ())
         return rows[place % BLOCK] if place % BLOCK < len(rows) else None
 
+    def want(self, place: int) -> Row | None:
+        """The same, and if it is not held its block is fetched."""
+        return self._seen(place)
+
     @property
     def is_found(self) -> bool:
         """Whether a filter or another order is shown."""
         return self._found is not None
+
+    # How often they were tried, which only the journal knows
+
+    def seen_without_tries(self, most: int) -> list[str]:
+        """Ids that were seen since the last time, the newest `most`."""
+        ids = list(self._untried)
+        self._untried.clear()
+        self._asked_tries.difference_update(ids[:-most])
+        return ids[-most:]
+
+    def put_tries(self, ids: Sequence[str], tries: Mapping[str, Mapping[str, Any]]) -> None:
+        """As `entries.tries` told of these; one that is missing was never tried, as far as the journal knows."""
+        if len(self._tries) > MOST_FOUND:
+            self._tries.clear()
+        for entry_id in ids:
+            told = tries.get(entry_id)
+            self._tries[entry_id] = (told["attempts"], told["error"]) if told else (None, "")
+        self._changed(0, self._count)
 
     # Qt's
 
@@ -139,50 +209,56 @@ class EntriesModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self.tr(COLUMNS[section])
-        if role == Qt.ItemDataRole.TextAlignmentRole and section in _RIGHT:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGNED[section in _RIGHT]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.tr(_HEADER_TIPS.get(section, ""))
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid():
-            return None
         column = index.column()
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if column in _RIGHT else Qt.AlignmentFlag.AlignLeft
-            return int(side | Qt.AlignmentFlag.AlignVCenter)
-        if role not in (
-            Qt.ItemDataRole.DisplayRole,
-            Qt.ItemDataRole.ToolTipRole,
-            Qt.ItemDataRole.DecorationRole,
-            Qt.ItemDataRole.ForegroundRole,
-        ):
+            return _ALIGNED[column in _RIGHT]
+        if role not in _ROLES or not index.isValid():
             return None
         row = self._seen(index.row())
         if row is None:
             return "…" if role == Qt.ItemDataRole.DisplayRole and column == 0 else None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _text(row, column, self._now())
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(row, column)
         if role == Qt.ItemDataRole.DecorationRole:
-            return tone_icon(TONES[row["state"]]) if column == 4 else None
-        return QColor(in_force().of(TONES[row["state"]])) if column == 4 else None
+            return _sign(TONES[row["state"]], in_force()) if column == self.sign_in else None
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return QColor(in_force().of(TONES[row["state"]])) if column == STATE else None
+        row = self._with_tries(row)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _tip(row, column, self._now())
+        return _text(row, column, self._now())
+
+    def _with_tries(self, row: Row) -> Row:
+        if row["attempts"] is not None:
+            return row
+        if row["id"] not in self._asked_tries:
+            self._asked_tries.add(row["id"])
+            self._untried[row["id"]] = None
+            self.tries_wanted.emit()
+        attempts, error = self._tries.get(row["id"], (None, ""))
+        return {**row, "attempts": attempts, "error": row["error"] or error}
+
+    def _forget_tries(self) -> None:
+        for held in (self._tries, self._asked_tries, self._untried):
+            held.clear()
 
     def _seen(self, place: int) -> Row | None:
-        row = self.row(place)
         block = place // BLOCK
-        if self._found is None and block not in self._asked and (row is None or block not in self._fresh):
+        if self._found is None and block not in self._asked and block not in self._fresh and place < self._count:
             self._asked.add(block)
             self._fresh.add(block)
             self._fetch(block)
-        return row
+        return self.row(place)
 
-    def _forget(self, *, keep_rows: bool = False) -> None:
-        """What is held may be old."""
-        if not keep_rows:
-            self._blocks.clear()
-        self._asked.clear()
-        self._fresh.clear()
+    def _changed(self, first: int, end: int) -> None:
+        last = min(self._count, end) - 1
+        if first <= last:
+            self.dataChanged.emit(self.index(first, 0), self.index(last, len(COLUMNS) - 1))
 
     def _resize(self, count: int) -> None:
         if count > self._count:
@@ -193,6 +269,11 @@ class EntriesModel(QAbstractTableModel):
             self.beginRemoveRows(QModelIndex(), count, self._count - 1)
             self._count = count
             self.endRemoveRows()
+
+
+@lru_cache(maxsize=16)
+def _sign(tone: Tone, _colours: Colours) -> QIcon:
+    return tone_icon(tone)
 
 
 def _text(row: Row, column: int, now: float) -> str:
@@ -222,7 +303,7 @@ def _why(row: Row, now: float) -> str:
     return f"{error}; {wait}" if error else wait
 
 
-def _tip(row: Row, column: int) -> str:
+def _tip(row: Row, column: int, now: float) -> str:
     match column:
         case 0:
             return f"{printable(row['name'])}\n{row['id']}"
@@ -231,4 +312,4 @@ def _tip(row: Row, column: int) -> str:
         case 2:
             return f"{number(row['size'])} bytes"
         case _:
-            return printable(row["error"])
+            return _why(row, now)

@@ -6,559 +6,394 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import QItemSelectionModel, Qt, QTimer
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QLineEdit,
-    QMessageBox,
-    QProgressBar,
-    QSplitter,
-    QTabBar,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from dropsafe.desk.desk import Value
+from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
+from dropsafe.gui.beside import Beside
+from dropsafe.gui.bulk import Bulk, Outcome
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
 from dropsafe.gui.counts import counted
-from dropsafe.gui.details import ACTIONS, TIPS, DetailsPane
-from dropsafe.gui.models.entries import BLOCK, MOST_FOUND, SORTS, EntriesModel
+from dropsafe.gui.entries_table import EntriesTable
+from dropsafe.gui.entries_tabs import EntriesTabs
+from dropsafe.gui.entry_remedies import Offer
+from dropsafe.gui.export import Exporter, exportable
+from dropsafe.gui.filter_field import FilterField
+from dropsafe.gui.finding import SORTED, Finder
+from dropsafe.gui.inspecting import Inspector
+from dropsafe.gui.models.entries import MOST_FOUND, SORTS, EntriesModel, Row
 from dropsafe.gui.page import Page
-from dropsafe.gui.preview import Preview, look_into
+from dropsafe.gui.pager import Pager
 from dropsafe.gui.sources import Snapshot
-from dropsafe.gui.theme import GRID, ROW
-from dropsafe.gui.trouble import Trouble
+from dropsafe.gui.theme import GRID
+from dropsafe.gui.tries import Tries
 from dropsafe.gui.undo import UndoBar
 from dropsafe.gui.widgets import allow, button, column, label, row
 from dropsafe.gui.words import number
+from dropsafe.gui.work_line import WorkLine
 
 TYPED: Final = 250
 """Milliseconds after the last key until the filter counts."""
-LOOK_AGAIN: Final = 0.3
-PAGE: Final = 200
-"""Found entries asked for at once."""
-SORTED: Final = 1_000
-"""The first so many in another order than that of the folders."""
-
-TABS: Final = (
-    ("All", ("failed", "quarantine", "pending", "inflight", "hold", "sent", "discarded")),
-    ("Need a person", ("failed", "quarantine")),
-    ("Waiting", ("pending", "inflight")),
-    ("Refused", ("failed",)),
-    ("Quarantine", ("quarantine",)),
-    ("On hold", ("hold",)),
-    ("Delivered", ("sent",)),
-    ("Discarded", ("discarded",)),
-)
-_EMPTY: Final = {
-    "All": "The spool is empty. Whatever programs submit, or drop into a watched folder, appears here.",
-    "Need a person": "Nothing needs a person.",
-    "Waiting": "Nothing waits: all that was accepted has been delivered, or put aside.",
-    "Refused": "No report is refused.",
-    "Quarantine": "No report was ever damaged, or killed its worker.",
-    "On hold": "Nothing is on hold. What you hold is kept aside until you take it off.",
-    "Delivered": "Nothing has been delivered yet, or all of it is past its retention.",
-    "Discarded": "Nothing was discarded.",
-}
-_DOING: Final = {
-    "retry": "Send {0} again",
-    "unhold": "Take {0} off hold",
-    "restore": "Restore {0}",
-    "readmit": "Readmit {0} as they are",
-    "hold": "Hold {0}",
-    "discard": "Discard {0}",
-}
-_DONE: Final = {
-    "retry": "sent again",
-    "unhold": "off hold",
-    "restore": "restored",
-    "readmit": "readmitted",
-    "hold": "on hold",
-    "discard": "discarded",
-}
+CALM: Final = 500
+"""Milliseconds for which events are gathered before the list is renewed."""
+NARROW: Final = 320
+"""A table that is not as wide has no room for buttons beside the filter."""
+LATER: Final = 3_000
+"""Milliseconds after which rows that did not come are asked for again."""
 
 
 class EntriesPage(Page):
-    """Table at the left, details at the right."""
+    """Table at the left, details at the right. While something is selected the table stands still."""
 
     page_title = "Entries"
+    _tabs: EntriesTabs
+    _text: FilterField
+    _bulk_line: WorkLine
+    _undo: UndoBar
+    _export_line: WorkLine
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
-        self._turn = 0
-        self._filter = Filter(TABS[0][1])
-        self._sort: tuple[str, bool] | None = None
+        self._filter = Filter(())
+        self._order: tuple[str, bool] | None = None
         self._runs: bool | None = None
         self._counts: Mapping[str, int] = {}
-        self._selected: list[Mapping[str, Any]] = []
-        self._whole = False
-        self._job: str | None = None
-        self._shown_id = ""
-        self._looked = 0
-        self._model = EntriesModel(self._fetch, time.time, self)
-        self._tabs = self._make_tabs()
-        self._text = self._make_text()
-        self._table = self._make_table()
-        self._details = DetailsPane(self._look_into)
-        self._details.act.connect(self._act_on_shown)
-        self._undo = UndoBar()
-        self._undo.undo.connect(self._take_back)
-        self._state, self._progress = label("", "caption"), QProgressBar()
-        self._progress.setTextVisible(False)
-        self._progress.setVisible(False)
-        self._progress.setFixedWidth(160)
-        self._stop = button(self.tr("Stop"), "plain")
-        self._stop.setVisible(False)
-        self._stop.clicked.connect(self._cancel_job)
-        self._empty = label("", "faint", wrap=True)
-        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._all = button(self.tr("Select all"), "plain")
-        self._all.clicked.connect(self._select_all)
-        self._buttons = {action: button("", "grave" if action == "discard" else "") for action in ACTIONS}
-        for action, made in self._buttons.items():
-            made.clicked.connect(lambda _=False, wanted=action: self.act(wanted))
+        self._chosen = Chosen(self._filter)
+        self._pager = Pager(self, self._put, self._lost)
+        self._model = EntriesModel(self._pager.fetch, time.time, self)
+        self._tries = Tries(self, self._model)
+        self._finder = Finder(self)
+        self._finder.found.connect(self._found)
+        self._finder.changed.connect(self._say_state)
+        self._inspector = Inspector(self)
+        self._inspector.pane.offered.connect(self._take)
+        self._inspector.pane.closed.connect(self._close_pane)
+        self._bulk = Bulk(self)
+        self._bulk.ended.connect(self._show_outcome)
+        self._exporter = Exporter(self)
+        self._make_parts()
+        self._exporter.progress.connect(self._export_line.show_work)
+        self._exporter.ended.connect(self._undo.show_done)
+        self._bulk.progress.connect(self._bulk_line.show_work)
         self._lay_out()
-        self._typed = QTimer(self)
-        self._typed.setSingleShot(True)
-        self._typed.setInterval(TYPED)
-        self._typed.timeout.connect(self._anew)
+        self._shortcuts()
+        self._typed, self._calm = self._once(TYPED, self._anew), self._once(CALM, self._has_changed)
+        self._later = self._once(LATER, self._has_changed)
         self._text.textChanged.connect(self._typed.start)
-        self._tabs.currentChanged.connect(self._tab_chosen)
+        self._tabs.currentChanged.connect(self._anew)
         self.subscribe_event("entries", self._heard)
+        self.subscribe_event("gap", self._heard)
+        self._filter = Filter(self._tabs.states)
+        self._chosen = Chosen(self._filter)
+        self._pager.show(self._filter.states)
         self._show_actions()
 
     # What the window asks
 
     def show_view(self, view: Mapping[str, Any]) -> None:
         """`state`: that tab; `text`: that filter; `id`: that entry's details."""
-        wanted = view.get("state")
-        place = next(
-            (place for place, tab in enumerate(TABS) if wanted in tab[1] and len(tab[1]) <= 2 and place > 1), None
-        )
-        if wanted and place is not None:
-            self._tabs.setCurrentIndex(place)
+        if "state" in view:
+            self._tabs.show_state(view["state"])
         if "text" in view:
             self._text.setText(view["text"])
         if "id" in view:
-            self._show_details(view["id"])
+            self._inspector.show(view["id"])
+            self._split.want()
+            self._fit_pane()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        counts = snapshot.stats.get("counts", {})
-        counts = {**counts, "pending": counts.get("waiting", 0)}
-        changed = snapshot.runs != self._runs or counts != self._counts
-        first = self._runs is None
-        self._runs, self._counts = snapshot.runs, counts
         if not snapshot.stats:
             return
-        self._name_tabs()
-        if first or (changed and not self._model.is_found and not self._selected):
-            self._refresh()
-        if changed:
+        counts = snapshot.stats["counts"]
+        counts = {**counts, "pending": counts["waiting"]}
+        first, ran, had = self._runs is None, self._runs, self._shown_count()
+        self._runs, self._counts = snapshot.runs, counts
+        self._tabs.show_counts(counts)
+        if first:
+            self.refresh()
+        elif self._shown_count() != had or ran != snapshot.runs:
+            self._has_changed()
+        if ran != snapshot.runs:
             self._show_actions()
+            self._inspector.show_again()
 
     # What is shown
 
-    def _refresh(self) -> None:
-        """Take the count of what is shown unfiltered; blocks that are seen are fetched."""
-        if self._filter.text or self._sort:
-            self._anew()
-            return
-        self._model.show_count(self._count_of(self._filter.states))
+    def refresh(self) -> None:
+        """As it is now. Nothing is selected any more."""
+        self._changed.hide()
+        self._pager.show(self._filter.states)
+        self._table.clearSelection()
+        if self._order is not None:
+            self._model.show_found()
+            self._finder.sort(self._filter, self._order[0], descending=self._order[1])
+        elif self._filter.text:
+            self._model.show_found()
+            self._finder.find(self._filter)
+        else:
+            self._finder.stop()
+            self._model.show_count(self._shown_count())
         self._say_state()
 
     def _anew(self) -> None:
-        """Another tab, filter or order."""
-        self._turn += 1
-        self._cancel_job()
-        self._filter = Filter(TABS[self._tabs.currentIndex()][1], self._text.text().strip())
+        """Another tab or filter: nothing that is shown is of use."""
+        self._typed.stop()
+        wanted = Filter(self._tabs.states, self._text.text().strip())
+        if wanted == self._filter:
+            return
+        self._filter = wanted
         self._table.clearSelection()
-        self._selected, self._whole = [], False
-        if self._sort is not None:
-            self._model.show_found()
-            self._begin_sort()
-        elif self._filter.text:
-            self._model.show_found()
-            self._looked = 0
-            self._find("")
-        else:
-            self._model.show_count(self._count_of(self._filter.states))
+        self._chosen = Chosen(self._filter)
+        self._finder.stop()
+        self._model.forget()
+        self.refresh()
+
+    def _sort(self, section: int, order: Qt.SortOrder) -> None:
+        kind = SORTS.get(section)
+        self._order = None if kind is None else (kind, order is Qt.SortOrder.DescendingOrder)
+        self.refresh()
+
+    def _put(self, block: int, rows: Sequence[Row], total: int | None) -> None:
+        self._model.put(block, rows, total)
+        if self._chosen.missing:
+            self._choose()
         self._say_state()
-        self._show_actions()
 
-    def _fetch(self, block: int) -> None:
-        turn = self._turn
+    def _lost(self, block: int) -> None:
+        self._model.lost(block)
+        self._later.start()
 
-        def put(answer: Value) -> None:
-            if turn == self._turn:
-                self._model.put(block, answer["entries"], answer["total"])
-                self._say_state()
-
-        def failed(_: Trouble) -> None:
-            self._model.lost(block)
-
-        self.call(
-            "entries_list", self._filter.states, offset=block * BLOCK, limit=BLOCK, on_answer=put, on_error=failed
-        )
-
-    def _find(self, after: str) -> None:
-        turn = self._turn
-
-        def found(answer: Value) -> None:
-            if turn != self._turn:
-                return
-            self._looked += answer["looked"]
-            self._model.add_found(answer["entries"])
-            full = self._model.rowCount() >= MOST_FOUND
-            more = answer["next"] is not None and not full
-            self._show_progress(self._looked, self._count_of(self._filter.states), under_way=more)
-            self._say_state(under_way=more)
-            if more:
-                self._find(answer["next"])
-
-        self.call(
-            "entries_page",
-            self._filter.states,
-            matching=self._filter.text,
-            after=after,
-            limit=PAGE,
-            on_answer=found,
-            patient=bool(after),
-        )
-
-    def _begin_sort(self) -> None:
-        assert self._sort is not None
-        kind, descending = self._sort
-        turn = self._turn
-
-        def begun(job: Value) -> None:
-            self._follow(turn, job)
-
-        params = self._filter.params()
-        self.call("entries_sort", sort=kind, descending=descending, limit=SORTED, on_answer=begun, **params)
-
-    def _follow(self, turn: int, job: Value) -> None:
-        """A job that finds the first in an order."""
-        if turn != self._turn:
-            return
-        if job["state"] == "running":
-            self._job = job["id"]
-            self._show_progress(job["done"], self._count_of(self._filter.states), under_way=True)
-            QTimer.singleShot(
-                round(LOOK_AGAIN * 1000),
-                self,
-                lambda: self.call("jobs_get", job["id"], on_answer=lambda again: self._follow(turn, again)),
-            )
-            return
-        self._job = None
-        self._show_progress(0, 0, under_way=False)
-        if job["error"]:
-            self.report(Trouble(job["error"]["title"], job["error"]["text"], job["error"]["remedy"]))
-        elif job["result"]:
-            self._model.add_found(job["result"]["entries"])
-        self._say_state()
+    def _found(self, rows: Sequence[Row]) -> None:
+        if self._model.is_found:
+            self._model.add_found(rows)
 
     def _heard(self, _event: Mapping[str, Any]) -> None:
-        if not self._model.is_found and not self._selected and self.isVisible():
-            self._refresh()
+        if not self._calm.isActive():
+            self._calm.start()
+
+    def _has_changed(self) -> None:
+        """Renew the list, or, where that would disturb, say that it could be."""
+        if not self.isVisible():
+            return
+        if self._chosen.count or self._model.is_found:
+            self._changed.show()
+        elif not self._pager.rests:
+            self.refresh()
+        elif not self._calm.isActive():
+            self._calm.start()
 
     # Selection
 
-    def _selection_changed(self) -> None:
-        selection = self._table.selectionModel().selection()
-        ranges = [selection.at(place) for place in range(selection.size())]
-        count = sum(part.height() for part in ranges)
-        self._whole = count > MOST_BY_ID or 1 < count == self._model.rowCount()
-        self._selected = []
-        if not self._whole:
-            places = [place for part in ranges for place in range(part.top(), part.bottom() + 1)]
-            self._selected = [found for place in places if (found := self._model.row(place)) is not None]
-        if len(self._selected) == 1 and not self._whole:
-            self._show_details(self._selected[0]["id"])
-        elif count:
-            total = self._model.rowCount() if self._whole else len(self._selected)
-            self._details.show_nothing(self.tr("{0} are chosen.").format(counted.reports(total)))
-            self._shown_id = ""
+    def _choose(self) -> None:
+        """What is selected now."""
+        ranges = self._table.ranges()
+        count, shown = sum(last - first + 1 for first, last in ranges), self._model.rowCount()
+        all_is_shown = not self._model.is_found or self._finder.is_complete
+        whole = count > 1 and count == shown and (count > MOST_BY_ID or not all_is_shown)
+        rows: list[Row] = []
+        if not whole and count <= MOST_BY_ID:
+            found = [self._model.want(place) for first, last in ranges for place in range(first, last + 1)]
+            rows = [each for each in found if each is not None]
+        missing = count - len(rows) if not whole and count <= MOST_BY_ID else 0
+        self._chosen = Chosen(self._filter, rows, whole, count, missing)
+        self._model.hold_still(count > 0)
+        if count == 1 and rows:
+            self._inspector.show(rows[0]["id"])
+            self._split.want(unasked=True)
+        elif count > 1:
+            self._inspector.show_nothing(self.tr("{0} are chosen.").format(counted.reports(count)))
+        elif not self._inspector.id:
+            self._inspector.show_nothing()
+        self._fit_pane()
+        self._say_state()
         self._show_actions()
 
-    def _select_all(self) -> None:
-        self._table.selectAll()
-
-    def chosen(self) -> Chosen:
-        """What an action would be about."""
-        if self._whole:
-            return Chosen(self._filter, whole=True, count=self._model.rowCount())
-        return Chosen(self._filter, rows=self._selected, count=len(self._selected))
-
     def _show_actions(self) -> None:
-        chosen = self.chosen()
-        runs = bool(self._runs)
+        chosen, by_details = self._chosen, self._chosen.count == 1 and self._inspector.pane.isVisible()
+        self._actions.setVisible(chosen.count > 0 and not by_details)
+        words = counted.reports(chosen.count)
+        self._chosen_words.setText(self.tr("All {0}:").format(words) if chosen.whole else f"{words}:")
         for action, made in self._buttons.items():
-            can = chosen.allows(action)
+            why_not, states = self.tr(chosen.why_not(action)), chosen.states_for(action)
+            made.setVisible(bool(states) or not (chosen.rows or chosen.whole))
             count = chosen.count if chosen.whole else len(chosen.ids_for(action))
-            made.setText(self.tr(_DOING[action]).format(counted.reports(count) if count else "…"))
-            made.setVisible(can)
-            allow(
-                made,
-                runs and can,
-                self.tr("The service does not run: the spool can only be looked at."),
-                self.tr(TIPS[action]),
-            )
-        self._all.setEnabled(self._model.rowCount() > 0)
+            part = f" ({number(count)})" if 0 < count < chosen.count else ""
+            made.setText(self.tr(verb(action, states[0]) if len(states) == 1 else VERBS[action]) + part)
+            if not self._runs:
+                why_not = self.tr("The service does not run: the spool can only be looked at.")
+            elif self._bulk.is_at_work:
+                why_not = self.tr("Something is being done to many reports already.")
+            allow(made, not why_not, why_not, self.tr(TIPS[action]))
 
     # Actions
 
-    def act(self, action: str) -> None:
-        """On what is chosen. What cannot be undone with one press is asked about first."""
-        chosen = self.chosen()
-        if chosen.whole:
-            self._ask_first(action, chosen)
-            return
-        ids = chosen.ids_for(action)
-        if action == "readmit" or (action == "discard" and len(ids) > 1):
-            self._confirm(action, len(ids), lambda: self._move(action, ids))
-        else:
-            self._move(action, ids)
+    def act(self, action: str, *, ask: bool = False) -> None:
+        """On what is chosen. What is grave is asked about first."""
+        if self._runs and not self._bulk.is_at_work and not self._chosen.why_not(action):
+            self._bulk.do(action, self._chosen, ask=ask)
 
-    def _act_on_shown(self, action: str) -> None:
-        if self._shown_id:
-            wanted = self._shown_id
-            if action == "readmit":
-                self._confirm(action, 1, lambda: self._move(action, [wanted]))
-            else:
-                self._move(action, [wanted])
+    def _ask_for_export(self) -> None:
+        """Of what is selected; else of all that is shown."""
+        rows, missing = self._for_export()
+        if not missing and not self._exporter.is_at_work:
+            ids = [each["id"] for each in rows or ()]
+            self._exporter.ask(self._filter.states, ids, len(ids) or self._shown_count())
 
-    def _ask_first(self, action: str, chosen: Chosen) -> None:
-        """By the filter: how many are meant is counted now, and no more are moved than were told."""
-        states = chosen.states_for(action)
-        turn = self._turn
+    def _for_export(self) -> tuple[Sequence[Row] | None, str]:
+        """The rows that are named, or None for all of the tab; and why it cannot be exported, empty: it can."""
+        return exportable(self._chosen, self._model, found_all=self._finder.is_complete)
 
-        def counted(job: Value) -> None:
-            if turn != self._turn:
-                return
-            if job["state"] == "running":
-                again = job["id"]
-                QTimer.singleShot(
-                    round(LOOK_AGAIN * 1000), self, lambda: self.call("jobs_get", again, on_answer=counted)
-                )
-                return
-            if job["error"] or not job["result"]:
-                error = job["error"] or {"title": "", "text": self.tr("They could not be counted."), "remedy": ""}
-                self.report(Trouble(error["title"], error["text"], error["remedy"]))
-                return
-            count = job["result"]["count"]
-            if count:
-                self._confirm(action, count, lambda: self._move_all(action, count, states, chosen.filter.text))
+    def _take(self, offer: Offer) -> None:
+        """What a button of the details says."""
+        if offer.action and self._inspector.id:
+            self._bulk.move(offer.action, {self._inspector.id: self._inspector.state})
+        elif offer.entry:
+            self._inspector.show(offer.entry)
+        elif offer.step is not None:
+            self.step.emit(offer.step)
 
-        self.call("entries_count", states, matching=chosen.filter.text, on_answer=counted)
-
-    def _confirm(self, action: str, count: int, then: Any) -> None:
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        doing = self.tr(_DOING[action]).format(counted.reports(count))
-        box.setWindowTitle(self.tr("Dropsafe"))
-        box.setText(f"{doing}?")
-        box.setInformativeText(self.tr(TIPS[action]))
-        yes = box.addButton(doing, QMessageBox.ButtonRole.AcceptRole)
-        no = box.addButton(self.tr("Leave them"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(no)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        yes.clicked.connect(then)
-        box.open()
-
-    def _move(self, action: str, ids: Sequence[str]) -> None:
-        def moved(answer: Value) -> None:
-            self._told(action, len(answer["moved"]), answer, [entry["id"] for entry in answer["moved"]])
-
-        self.call("entries_move", action, list(ids), on_answer=moved)
-
-    def _move_all(self, action: str, count: int, states: Sequence[str], text: str) -> None:
-        def begun(job: Value) -> None:
-            if job["state"] == "running":
-                self._job = job["id"]
-                self._show_progress(job["done"], count, under_way=True)
-                again = job["id"]
-                QTimer.singleShot(round(LOOK_AGAIN * 1000), self, lambda: self.call("jobs_get", again, on_answer=begun))
-                return
-            self._job = None
-            self._show_progress(0, 0, under_way=False)
-            if job["error"]:
-                self.report(Trouble(job["error"]["title"], job["error"]["text"], job["error"]["remedy"]))
-            elif job["result"]:
-                self._told(action, job["result"]["moved"], job["result"], [])
-
-        self.call("entries_move_all", action, count, list(states), matching=text, on_answer=begun)
-
-    def _told(self, action: str, moved: int, answer: Value, ids: Sequence[str]) -> None:
-        parts = []
-        if moved:
-            parts.append(f"{counted.reports(moved)} {self.tr(_DONE[action])}.")
-        if answer["due"]:
-            parts.append(self.tr("{0}: due already.").format(number(answer["due"])))
-        if answer["gone"]:
-            parts.append(self.tr("{0} moved on meanwhile; nothing is lost.").format(number(answer["gone"])))
-        if answer["refused"]:
-            refused = answer["refused"][0]
-            self.report(Trouble(refused["title"], refused["text"], refused["remedy"]))
-        self._undo.show_done(" ".join(parts) or self.tr("Nothing was changed."), action, ids)
-        self._table.clearSelection()
-        self._selected, self._whole = [], False
-        shown = self._shown_id
-        if shown:
-            self._show_details(ids[0] if len(ids) == 1 else shown)
-        self._anew()
+    def _show_outcome(self, outcome: Outcome) -> None:
+        self._undo.show_done(outcome.text, outcome.action, outcome.ids, outcome.states)
+        shown = self._inspector.id
+        self.refresh()
+        if shown and len(outcome.ids) == 1:  # it may have another id now
+            self._inspector.show(outcome.ids[0])
         assert self.bridge is not None
         self.bridge.look()
 
-    def _take_back(self, action: str, ids: Sequence[str]) -> None:
-        self._move(action, ids)
+    # The pane
 
-    # Details
+    def _opened(self) -> None:
+        self._split.want()
+        self._fit_pane()
+        self._inspector.pane.focus()
 
-    def _show_details(self, entry_id: str) -> None:
-        self._shown_id = entry_id
+    def _close_pane(self) -> None:
+        self._split.dismiss()
+        self._fit_pane()
+        self._table.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._show_actions()
 
-        def got(entry: Value) -> None:
-            if entry_id == self._shown_id:
-                self._details.show_entry(entry, may_act=bool(self._runs))
+    def _fit_pane(self) -> None:
+        self._split.fit(shows_one=bool(self._inspector.id))
 
-        def gone(trouble: Trouble) -> None:
-            if entry_id == self._shown_id:
-                self._details.show_nothing(trouble.text)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_pane()
 
-        def explained(said: Value) -> None:
-            if entry_id == self._shown_id:
-                self._details.show_explanation(said)
+    # Words
 
-        self.call("entries_get", entry_id, on_answer=got, on_error=gone)
-        self.call("entries_explain", entry_id, on_answer=explained, on_error=gone)
+    def _shown_count(self) -> int:
+        return sum(self._counts.get(state, 0) for state in self._filter.states)
 
-    def _look_into(self, path: str) -> None:
-        shown = self._shown_id
-
-        def seen(preview: Preview) -> None:
-            if shown == self._shown_id:
-                self._details.show_preview(preview)
-
-        def unread(error: Exception) -> None:
-            if shown == self._shown_id:
-                self._details.show_no_preview(self.tr("It cannot be read here: {0}").format(error))
-
-        self.run_async(lambda: look_into(path), "preview", seen, unread, show_loading=False)
+    def _say_state(self) -> None:
+        count, finder, total = self._model.rowCount(), self._finder, self._shown_count()
+        words = counted.reports(count)
+        if self._model.is_found and self._order is None:
+            words = self.tr("{0} found").format(number(count))
+        if count >= MOST_FOUND and self._model.is_found:
+            words = self.tr("The first {0} are shown: a longer text finds fewer.").format(number(MOST_FOUND))
+        elif self._order is not None and count >= SORTED and not finder.is_complete:
+            words = self.tr("The first {0} in this order").format(number(SORTED))
+        self._state.setText(words)
+        looked = self.tr("{0} of {1} looked at").format(number(finder.looked), number(max(total, finder.looked)))
+        self._find_line.show_work(looked if finder.is_under_way else "", finder.looked, total)
+        nothing = count == 0 and not finder.is_under_way
+        self._empty.setText(self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty)
+        self._middle.setCurrentWidget(self._nothing if nothing and self._runs is not None else self._table)
+        why_not = "" if count else self.tr("There is nothing to select.")
+        cannot = self._for_export()[1]
+        allow(
+            self._export, not cannot, cannot, self.tr("What is chosen, or else all of the tab, as files for elsewhere")
+        )
+        allow(self._all, bool(count), why_not, self.tr("All that the tab and the filter find (Ctrl+A)"))
 
     # Parts
 
-    def _count_of(self, states: Sequence[str]) -> int:
-        return sum(self._counts.get(state, 0) for state in states)
-
-    def _name_tabs(self) -> None:
-        for place, (name, states) in enumerate(TABS):
-            count = self._count_of(states)
-            self._tabs.setTabText(place, f"{self.tr(name)} {number(count)}" if count else self.tr(name))
-
-    def _say_state(self, *, under_way: bool = False) -> None:
-        count = self._model.rowCount()
-        name = TABS[self._tabs.currentIndex()][0]
-        words = counted.reports(count)
-        if self._sort is not None and count >= SORTED:
-            words = self.tr("the first {0} in this order").format(number(SORTED))
-        elif self._filter.text:
-            words = self.tr("{0} found{1}").format(number(count), self.tr(" so far…") if under_way else "")
-            if count >= MOST_FOUND:
-                words = self.tr("the first {0} are shown: a longer text finds fewer").format(number(MOST_FOUND))
-        self._state.setText(words)
-        self._empty.setVisible(count == 0 and not under_way)
-        self._empty.setText(self.tr("Nothing holds this text.") if self._filter.text else self.tr(_EMPTY[name]))
-
-    def _show_progress(self, done: int, total: int, *, under_way: bool) -> None:
-        self._progress.setVisible(under_way)
-        self._stop.setVisible(under_way)
-        self._progress.setRange(0, max(total, done, 1))
-        self._progress.setValue(done)
-
-    def _cancel_job(self) -> None:
-        if self._job is not None:
-            self.call("jobs_cancel", self._job, on_error=self._too_late)
-            self._job = None
-        elif self._filter.text:
-            self._turn += 1
-        self._show_progress(0, 0, under_way=False)
-
-    def _too_late(self, _trouble: Trouble) -> None:
-        """The job has ended by itself."""
-
-    def _tab_chosen(self, _place: int) -> None:
-        self._anew()
-
-    def _sort_chosen(self, section: int, order: Qt.SortOrder) -> None:
-        kind = SORTS.get(section)
-        self._sort = None if kind is None else (kind, order is Qt.SortOrder.DescendingOrder)
-        self._anew()
-
-    def _make_tabs(self) -> QTabBar:
-        tabs = QTabBar()
-        tabs.setDrawBase(False)
-        tabs.setExpanding(False)
-        tabs.setUsesScrollButtons(True)
-        for name, _ in TABS:
-            tabs.addTab(self.tr(name))
-        tabs.setAccessibleName(self.tr("Which reports"))
-        return tabs
-
-    def _make_text(self) -> QLineEdit:
-        text = QLineEdit()
-        text.setPlaceholderText(self.tr("Name or reason holds…"))
-        text.setToolTip(self.tr("With *, ? or [ it is a pattern for the whole name."))
-        text.setClearButtonEnabled(True)
-        text.setAccessibleName(self.tr("Filter"))
-        return text
-
-    def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._model)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setAccessibleName(self.tr("Reports"))
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        table.verticalHeader().setDefaultSectionSize(ROW)
-        # Its own selection model, or Qt asks for every row when all are selected: half a minute for a million.
-        table.verticalHeader().setSelectionModel(QItemSelectionModel(self._model, table.verticalHeader()))
-        header = table.horizontalHeader()
-        header.setSelectionModel(QItemSelectionModel(self._model, header))
-        header.setHighlightSections(False)
-        header.setSectionsClickable(True)
-        header.setSortIndicatorShown(True)
-        header.setSortIndicatorClearable(True)
-        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        header.sortIndicatorChanged.connect(self._sort_chosen)
-        for place, width in enumerate((240, 90, 80, 60, 110)):
-            header.resizeSection(place, width)
-        header.setStretchLastSection(True)
-        table.selectionModel().selectionChanged.connect(self._selection_changed)
-        table.setTabKeyNavigation(False)
-        return table
+    def _make_parts(self) -> None:
+        self._tabs, self._table = EntriesTabs(), EntriesTable(self._model)
+        self._table.selected.connect(self._choose)
+        self._table.sorted_by.connect(self._sort)
+        self._table.opened.connect(self._opened)
+        self._table.unwanted.connect(self._discard)
+        self._table.typed.connect(self._typed_over)
+        self._text = FilterField()
+        self._text.returnPressed.connect(self._anew)
+        self._all = button(self.tr("Select all"), "plain")
+        self._all.clicked.connect(self._table.selectAll)
+        self._export = button(self.tr("Export…"), "plain")
+        self._export.clicked.connect(self._ask_for_export)
+        self._empty = label("", "faint", wrap=True)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._buttons = {action: button("", "grave" if action == "discard" else "") for action in ACTIONS}
+        for action, made in self._buttons.items():
+            made.clicked.connect(lambda _=False, wanted=action: self.act(wanted))
+        self._chosen_words, self._actions = label(), QWidget()
+        self._actions.setLayout(row(self._chosen_words, *self._buttons.values(), 1, spacing=GRID // 2))
+        self._changed = QWidget()
+        again = button(self.tr("Refresh"), "plain", self.tr("Show the list as it is now (F5)"))
+        again.clicked.connect(self.refresh)
+        self._changed.setLayout(row(label(self.tr("The list has changed."), "caption"), again, 1))
+        self._changed.hide()
+        self._state = label("", "caption")
+        self._find_line, self._bulk_line = WorkLine(self.tr("Looking for reports")), WorkLine(self.tr("Many reports"))
+        self._export_line = WorkLine(self.tr("Export"))
+        self._export_line.stopped.connect(self._exporter.cancel)
+        self._find_line.stopped.connect(self._finder.stop)
+        self._bulk_line.stopped.connect(self._bulk.cancel)
+        self._undo = UndoBar()
+        self._undo.undo.connect(self._bulk.take_back)
 
     def _lay_out(self) -> None:
-        head = row(self._text, self._all)
+        self._nothing = QWidget()
+        self._nothing.setLayout(column(1, self._empty, 2, margin=GRID * 4))
+        self._middle = QStackedWidget()
+        self._middle.addWidget(self._table)
+        self._middle.addWidget(self._nothing)
+        beside_text = QWidget()
+        beside_text.setLayout(row(self._all, self._export))
+        self._table.resized.connect(lambda width: beside_text.setVisible(width >= NARROW))
+        head, foot = row(self._text, beside_text), row(self._state, self._find_line, 1)
         head.setStretch(0, 1)
-        actions = row(*self._buttons.values(), 1)
-        foot = row(self._state, self._progress, self._stop, 1)
         left = QWidget()
-        inside = column(self._tabs, head, self._table, self._empty, actions, foot, self._undo, spacing=GRID)
+        inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
+        for widget in (self._changed, self._export_line):
+            inside.insertWidget(5, widget)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
         inside.setStretch(2, 1)
         left.setLayout(inside)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.addWidget(left)
-        split.addWidget(self._details)
-        split.setStretchFactor(0, 3)
-        split.setStretchFactor(1, 2)
-        split.setChildrenCollapsible(True)
-        split.setCollapsible(0, False)
+        self._split = Beside(left, self._inspector.pane)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(split)
+        whole.addWidget(self._split)
+
+    def _shortcuts(self) -> None:
+        within = Qt.ShortcutContext.WidgetWithChildrenShortcut
+        for keys, does in (
+            (QKeySequence.StandardKey.Find, self._to_filter),
+            (QKeySequence.StandardKey.Refresh, self.refresh),
+            (QKeySequence(Qt.Key.Key_Escape), self._close_pane),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self, context=within)
+            shortcut.activated.connect(does)
+        down = QShortcut(QKeySequence(Qt.Key.Key_Down), self._text, context=Qt.ShortcutContext.WidgetShortcut)
+        down.activated.connect(self._table.setFocus)
+
+    def _discard(self) -> None:
+        self.act("discard", ask=True)
+
+    def _to_filter(self) -> None:
+        self._text.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._text.selectAll()
+
+    def _typed_over(self, text: str) -> None:
+        self._to_filter()
+        self._text.setText(text)
+
+    def _once(self, milliseconds: int, does: Any) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(does)
+        return timer

@@ -1,0 +1,285 @@
+"""The window on 1,000,000 entries: how soon it can be used, what a frame costs, and whether it is ever blocked.
+
+A spool of small files on a RAM disk, a service that runs as ever with nowhere to deliver to, and the window in this
+process without a screen. Frames are in CPU time of the window's thread, gaps in the time by a clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import psutil
+from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
+
+from bench._measure import scratch, told
+from bench.waiting import UNLIMITED, fill
+from dropsafe.config import Config
+from dropsafe.gui.app import application
+from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.error_centre import ErrorCentre
+from dropsafe.gui.pages.entries import EntriesPage
+from dropsafe.gui.sources import Station
+from dropsafe.gui.starting import Starter
+from dropsafe.gui.theme import Scheme, apply
+from dropsafe.gui.window import Window
+from dropsafe.spool import Spool
+from dropsafe.spool.names import BUCKET_SIZE
+from dropsafe.supervisor.ipc.client import Client
+
+RAM = "/dev/shm"
+TICK = 5
+PATIENCE = 120.0
+FRAMES = 60
+AN_HOUR = 10 * BUCKET_SIZE
+"""So many entries are made for each hour, the newest first."""
+EVENTS = 1_000
+"""A second."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="bench window", description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each disturbance")
+    parser.add_argument("--spool", type=Path, help="one that is filled already, and is left as it is")
+    options = parser.parse_args(arguments)
+    with scratch(RAM if os.path.isdir(RAM) else None) as folder:
+        path = options.spool or folder / "spool"
+        if options.spool is None:
+            begun = time.perf_counter()
+            with Spool.create(path, group="", limits=UNLIMITED) as spool:
+                fill(spool, options.entries)
+                spool.audit()
+            print(f"filled and audited in {time.perf_counter() - begun:.0f} s", flush=True)
+        config = folder / "dropsafe.toml"
+        config.write_text(
+            f'spool_dir = "{path}"\nmax_queue_size = 100000000\nmin_free_bytes = 0\n[ipc]\naddress = "{folder}/s.sock"\n'
+            '[destination]\nurl = "http://127.0.0.1:9/nowhere"\n',
+            encoding="utf-8",
+        )
+        with a_service(config, folder) as service, a_bench(config, folder) as bench:
+            measure(bench, service, options)
+    return 0
+
+
+class Bench:
+    """The window, and what is measured of it."""
+
+    def __init__(self, config: Path, folder: Path) -> None:
+        application()
+        apply(Scheme.LIGHT)
+        station = Station(lambda: Config.in_force(config, environ={}, settings=()), config)
+        self.station = station
+        self.errors = ErrorCentre()
+        self.bridge = Bridge(station)
+        self.bridge.failed.connect(self.errors.report)
+        settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.window = Window(station.read(), self.bridge, self.errors, Starter([], self.errors), settings)
+
+    def open(self) -> float:
+        """Seconds until the first rows are there."""
+        begun = time.perf_counter()
+        self.bridge.start()
+        self.window.show()
+        self.window.go("entries")
+        self.until(lambda: self.page._model.row(0) is not None, 1)
+        self.window.grab()
+        return time.perf_counter() - begun
+
+    @property
+    def page(self) -> EntriesPage:
+        page = self.window.page("entries")
+        assert isinstance(page, EntriesPage)
+        return page
+
+    def until(self, condition: Callable[[], Any], pause: int = 5) -> float:
+        """Seconds until it is so."""
+        begun = time.perf_counter()
+        while not condition():
+            if time.perf_counter() - begun > PATIENCE:
+                raise TimeoutError("what is measured did not come")
+            self.rest(pause / 1000)
+        return time.perf_counter() - begun
+
+    def rest(self, seconds: float) -> None:
+        """Let Qt and the other threads work."""
+        loop = QEventLoop()
+        QTimer.singleShot(round(seconds * 1000), loop.quit)
+        loop.exec()
+
+    def frame(self, action: Callable[[], object]) -> float:
+        """Milliseconds of this thread's CPU for it and for painting what it leads to at once."""
+        begun = time.thread_time()
+        action()
+        self.page._table.viewport().grab()
+        return (time.thread_time() - begun) * 1000
+
+    def gaps(self, seconds: float, during: Callable[[], object] = lambda: None) -> list[float]:
+        """Milliseconds by which a timer of 5 ms came late, longest first."""
+        late: list[float] = []
+        last = time.perf_counter()
+
+        def beat() -> None:
+            nonlocal last
+            now = time.perf_counter()
+            late.append((now - last) * 1000 - TICK)
+            last = now
+
+        timer = QTimer()
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(beat)
+        timer.start(TICK)
+        during()
+        self.rest(seconds)
+        timer.stop()
+        return sorted(late, reverse=True)
+
+
+def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Namespace) -> None:
+    me, rows = psutil.Process(), bench.page._model.rowCount
+    application().processEvents()
+    before = me.memory_info().rss
+    usable = bench.open()
+    page, table, bar = bench.page, bench.page._table, bench.page._table.verticalScrollBar()
+    chance = random.Random(1)
+    frames = [bench.frame(lambda: bar.setValue(bar.value() + 3)) for _ in range(FRAMES)]
+    jumps, came = [], []
+    for _ in range(12):
+        place = chance.randrange(rows())
+        jumps.append(bench.frame(lambda place=place: bar.setValue(place)))  # type: ignore[misc]
+        came.append(bench.until(lambda place=place: page._model.row(min(place, rows() - 1))))  # type: ignore[misc]
+    select = bench.frame(table.selectAll)
+    whole = page._chosen.whole
+    table.clearSelection()
+    bar.setValue(0)
+    print(
+        told(
+            {
+                "usable after": f"{usable * 1000:.0f} ms, {rows():,} rows",
+                "a frame of scrolling": spread(frames),
+                "a frame of a jump": spread(jumps),
+                "rows after a jump": spread([each * 1000 for each in came]),
+                "Ctrl+A": f"{select:.1f} ms CPU, all by the filter: {whole}",
+            }
+        ),
+        flush=True,
+    )
+    oldest = (options.entries - 1) // AN_HOUR * AN_HOUR
+    for name, text in (
+        ("all", "report"),
+        ("few, early", f"report{oldest // 100 + 1}"),
+        ("one, the last", f"report{min(AN_HOUR, options.entries) - 1}."),
+    ):
+        page._text.setText(text)
+        begun = time.perf_counter()
+        page._anew()
+        bench.until(lambda: rows() > 0 or not page._finder.is_under_way, 1)
+        first = time.perf_counter() - begun
+        bench.until(lambda: not page._finder.is_under_way, 20)
+        print(
+            told(
+                {
+                    f"filter: {name}": f"first after {first * 1000:.0f} ms, {rows():,} after "
+                    f"{time.perf_counter() - begun:.1f} s, {page._finder.looked:,} looked at"
+                }
+            ),
+            flush=True,
+        )
+    page._text.setText("")
+    page._anew()
+    begun = time.perf_counter()
+    table.horizontalHeader().setSortIndicator(0, Qt.SortOrder.AscendingOrder)
+    bench.until(lambda: not page._finder.is_under_way and rows(), 20)
+    print(told({"sorted by name": f"{time.perf_counter() - begun:.1f} s"}), flush=True)
+    table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+    print(
+        told({"memory": f"{(me.memory_info().rss - before) / 1e6:.1f} MB more than before the window was shown"}),
+        flush=True,
+    )
+    idle = bench.gaps(options.seconds)
+    stopped = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGSTOP))
+    back = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGCONT))
+    bench.until(lambda: bench.bridge.latest.runs)
+    with flood(bench):
+        flooded = bench.gaps(options.seconds)
+    again = bench.gaps(options.seconds)
+    print(f"\n{'the window is blocked for, ms':<32} {'longest':>8} {'2nd':>8} {'p99':>8} {'median':>8}")
+    for name, late in (
+        ("nothing happens", idle),
+        ("the service hangs", stopped),
+        ("it comes back", back),
+        (f"{EVENTS:,} events a second", flooded),
+        ("nothing happens, again", again),
+    ):
+        p99 = late[len(late) // 100]
+        print(f"{name:<32} {late[0]:>8.1f} {late[1]:>8.1f} {p99:>8.1f} {statistics.median(late):>8.2f}")
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"median {statistics.median(values):.1f} ms, highest {max(values):.1f} ms"
+
+
+@contextmanager
+def flood(bench: Bench) -> Iterator[None]:
+    """As many events as if the service told them, once a second, as the line brings them."""
+    timer = QTimer()
+    events = [{"number": number, "kind": "entries", "action": "hold", "count": 1} for number in range(EVENTS)]
+    timer.timeout.connect(lambda: bench.bridge.events.emit(events))
+    timer.start(1000)
+    yield
+    timer.stop()
+
+
+@contextmanager
+def a_service(config: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    log = (folder / "service.log").open("wb")
+    command = [sys.executable, "-m", "dropsafe", "--config", str(config), "run"]
+    with log, subprocess.Popen(command, stdout=log, stderr=log) as service:
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not ready(str(folder / "s.sock")):
+                if service.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((folder / "service.log").read_text())
+                time.sleep(0.2)
+            yield service
+        finally:
+            service.send_signal(signal.SIGCONT)
+            service.terminate()
+            try:
+                service.wait(30)
+            except subprocess.TimeoutExpired:
+                service.kill()
+
+
+def ready(address: str) -> bool:
+    try:
+        with Client(address, connect_time=1.0) as client:
+            return client.call("status.get")["condition"] in ("RUNNING", "DEGRADED")
+    except Exception:  # noqa: BLE001 - it is not there yet
+        return False
+
+
+@contextmanager
+def a_bench(config: Path, folder: Path) -> Iterator[Bench]:
+    bench = Bench(config, folder)
+    try:
+        yield bench
+    finally:
+        bench.window.close()
+        bench.bridge.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What a person can do to reports: in which states, in which words, and what takes it back. Tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+ACTIONS: Final = ("retry", "unhold", "restore", "readmit", "hold", "discard")
+FROM: Final = {
+    "retry": ("pending", "failed", "quarantine"),
+    "unhold": ("hold",),
+    "restore": ("discarded",),
+    "readmit": ("failed", "quarantine"),
+    "hold": ("pending", "failed"),
+    "discard": ("pending", "failed", "quarantine", "hold"),
+}
+"""In which states each can be done (DESIGN 2)."""
+VERBS: Final = {
+    "retry": "Send again",
+    "unhold": "Take off hold",
+    "restore": "Restore",
+    "readmit": "Readmit as it is",
+    "hold": "Hold",
+    "discard": "Discard",
+}
+DOING: Final = {
+    "retry": "Send {0} again",
+    "unhold": "Take {0} off hold",
+    "restore": "Restore {0}",
+    "readmit": "Readmit {0}",
+    "hold": "Hold {0}",
+    "discard": "Discard {0}",
+}
+DONE: Final = {
+    "retry": "due now",
+    "unhold": "off hold",
+    "restore": "restored",
+    "readmit": "readmitted",
+    "hold": "on hold",
+    "discard": "discarded",
+}
+TIPS: Final = {
+    "retry": "It waits for delivery and is due at once. Mend the cause first.",
+    "unhold": "It waits for delivery again, first in the queue.",
+    "restore": "It waits for delivery again.",
+    "readmit": "You vouch for its bytes as they are now; it gets a new id, so that the server takes it for a new report.",
+    "hold": "It is kept aside and not sent, until you take it off hold.",
+    "discard": "It is not sent. Nothing is deleted: it lies in discarded/ and can be restored.",
+}
+UNDOES: Final = {"discard": "restore", "hold": "unhold", "unhold": "hold", "restore": "discard"}
+"""What takes each back. A report that was sent again or readmitted may be on its way: that is not taken back."""
+CAME_TO: Final = {"restore": "discarded", "unhold": "hold", "hold": "pending", "discard": "pending"}
+"""In which state each way back finds what it is about."""
+_EXACT: Final = {"discard": "pending", "hold": "pending", "unhold": "hold", "restore": "discarded"}
+"""From that state alone the way back leads to where it was."""
+
+
+def way_back(action: str, states: Iterable[str]) -> tuple[str, str]:
+    """(the action, what its button says), of what was in these states; ("", "") if there is none.
+
+    It only says Undo where all becomes as it was: what was refused and discarded is not refused again, but waits.
+    """
+    back = UNDOES.get(action, "")
+    if not back:
+        return "", ""
+    return back, "Undo" if set(states) <= {_EXACT[action]} else VERBS[back]
+
+
+def verb(action: str, state: str) -> str:
+    """As a button says it of one report in that state."""
+    return "Send now" if (action, state) == ("retry", "pending") else VERBS[action]
+
+
+def doing(action: str, states: Iterable[str]) -> str:
+    """The same of several: {0} stands for them."""
+    return "Send {0} now" if action == "retry" and set(states) == {"pending"} else DOING[action]

@@ -1,0 +1,64 @@
+"""What can be done about one report, as a list: what for, and below it the button, or the words to give by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from dropsafe.gui.actions import ACTIONS, FROM, TIPS, verb
+from dropsafe.gui.entry_remedies import Offer
+from dropsafe.gui.theme import GRID
+from dropsafe.gui.widgets import allow, button, label
+from dropsafe.printable import printable
+
+
+class OfferList(QWidget):
+    """`pressed` is emitted with the Offer of the button."""
+
+    pressed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(GRID * 2)
+        self._grid.setVerticalSpacing(GRID)
+        self._grid.setColumnStretch(1, 1)
+
+    def show_offers(self, offers: Sequence[Offer], state: str, *, may_act: bool) -> None:
+        """Those, and after them what else its state allows."""
+        self.clear()
+        told = {offer.action for offer in offers}
+        rest = [
+            Offer("", "", verb(action, state), action=action)
+            for action in ACTIONS
+            if state in FROM[action] and action not in told
+        ]
+        for offer in sorted((*offers, *rest), key=lambda offer: offer.action == "discard"):  # the grave one last
+            self._add(offer, may_act)
+
+    def clear(self) -> None:
+        """Show none."""
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+
+    def _add(self, offer: Offer, may_act: bool) -> None:
+        line = self._grid.rowCount()
+        if not offer.label:
+            words = f"{printable(offer.purpose)}:\n{printable(offer.command)}" if offer.command else offer.purpose
+            self._grid.addWidget(label(words, "small", wrap=True, selectable=True), line, 0, 1, 2)
+            return
+        first = line == 1
+        kind = "grave" if offer.action == "discard" else "main" if first and offer.action else ""
+        made = button(self.tr(offer.label), kind)
+        asks = bool(offer.action or (offer.step and offer.step.method))
+        tip = self.tr(TIPS[offer.action]) if offer.action else printable(offer.command)
+        allow(made, may_act or not asks, self.tr("The service does not run: the spool can only be looked at."), tip)
+        made.clicked.connect(lambda: self.pressed.emit(offer))
+        self._grid.addWidget(made, line, 0)
+        self._grid.addWidget(label(printable(offer.purpose), "caption", wrap=True), line, 1)
