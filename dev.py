@@ -245,6 +245,11 @@ def bench(rest: list[str]) -> int:
     return run([PYTHON, "-m", "bench", *rest])
 
 
+def campaign(rest: list[str]) -> int:
+    """try everything against the promise, and print what came of it: campaign --minutes N, --full"""
+    return run([PYTHON, "-m", "tests.campaign", *rest])
+
+
 def run(command: list[str]) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
@@ -263,7 +268,7 @@ def say(text: str) -> None:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench)
+    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench, campaign)
 }
 
 if __name__ == "__main__":

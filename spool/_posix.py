@@ -29,6 +29,7 @@ OPEN_SHARED = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OPEN_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 REMOVES_OPEN_FILES = True
+HAS_MODES = True
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
 _IN_MODIFY = 0x2
@@ -101,6 +102,21 @@ def give_to_group(path: str, group: str) -> None:
     import grp
 
     os.chown(path, -1, grp.getgrnam(group).gr_gid)
+
+
+def set_rights(path: str, mode: int, group: int) -> None:
+    """Set mode and group of what lies at `path` itself: no link is followed. The group first, as chown clears bits."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(descriptor)
+        if stat.S_ISLNK(facts.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        place = f"/proc/self/fd/{descriptor}"
+        if facts.st_gid != group:
+            os.chown(place, -1, group)
+        os.chmod(place, mode)
+    finally:
+        os.close(descriptor)
 
 
 def is_our_group(group: str) -> bool:

@@ -29,6 +29,7 @@ OPEN_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _COMMON
 OPEN_SHARED = os.O_RDWR | os.O_CREAT | _COMMON
 
 REMOVES_OPEN_FILES = False
+HAS_MODES = False
 _MOVEFILE_REPLACE_EXISTING, _MOVEFILE_WRITE_THROUGH = 0x1, 0x8
 _GENERIC_READ, _DELETE, _SYNCHRONIZE = 0x80000000, 0x00010000, 0x00100000
 _SHARE_READ, _SHARE_WRITE, _SHARE_DELETE = 1, 2, 4
@@ -189,6 +190,10 @@ def make_directory(path: str, mode: int) -> None:
 
 def give_to_group(path: str, group: str) -> None:
     """Rights come from the ACL that the spool's folders hand down."""
+
+
+def set_rights(path: str, mode: int, group: int) -> None:
+    """Rights are inherited from the spool's folder."""
 
 
 def is_our_group(group: str) -> bool:

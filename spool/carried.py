@@ -73,7 +73,8 @@ class Carried:
         self._manifest = self._read_manifest()
         listed = {entry["file"]: entry for entry in self._manifest.get("entries", ())}
         self._stations: Mapping[str, str] = {entry["id"]: entry.get("station", "") for entry in listed.values()}
-        self.entries = sorted(self._find(listed), key=lambda entry: entry.id)
+        # Of two under one id, that which was set aside as damaged comes last.
+        self.entries = sorted(self._find(listed), key=lambda entry: (entry.id, entry.state is State.QUARANTINE))
         self.lost = [entry for file, entry in listed.items() if file not in self._sizes]
         self._stays = self._read_stays()[::-1]
         self.spool_id = self._read_spool_id()
@@ -81,6 +82,11 @@ class Carried:
     @property
     def path(self) -> str:
         return self._tree.path
+
+    @property
+    def closed(self) -> list[str]:
+        """Folders that could not be looked into."""
+        return self._tree.closed
 
     @property
     def never_exported(self) -> int:

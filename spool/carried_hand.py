@@ -10,7 +10,7 @@ import base64
 import os
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +62,7 @@ class CarriedHand:
         waiting = [each for each in due if not delivered.get(each.id, "").startswith(each.name.digest16)]
         self.before = len(due) - len(waiting)
         """Delivered from there at an earlier time."""
-        self._waiting = deque(self._entry(entry) for entry in waiting)
+        self._waiting = deque(self._entry(entry) for entry in self._one_of_each(waiting))
         self._deferred: dict[Path, Entry] = {}
         layout = Layout(carried.path, carried.spool_id, *_modes(carried.path))
         self._receipts = ReceiptWriter(layout, self.name, Reserve(layout))
@@ -142,6 +142,19 @@ class CarriedHand:
     def delivery_is_paused(self) -> bool:
         """Whether a person has paused the spool of which this is a copy."""
         return Work.DELIVERY in _pauses(self._carried)
+
+    def _one_of_each(self, waiting: Iterable[CarriedEntry]) -> Iterator[CarriedEntry]:
+        """Two under one key would be taken for one another, and each other's answers with them."""
+        digests: dict[str, str] = {}
+        for entry in waiting:
+            first = digests.setdefault(entry.id, "")
+            if not first:
+                digests[entry.id] = entry.name.digest16
+                yield entry
+            elif first != entry.name.digest16:
+                self.left.deferred[entry.id] = (
+                    f"another file there has the same id; to have both sent: import it ({entry.file})"
+                )
 
     def _entry(self, entry: CarriedEntry) -> Entry:
         return Entry(entry.name, State.PENDING, Path(self._carried.path, entry.file), entry.size)

@@ -49,7 +49,11 @@ class Hand:
         self._folder = f"{core.layout.inflight}/{self.name}"
         try:
             core.reserve.lend(lambda: durable.mkdir("hand.mkdir", self._folder, core.layout.folder_mode))
+            # A claim is not synced, but whoever syncs the bucket that it left makes it durable: then so must be its place.
+            core.reserve.lend(lambda: durable.fsync_directory("hand.fsync_parent", core.layout.inflight))
         except OSError:
+            with suppress(OSError):
+                durable.rmdir("hand.undo", self._folder)
             self._holder.release()
             raise
         self._receipts = ReceiptWriter(core.layout, self.name, core.reserve)

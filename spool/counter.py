@@ -59,12 +59,12 @@ class CounterFile:
         """The same, whatever its boot. Only its totals mean something then, and they are for people."""
         self._open()
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return _parse(os.read(self._descriptor, RECORD_SIZE))
+        return parse_record(os.read(self._descriptor, RECORD_SIZE))
 
     def glance(self, boot: str) -> Count | None:
         """As `read`, where the file may not be written: for people on a disk that has become read-only."""
         with open(self.path, "rb", opener=regular) as file:
-            count = _parse(file.read(RECORD_SIZE))
+            count = parse_record(file.read(RECORD_SIZE))
         return count if count is not None and count.boot == boot else None
 
     def _open(self) -> None:
@@ -85,7 +85,8 @@ class CounterFile:
             self._descriptor = -1
 
 
-def _parse(data: bytes) -> Count | None:
+def parse_record(data: bytes) -> Count | None:
+    """The record in the first bytes of the file; None if it is torn or malformed."""
     text, _, check = data.rstrip().rpartition(b" ")
     if not text or check != b"%08x" % zlib.crc32(text):
         return None

@@ -167,6 +167,13 @@ def give_to_group(operation: str, path: str, group: str) -> None:
     _tell(operation, "after", path)
 
 
+def set_rights(operation: str, path: str, mode: int, group: int) -> None:
+    """Give what a person or another program made in the spool the mode and the group (its number) that belong there."""
+    _tell(operation, "before", path)
+    system.set_rights(path, mode, group)
+    _tell(operation, "after", path)
+
+
 def write_file(operation: str, scratch: str, path: str, data: bytes, mode: int) -> None:
     """Put a small control file in place, durably: written as `scratch`, synced, renamed, its folder synced.
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from dropsafe import __version__
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import ENTRY_STATES, find_every
+from dropsafe.spool.listing import ENTRY_STATES, find_every, unlisted
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path
@@ -101,7 +101,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class NotExported:
-    """An entry that is not in the export, or not as it was accepted."""
+    """An entry that is not in the export, or not as it was accepted; without an id a folder of them."""
 
     id: str
     path: str
@@ -144,6 +144,7 @@ class Export:
         self._entries: list[str] = []
         self._ids: set[str] = set()
         self._missing: list[dict[str, Any]] = []
+        self._unlisted: list[str] = []
         self._stays: list[Stay] = []
         self._proofs: dict[str, Receipt] = {}
 
@@ -168,6 +169,15 @@ class Export:
             found = find_every(self._spool.core.layout, moved)
             entries = [each for places in found.values() for each in places if each.state in self._chosen.states]
         done.moved = len(gone - self._ids)
+        for state in self._chosen.states:
+            for folder in unlisted(self._spool.core.layout, state):
+                self._unlisted.append(folder.path)
+                yield NotExported(
+                    "",
+                    folder.path,
+                    f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
+                    "Look at the disk and at the rights, and try again later, to another place.",
+                )
         self._write_receipts()
         self._write(MANIFEST, self._manifest())
         self._writer.finish(self._written)
@@ -183,8 +193,7 @@ class Export:
         return find_receipts(self._spool.core.layout, sent) if sent else {}
 
     def _one(self, entry: Entry, moved: list[str]) -> Iterator[NotExported]:
-        name = entry_name(entry.id, entry.name.digest16, entry.name.original)
-        file = f"{entry.state.value}/{name}"
+        file = self._file_of(entry)
         try:
             sha256 = self._copied(entry, file)
         except _Moved:
@@ -223,6 +232,14 @@ class Export:
                     "Its bytes are not those that were accepted. It is in the export as it is, and listed as damaged.",
                     "Hand in a better copy, if there is one.",
                 )
+
+    def _file_of(self, entry: Entry) -> str:
+        """Its path in the export; of a copy that somebody made in the same state, in a folder of its own."""
+        name = entry_name(entry.id, entry.name.digest16, entry.name.original)
+        file, number = f"{entry.state.value}/{name}", 2
+        while file in self._written:
+            file, number = f"{entry.state.value}/{number}/{name}", number + 1
+        return file
 
     def _copied(self, entry: Entry, file: str) -> str:
         """The SHA-256 of what is in the export. Raises _Moved, _SourceFailed, TooLarge."""
@@ -310,6 +327,7 @@ class Export:
             "ids": sorted(chosen.ids),
             "moved_meanwhile": self._done.moved,
             "missing": self._missing,
+            "unlisted": self._unlisted,
         }
         entries = ",\n  ".join(self._entries)
         return f'{json.dumps(head, indent=1)[:-2]},\n "entries": [\n  {entries}\n ]\n}}\n'.encode()

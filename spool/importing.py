@@ -98,6 +98,8 @@ class Import:
         self._proven: dict[str, str] = {}
         self._delivered: dict[str, str] = {}
         self._sent: set[str] = set()
+        self._taken: dict[str, set[str]] = {}
+        """By id, the digests that have come in by this import: somebody may have copied an entry's file there."""
 
     def run(self, done: Imported) -> Iterator[NotTaken]:
         """What was not taken, as it is found; the figures go to `done`. Raises LockTimeout, SpoolError, NoPermission."""
@@ -119,6 +121,14 @@ class Import:
                 lost["file"],
                 "The manifest names it, and it is not there. Nothing here was changed for it.",
                 "Copy the export again from where it was made.",
+            )
+        for folder in self._carried.closed:
+            done.not_taken += 1
+            yield NotTaken(
+                "",
+                folder,
+                "This folder cannot be read. Nobody knows what is in it, and nothing of it was taken.",
+                "Look at the disk and at the rights, then try again.",
             )
         for file in self._carried.others:
             done.not_taken += 1
@@ -176,6 +186,10 @@ class Import:
     def _free_id(self, entry: CarriedEntry) -> str:
         """Under which it comes in; empty if it is known here."""
         for entry_id in (entry.id, other_id(entry.id, entry.name.digest16)):
+            if taken := self._taken.get(entry_id):
+                if entry.name.digest16 in taken:
+                    return ""
+                continue
             here = self._here.get(entry_id, [])
             proven = self._proven.get(entry_id, "")
             if not here and not proven:
@@ -257,6 +271,7 @@ class Import:
 
     def _note(self, entry: CarriedEntry, entry_id: str, state: State, size: int) -> None:
         done = self._done
+        self._taken.setdefault(entry_id, set()).add(entry.name.digest16)
         done.imported += 1
         done.bytes += size
         done.states[state.value] = done.states.get(state.value, 0) + 1

@@ -52,6 +52,8 @@ class Intake:
         """Of what is accepted but not yet removed: its id, and the file as it was then."""
         self._in_hand: set[str] = set()
         """The ids that threads of this process are taking now."""
+        self._parkings: set[tuple[str, int]] = set()
+        """The `.dropsafe` folders, and their inodes, of which it is certain that a power cut leaves them there."""
 
     def take(self, folder: DropFolder, candidate: Candidate) -> Attempt:
         """Take a file from where its program put it. Raises nothing but errors of the spool itself (DropsafeError)."""
@@ -85,7 +87,7 @@ class Intake:
             return refused(f"{candidate.path} (its intake record in the spool)", error)
         with self._holding(record):
             try:
-                _park(record)
+                self._park(record)
             except OSError as error:
                 self._records.drop(record)
                 if isinstance(error, FileNotFoundError):
@@ -173,7 +175,7 @@ class Intake:
         `tick` is called before each record, and while a file is compared: a large one takes minutes.
         """
         records = list(self._records.all())
-        parked = [record for record in records if _is_parked(record)]
+        parked = [record for record in records if self._is_parked(record)]
         known = find_all(self._core.layout, {record.id for record in parked})
         settled = 0
         for record in records:
@@ -231,10 +233,10 @@ class Intake:
     def _synced(self, parking: str) -> bool:
         """Before the record goes: a source that a power cut brings back must still be known as taken."""
         try:
-            durable.fsync_directory("intake.fsync_parking", parking)
-        except OSError as error:
-            # Some shares cannot sync a folder at all: there the removal is as durable as it gets.
-            return error.errno in (errno.EINVAL, errno.ENOTSUP)
+            with _if_folders_sync():
+                durable.fsync_directory("intake.fsync_parking", parking)
+        except OSError:
+            return False
         return True
 
     def _take_again(self, record: Record) -> None:
@@ -265,6 +267,34 @@ class Intake:
                 raise
         return record
 
+    def _park(self, record: Record) -> None:
+        parking = os.path.dirname(record.parked)
+        with suppress(FileExistsError):
+            durable.mkdir("intake.mkdir", parking, PARKING_MODE)
+        facts = os.lstat(parking)
+        if not stat.S_ISDIR(facts.st_mode):  # a link would lead the file to wherever somebody likes
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder", parking)
+        if (parking, facts.st_ino) not in self._parkings:
+            # Else a power cut could leave the file in a folder without a name. Also when it existed: see BucketMaker.
+            with _if_folders_sync():
+                durable.fsync_directory("intake.fsync_folder", os.path.dirname(parking))
+            self._parkings.add((parking, facts.st_ino))
+        durable.rename("intake.rename", record.source, record.parked)
+
+    def _is_parked(self, record: Record) -> bool:
+        """Whether its file is parked; also one that a power cut has put back where it came from, which keeps its id."""
+        if os.path.lexists(record.parked):
+            return True
+        try:
+            there = Fingerprint.of(os.lstat(record.source))
+            # The number of a device may change with the boot.
+            if replace(there, device=record.seen.device) != record.seen:
+                return False
+            self._park(record)
+        except OSError:
+            return False
+        return True
+
     def _delivered_digest(self, entry_id: str) -> str:
         receipt = find_receipt(self._core.layout, entry_id)
         return receipt.sha256[:16] if receipt else ""
@@ -287,27 +317,14 @@ class _Source(io.FileIO):
         return super().read(size) or b""
 
 
-def _park(record: Record) -> None:
-    parking = os.path.dirname(record.parked)
-    with suppress(FileExistsError):
-        durable.mkdir("intake.mkdir", parking, PARKING_MODE)
-    if not stat.S_ISDIR(os.lstat(parking).st_mode):  # a link would lead the file to wherever somebody likes
-        raise NotADirectoryError(errno.ENOTDIR, "not a folder", parking)
-    durable.rename("intake.rename", record.source, record.parked)
-
-
-def _is_parked(record: Record) -> bool:
-    """Whether its file is parked; also one that a power cut has put back where it came from, which keeps its id."""
-    if os.path.lexists(record.parked):
-        return True
+@contextmanager
+def _if_folders_sync() -> Iterator[None]:
+    """Some shares cannot sync a folder at all: there its names are as durable as they get."""
     try:
-        there = Fingerprint.of(os.lstat(record.source))
-        if replace(there, device=record.seen.device) != record.seen:  # the number of a device may change with the boot
-            return False
-        _park(record)
-    except OSError:
-        return False
-    return True
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _is_over(record: Record) -> bool:

@@ -58,11 +58,7 @@ class Records:
 
     def read(self, entry_id: str) -> Record | None:
         """The record of that id; None if there is none, or if it is damaged: then the file is taken anew."""
-        try:
-            content = read_json(self._path(entry_id))
-            return Record(**{**content, "seen": Fingerprint(**content["seen"])})
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return None
+        return read_record(self._path(entry_id))
 
     def drop(self, record: Record) -> None:
         """It is over. One that cannot be removed is logged: the next start does it."""
@@ -75,3 +71,18 @@ class Records:
 
     def _path(self, entry_id: str) -> str:
         return f"{self._layout.intake}/{entry_id}.json"
+
+
+def read_record(path: str) -> Record | None:
+    """The record in a file; None if there is none, or if it is damaged. OSError if it cannot be read."""
+    try:
+        content = read_json(path)
+        return Record(**{**content, "seen": Fingerprint(**content["seen"])})
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
+
+
+def is_left(record: Record) -> bool:
+    """Whether its file is neither parked nor where it came from, though the drop folder is there: all was done but this."""
+    there = os.path.lexists(record.parked) or os.path.lexists(record.source)
+    return not there and os.path.isdir(os.path.dirname(record.parked))

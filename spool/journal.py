@@ -98,6 +98,12 @@ class Journal:
             if fact is not None and entry_id in (fact["id"], fact.get("earlier_id")):
                 yield fact
 
+    def all(self) -> Iterator[dict[str, Any]]:
+        """Every line, oldest first."""
+        for line in self._lines(""):
+            if (fact := _parse(line)) is not None:
+                yield fact
+
     def ids_beginning(self, prefix: str) -> set[str]:
         """All ids that it has lines of and that begin with `prefix`, or whose random part does; reads all of it."""
         found: set[str] = set()
@@ -109,10 +115,18 @@ class Journal:
                     found.add(entry_id)
         return found
 
+    def days(self) -> list[str]:
+        """Of which there is history, the oldest first; the undo lists of repairs, which come last, are no days."""
+        try:
+            names = os.listdir(self._layout.journal)
+        except FileNotFoundError:  # removed by hand, and made anew at the next start
+            return []
+        return sorted(name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl"))
+
     def _lines(self, first: str) -> Iterator[str]:
-        for name in sorted(os.listdir(self._layout.journal)):
-            if name.endswith(".jsonl") and name[:8] >= first:
-                path = f"{self._layout.journal}/{name}"
+        for day in self.days():
+            if day[:8] >= first:
+                path = f"{self._layout.journal}/{day}.jsonl"
                 with open(path, encoding="utf-8", errors="replace", opener=regular) as file:
                     yield from file
 

@@ -65,7 +65,7 @@ _NAMES_IN = {
     ),
     "meta": (re.compile(r"[0-9]{8}T[0-9]{2}"), _META),
     "journal": (
-        re.compile(r"[0-9]{8}\.jsonl"),
+        re.compile(r"[0-9]{8}\.jsonl|repair-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.jsonl"),
         "If it is history, give it back its name, DAY.jsonl; else move it out of the spool.",
     ),
     "intake": (re.compile(r".{29}\.json"), _AWAY),
@@ -250,6 +250,15 @@ def _unreadable(folder: str) -> Iterator[Stranger]:
     except OSError as error:
         remedy = "Grant the service's user the right to it, or look at the disk."
         yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
+
+
+def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
+    """Folders of a state of which the entries cannot be listed, so that nobody takes them for empty."""
+    folder = layout.state(state)
+    yield from _unreadable(folder)
+    for path, _, is_folder in scan(folder):
+        if is_folder:
+            yield from _unreadable(path)
 
 
 def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:

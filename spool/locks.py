@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from contextlib import closing, suppress
+from enum import Enum
 
 from filelock import lock_descriptor, unlock_descriptor
 
@@ -152,6 +153,26 @@ def await_the_dying(layout: Layout, kind: str, patience: float) -> list[str]:
 def _holders(layout: Layout, kind: str) -> list[str]:
     names = (name.removesuffix(LOCK_SUFFIX) for name in os.listdir(layout.locks) if name.endswith(LOCK_SUFFIX))
     return [name for name in names if HOLDER_NAME.fullmatch(name) and name.startswith(f"{kind}-")]
+
+
+class Holding(Enum):
+    """What can be told of a holder: it lives, it is dead, or its lock file is missing or cannot be read."""
+
+    HELD = "held"
+    FREE = "free"
+    UNKNOWN = "unknown"
+
+
+def holding_of(layout: Layout, name: str) -> Holding:
+    """The same for whoever may only look: the file is opened for reading alone, and the lock is let go at once."""
+    try:
+        descriptor = system.open_regular(lock_path(layout, name))
+    except OSError:
+        return Holding.UNKNOWN
+    try:
+        return Holding.FREE if lock_descriptor(descriptor, blocking=False) else Holding.HELD
+    finally:
+        os.close(descriptor)
 
 
 def is_held(layout: Layout, name: str) -> bool:

@@ -160,6 +160,19 @@ class Mover:
             with suppress(FileNotFoundError, FileExistsError):
                 durable.rename("due.rename", str(path), f"{self._layout.pending}/{path.name}")
 
+    def bring_into_view(self, entry: Entry) -> str:
+        """From deeper in its state's folder than anybody looks to that folder itself, its reason first. Returns where to.
+
+        Durable when it returns. Raises FileExistsError if one of that name is there, FileNotFoundError, OSError.
+        """
+        target = f"{self._layout.state(entry.state)}/{entry.name}"
+        with suppress(FileNotFoundError):
+            durable.rename("view.reason", reason_path(str(entry.path)), reason_path(target))
+        durable.rename("view.rename", str(entry.path), target)
+        for folder in (os.path.dirname(target), str(entry.path.parent)):
+            durable.fsync_directory("view.fsync_folder", folder)
+        return target
+
     def readmit(self, entry: Entry) -> Entry:
         """A person vouches for the bytes as they are: the entry gets a new id and digest, and goes to `pending/`."""
         transition(entry.state, Event.READMIT)
@@ -169,7 +182,7 @@ class Mover:
     def clash(self, entry: Entry, path: str) -> Entry:
         """The name of an entry is taken at `path`. The same bytes: ours is discarded. Others: ours gets a new id."""
         if same_bytes(str(entry.path), path):
-            return self._discard_duplicate(entry)
+            return self.discard_duplicate(entry)
         renamed = self._keep_both(entry, path)
         target = entry.path.with_name(str(renamed.name))
         durable.rename("newid.rename", str(entry.path), str(target))
@@ -187,7 +200,7 @@ class Mover:
         """What became of the entry, and is in the journal already; nothing if it is gone."""
         try:
             if same_bytes(str(entry.path), path):
-                return [self._discard_duplicate(entry)]
+                return [self.discard_duplicate(entry)]
             entry, facts = self._keep_both(entry, path), {**facts, "earlier_id": entry.id}
         except (FileNotFoundError, EntryNotFound):
             if os.path.lexists(path):
@@ -195,11 +208,12 @@ class Mover:
             # The other one has gone: try again.
         return self.move_all([entry], event, reason=reason, due=due, facts=facts)
 
-    def _discard_duplicate(self, entry: Entry) -> Entry:
+    def discard_duplicate(self, entry: Entry, reason: Reason = DUPLICATE) -> Entry:
+        """One of two files of the same bytes, or a copy of what is delivered. Which one is for the caller to know."""
         if entry.state is State.DISCARDED:
-            self._write_reason(str(entry.path), entry, DUPLICATE)
+            self._write_reason(str(entry.path), entry, reason)
             return entry
-        return self.move(self._undiscarded(entry), Event.CLASHED, reason=DUPLICATE)
+        return self.move(self._undiscarded(entry), Event.CLASHED, reason=reason)
 
     def _keep_both(self, entry: Entry, path: str) -> Entry:
         log.warning("entry %s: another file of that name with other bytes was at %s; both are kept", entry.id, path)

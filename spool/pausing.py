@@ -44,6 +44,17 @@ class Pauses:
         """What is paused now."""
         return pauses_in(self._file.path, self._clock.now())
 
+    def is_damaged(self) -> bool:
+        """Whether nobody can tell what the file means, which counts as a pause of everything."""
+        try:
+            for name, content in read_json(self._file.path).items():
+                Work(name), _pause(content)
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, TypeError, AttributeError):
+            return True
+        return False
+
     def is_paused(self, work: Work) -> bool:
         return work in self.current()
 

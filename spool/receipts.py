@@ -123,7 +123,11 @@ class ReceiptWriter:
 
 def receipt_files(layout: Layout, *, worker: str = "", hour: str = "") -> Iterator[str]:
     """Paths of the files of that worker and hour (all if empty), oldest first."""
-    for name in sorted(os.listdir(layout.receipts)):
+    try:
+        names = sorted(os.listdir(layout.receipts))
+    except FileNotFoundError:  # removed by hand, and made anew at the next start
+        return
+    for name in names:
         parts = name.split(".")
         if name.endswith(SUFFIX) and len(parts) >= 3 and worker in ("", parts[1]) and hour in ("", parts[0]):
             yield f"{layout.receipts}/{name}"

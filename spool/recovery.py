@@ -19,7 +19,7 @@ from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, MARK
 from dropsafe.spool.listing import entries_in, entries_of
 from dropsafe.spool.locks import HOLDER_NAME, LOCK_SUFFIX, Lock, lock_path, take_orphan
 from dropsafe.spool.moves import digest_of, is_intact
@@ -69,6 +69,7 @@ def recover(core: Core) -> Recovered:
     """Everything that a start-up puts right, but for intakes (the watcher's). Raises OSError if the spool is unusable."""
     done = Recovered()
     _make_missing_folders(core)
+    _sweep_marks(core, done)
     _cut_receipts(core, done)
     recover_orphans(core, {}, done)
     _check_sample(core, done)
@@ -227,10 +228,11 @@ def _mark_suspects(core: Core, worker: str, done: Recovered) -> None:
 def _cut_receipts(core: Core, done: Recovered, worker: str = "") -> None:
     for path in receipt_files(core.layout, worker=worker):
         with _passing_over(path, done):
-            done.cut += _ends_torn(path) and _cut(core, path, worker)
+            done.cut += ends_torn(path) and cut_if_left(core, path, worker)
 
 
-def _cut(core: Core, path: str, worker: str) -> bool:
+def cut_if_left(core: Core, path: str, worker: str = "") -> bool:
+    """Whether the torn last line was cut: of a file whose owner is dead, or is `worker`, which was reaped."""
     owner = os.path.basename(path).split(".")[1]
     lock = None if worker else take_orphan(core.layout, owner)
     with closing(lock) if lock is not None else nullcontext():
@@ -254,7 +256,17 @@ def _make_missing_folders(core: Core) -> None:
             durable.fsync_directory("recover.fsync_folder", os.path.dirname(path))
 
 
-def _ends_torn(path: str) -> bool:
+def _sweep_marks(core: Core, done: Recovered) -> None:
+    """What killed makers of this spool left: its mark is there, so nobody needs them."""
+    for name in os.listdir(core.layout.tmp):
+        if name.startswith(f"{MARK}."):
+            with _passing_over(f"tmp/{name}", done), suppress(FileNotFoundError):
+                durable.unlink("recover.sweep_mark", f"{core.layout.tmp}/{name}")
+                done.swept += 1
+
+
+def ends_torn(path: str) -> bool:
+    """Whether something follows the last line end."""
     with open(path, "rb", opener=regular) as file:
         size = file.seek(0, os.SEEK_END)
         if size == 0:

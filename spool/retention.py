@@ -179,13 +179,14 @@ def expire_receipts(core: Core, policy: Policy) -> int:
     """Remove receipts files past their time, unless an entry that they prove may still be in `sent/`."""
     oldest_kept = min((due for due, _, _ in buckets_in(core.layout.sent)), default=core.clock.now())
     limit = core.clock.now() - max(policy.receipt_retention_days, policy.retention_days) * DAY
-    removed = 0
-    for path in receipt_files(core.layout):
-        hour = os.path.basename(path).split(".")[0]
-        if hour < hour_name(min(limit, oldest_kept - DAY)):
-            durable.unlink("receipt.expire", path)
-            removed += 1
-    return removed
+    last = hour_name(min(limit, oldest_kept - DAY))
+    over = [path for path in receipt_files(core.layout) if os.path.basename(path).split(".")[0] < last]
+    if over:
+        # A payload that a power cut brings back must still have its receipt.
+        durable.fsync_directory("receipt.fsync_sent", core.layout.sent)
+    for path in over:
+        durable.unlink("receipt.expire", path)
+    return len(over)
 
 
 def expire_journal(core: Core, days: float) -> int:

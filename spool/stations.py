@@ -102,6 +102,14 @@ class Stations:
         except FileNotFoundError:
             return []
 
+    def is_damaged(self) -> bool:
+        """Whether it cannot be told whose spool this was."""
+        try:
+            self.read()
+        except (OSError, ValueError):
+            return True
+        return False
+
     def _change(self, place: str, station: str, change: Change) -> list[Stay]:
         """Write it down if there is something to change. What there was before; nothing if that cannot be read."""
         before: list[Stay] = []

@@ -19,6 +19,7 @@ from dropsafe.errors import UsageError
 from dropsafe.spool.platform import system
 
 MANIFEST = "manifest.json"
+_OF_SYSTEMS = ("lost+found", "System Volume Information")
 _ENCRYPTED = 0x1
 _DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
@@ -32,6 +33,8 @@ class Tree(Protocol):
 
     @property
     def path(self) -> str: ...
+    @property
+    def closed(self) -> list[str]: ...
     def sizes(self) -> dict[str, int]: ...
     def reading(self, name: str) -> BinaryIO: ...
     def close(self) -> None: ...
@@ -42,9 +45,11 @@ class FolderTree:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
+        self.closed: list[str] = []
+        """Folders that could not be looked into."""
 
     def sizes(self) -> dict[str, int]:
-        """All regular files. What cannot be looked into is passed over."""
+        """All regular files, but in what a system keeps for itself on a stick, and in folders that begin with a dot."""
         return dict(self._walk(self.path, ""))
 
     def reading(self, name: str) -> BinaryIO:
@@ -61,9 +66,12 @@ class FolderTree:
         except OSError:
             if not prefix:
                 raise
+            self.closed.append(prefix)
             return
         for item in items:
             if item.is_dir(follow_symlinks=False):
+                if item.name.startswith(".") or item.name in _OF_SYSTEMS:
+                    continue
                 yield from self._walk(item.path, f"{prefix}{item.name}/")
                 continue
             try:
@@ -79,6 +87,7 @@ class ZipTree:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
+        self.closed: list[str] = []
         self._opened = os.fdopen(system.open_regular(self.path), "rb")
         try:
             self._file = zipfile.ZipFile(self._opened)

@@ -14,13 +14,15 @@ from itertools import islice
 from dropsafe.errors import SpoolError
 from dropsafe.plural import several
 from dropsafe.printable import printable
+from dropsafe.spool.conservation import Equation
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
-from dropsafe.spool.moves import is_intact
+from dropsafe.spool.misplaced import hidden_in, outside
+from dropsafe.spool.moves import DUPLICATE, is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
-from dropsafe.spool.reasons import read_reason
+from dropsafe.spool.reasons import read_reason, reason_path
 from dropsafe.spool.receipts import read_receipts, receipt_files
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
@@ -46,8 +48,9 @@ class Verified:
     bytes: int = 0
     moved: int = 0
     stopped: bool = False
+    equation: Equation | None = None
+    ids: set[str] = field(default_factory=set)
     _sent: dict[str, str] = field(default_factory=dict)
-    _ids: set[str] = field(default_factory=set)
     _twice: set[str] = field(default_factory=set)
 
 
@@ -63,6 +66,8 @@ def verify(
     The ids of all states are kept in memory, so that one in two places is found: about 100 bytes each.
     """
     layout = spool.core.layout
+    # What speaks of an entry that is out of view is no orphan.
+    done.ids |= {entry.id for entry in (*hidden_in(layout), *outside(layout))}
     for state in ENTRY_STATES:
         for entry in spool.entries(state):
             _note(entry, done)
@@ -84,9 +89,9 @@ def verify(
 
 
 def _note(entry: Entry, done: Verified) -> None:
-    if entry.id in done._ids:
+    if entry.id in done.ids:
         done._twice.add(entry.id)
-    done._ids.add(entry.id)
+    done.ids.add(entry.id)
     if entry.state is State.SENT:
         done._sent[entry.id] = entry.name.digest16
 
@@ -194,12 +199,18 @@ def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
             if name[:ID_LENGTH] in done._twice and is_entry_name(name):
                 places.setdefault(name[:ID_LENGTH], []).append(path)
     for entry_id, paths in places.items():
-        there = [path for path in paths if os.path.lexists(path)]
+        there = [path for path in paths if os.path.lexists(path) and not is_settled(path)]
         if len(there) > 1:
             meaning = f"The same id is also at {there[1]}. Nothing is lost; where they meet, both are kept."
             yield Difference(
                 "twice", entry_id, there[0], meaning, "See which of them is wanted, and discard the other."
             )
+
+
+def is_settled(path: str) -> bool:
+    """Whether it was discarded as a copy."""
+    reason = read_reason(reason_path(path))
+    return reason is not None and reason.kind == DUPLICATE.kind
 
 
 def _reasons_alone(layout: Layout) -> Iterator[Difference]:
@@ -224,14 +235,17 @@ def _meta(layout: Layout, done: Verified) -> Iterator[Difference]:
     """Files of `meta/` whose entry is not here."""
     alone: dict[str, str] = {}
     staged = {name for _, name in files_of(layout, State.TMP)}
-    for hour in sorted(os.listdir(layout.meta)):
+    for hour in sorted(os.listdir(layout.meta)) if os.path.isdir(layout.meta) else ():
         folder = f"{layout.meta}/{hour}"
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             entry_id = name.removesuffix(".json")
-            if is_id(entry_id) and entry_id not in done._ids and entry_id not in staged:
+            if is_id(entry_id) and entry_id not in done.ids and entry_id not in staged:
                 alone[entry_id] = f"{folder}/{name}"
     found = find_all(layout, alone.keys()) if alone else {}
     for entry_id, path in alone.items():
         if entry_id not in found and os.path.lexists(path):
             meaning = "What was submitted with an entry that is not here (it was readmitted, or removed). It concerns no data."
-            yield Difference("meta", entry_id, path, meaning, "Remove it when you like.")
+            remedy = (
+                "If the entry was delivered or readmitted: dropsafe repair --yes removes it. Else look for the entry."
+            )
+            yield Difference("meta", entry_id, path, meaning, remedy)

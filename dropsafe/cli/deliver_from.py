@@ -43,8 +43,8 @@ def run_from(source: str, patience: float, context: Context) -> int:
         sign.close()
         states = _others(carried)
         code = report.exit_code
-        if code is ExitCode.OK and hand.waiting:
-            code = ExitCode.TEMPORARY  # interrupted
+        if code is ExitCode.OK and (hand.waiting or hand.left.deferred):
+            code = ExitCode.TEMPORARY
         if context.options.json:
             told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states}
             print(json.dumps({**asdict(report), **told, "left_there": asdict(hand.left), "exit_code": int(code)}))
@@ -71,7 +71,7 @@ def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int]) -> 
     for count, what, left in (
         (report.rejected, "refused by the server", hand.left.refused),
         (report.damaged, "damaged, and not sent", hand.left.damaged),
-        (report.waiting_again, "did not go through now", hand.left.deferred),
+        (len(hand.left.deferred), "did not go through now", hand.left.deferred),
     ):
         if count:
             print(f"! {number(count)} {what}; nothing is lost, they lie there as before")

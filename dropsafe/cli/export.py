@@ -74,7 +74,7 @@ def run(args: Namespace, context: Context) -> int:
             if context.options.json:
                 print(json.dumps(asdict(trouble)))
             else:
-                _tell(trouble.id, trouble.path, trouble.why, trouble.remedy)
+                tell(trouble.id, trouble.path, trouble.why, trouble.remedy)
     if context.options.json:
         print(json.dumps({"summary": {**asdict(done), "dest": args.dest}}))
     else:
@@ -84,10 +84,11 @@ def run(args: Namespace, context: Context) -> int:
     return ExitCode.NEEDS_A_PERSON if troubles else ExitCode.OK
 
 
-def _tell(entry_id: str, place: str, why: str, remedy: str) -> None:
+def tell(entry_id: str, place: str, why: str, remedy: str) -> None:
     from dropsafe.printable import printable
 
-    print(f"! {entry_id}  {printable(place)}\n    {printable(why)}\n    {remedy}")
+    print(f"! {entry_id}  {printable(place)}" if entry_id else f"! {printable(place)}")
+    print(f"    {printable(why)}\n    {remedy}")
 
 
 def _tell_end(done: Exported, dest: str) -> None:

@@ -37,7 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.export import _tell
+    from dropsafe.cli.export import tell
     from dropsafe.cli.progress import Progress, interruptible
     from dropsafe.cli.trouble import INTERRUPTED
     from dropsafe.spool.carried import Carried, refuse_empty
@@ -62,7 +62,7 @@ def run(args: Namespace, context: Context) -> int:
                     if context.options.json:
                         print(json.dumps(asdict(trouble)))
                     else:
-                        _tell(trouble.id, trouble.file, trouble.why, trouble.remedy)
+                        tell(trouble.id, trouble.file, trouble.why, trouble.remedy)
     finally:
         if done.seen and context.options.json:
             print(json.dumps({"summary": done.told()}))

@@ -53,6 +53,8 @@ COMMANDS = {
     "export": Entry("export", "copy entries to a folder or a .zip, readable without us; changes nothing"),
     "import": Entry("import_cmd", "take in an export, a carried spool or a folder of entries"),
     "import-receipts": Entry("import_receipts", "finish what was delivered from a carried copy"),
+    "repair": Entry("repair", "mend what needs no person's decision; says what first, and deletes no report"),
+    "diagnose": Entry("diagnose", "gather what somebody needs who helps from afar, without secrets"),
     "config": Entry("config_cmd", "check, read, change or explain the configuration"),
     "service": Entry("service", "have the operating system run the service, and look after it"),
     "gui": Entry("gui", "open the window", "WINDOW"),

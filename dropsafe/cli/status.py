@@ -35,7 +35,7 @@ def run(args: Namespace, context: Context) -> int:
 
     try:
         told = heard(context)
-        fact = _facts(context, told)
+        fact = facts(context, told)
     except NoPermission:
         # Not in the spool's group: then only what the service says to everybody.
         told = answering(context)
@@ -51,7 +51,7 @@ def run(args: Namespace, context: Context) -> int:
     return int(ExitCode.NEEDS_A_PERSON if fact.get("needs_a_person") or fact["reasons"] else ExitCode.OK)
 
 
-def _facts(context: Context, told: Heard) -> dict[str, Any]:
+def facts(context: Context, told: Heard) -> dict[str, Any]:
     from dropsafe.cli.published import with_details
     from dropsafe.cli.running import Source
     from dropsafe.spool.platform import system

@@ -20,7 +20,7 @@ from dropsafe.printable import printable
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
-ONLY_READ = frozenset({"status", "list", "show", "explain", "history", "verify", "export", "completion"})
+ONLY_READ = frozenset({"status", "list", "show", "explain", "history", "verify", "export", "diagnose", "completion"})
 """Commands that change nothing, whatever happens."""
 
 _log = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ from dropsafe.spool.spool import Spool
 
 INCOMPLETE = ".incomplete"
 _PART = ".part"
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FAT = frozenset({"vfat", "msdos", "FAT", "FAT32"})
 _MOST_ON_FAT = (1 << 32) - 1
 _IN_MEMORY = 16 << 20
@@ -73,7 +74,7 @@ class FolderWriter:
                 f"{self._root} is there, and is no export that was interrupted. Nothing was changed.",
                 remedy="Choose another name, or move that away.",
             )
-        self._mark = os.open(self._path(README), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        self._mark = os.open(self._path(README), _OPEN, 0o666)
         _refuse_busy(self._mark, self._root)
         try:
             os.ftruncate(self._mark, 0)
@@ -167,13 +168,12 @@ class ZipWriter:
         self._place = place
         self._path = place + INCOMPLETE
         self._most = _most_at(place)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         if os.path.lexists(self._path) and not os.path.isfile(self._path):
             raise UsageError(
                 f"{self._path} is there, and is no export that was interrupted. Nothing was changed.",
                 remedy="Choose another name, or move that away.",
             )
-        descriptor = os.open(self._path, flags, 0o666)
+        descriptor = os.open(self._path, _OPEN, 0o666)
         _refuse_busy(descriptor, self._path)
         os.ftruncate(descriptor, 0)
         self._file = os.fdopen(descriptor, "w+b")

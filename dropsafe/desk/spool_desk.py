@@ -16,7 +16,7 @@ from typing import Any
 
 from dropsafe import __version__
 from dropsafe.config import Config
-from dropsafe.desk import carrying, moving
+from dropsafe.desk import carrying, mending, moving
 from dropsafe.desk.counted import Counted
 from dropsafe.desk.desk import Desk, Value
 from dropsafe.desk.explaining import explain
@@ -42,10 +42,8 @@ from dropsafe.spool.names import is_id, stamp_time
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import Event, State, transition
-from dropsafe.spool.verify import Verified, verify
 from dropsafe.spool.walking import Place
 
-MOST_DIFFERENCES = 500
 MOST_REFUSALS = 100
 """Told in one result, so that it fits into a frame."""
 MOST_SORTED = 10_000
@@ -65,7 +63,7 @@ def _nobody_hears(_kind: str, _content: Value) -> None:
 class SpoolDesk(Desk):
     """`by` is the name of the person, `trusted` whether it may see all of the configuration. `service` gives the status
     of the service that runs on this spool, `tell` hears what was done (kind, content). `patience`: seconds for looking
-    through entries, but in a job."""
+    through entries, but in a job. `log`: the newest lines of the service, empty if there is none."""
 
     spool: Spool
     settings: Settings
@@ -76,6 +74,7 @@ class SpoolDesk(Desk):
     tell: Callable[[str, Value], None] = _nobody_hears
     trusted: bool = True
     patience: float = math.inf
+    log: Callable[[], str] = str
 
     # What there is
 
@@ -266,20 +265,34 @@ class SpoolDesk(Desk):
 
     # Work
 
-    def spool_verify(self, states: Sequence[str] = (), sample: int = 0) -> Value:
+    def spool_verify(self, states: Sequence[str] = (), sample: int = 0, *, everything: bool = False) -> Value:
         chosen = [State(name) for name in states] or list(ENTRY_STATES)
+        if everything and (states or sample):
+            raise UsageError(
+                "Everything is meant, or some of it: not both. Nothing was changed.", remedy="Leave one out."
+            )
+        return self.jobs.start(
+            "spool.verify", self.by, lambda job: mending.verified(self.spool, chosen, sample, everything, job)
+        )
 
-        def read(job: Job) -> Value:
-            done, found = Verified(), 0
-            kept: list[Value] = []
-            for difference in verify(self.spool, chosen, sample, done, lambda figures: job.step(figures.entries)):
-                found += 1
-                if len(kept) < MOST_DIFFERENCES:
-                    kept.append(asdict(difference))
-            figures = {"read": done.entries, "bytes": done.bytes, "moved_meanwhile": done.moved}
-            return {**figures, "differences": kept, "found": found}
+    def repair_plan(self) -> Value:
+        return self.jobs.start("repair.plan", self.by, lambda job: mending.repaired(self.spool, job, acts=False))
 
-        return self.jobs.start("spool.verify", self.by, read)
+    def repair_act(self) -> Value:
+        def mend(job: Job) -> Value:
+            result = mending.repaired(self.spool, job, acts=True)
+            if result["done"]:
+                self.tell("entries", {"action": "repair", "count": result["done"], "by": self.by})
+            return result
+
+        return self.jobs.start("repair.act", self.by, mend)
+
+    def diagnose_make(self, *, names: bool = False) -> Value:
+        def gather(_: Job) -> Value:
+            status = self.service() or self.status_get()
+            return mending.diagnosed(self.spool, self.settings.in_force(), status, self.log(), names=names)
+
+        return self.jobs.start("diagnose.make", self.by, gather)
 
     def destination_test(self) -> Value:
         checkup = self.checkup

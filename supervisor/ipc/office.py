@@ -268,7 +268,12 @@ class Office:
             lambda kind, content: self._events.tell(Kind(kind), **content),
             peer.administrator,
             LOOKED_WITHIN,
+            self._log_text,
         )
+
+    def _log_text(self) -> str:
+        lines = self._lines.tail()["lines"]
+        return "".join(f"{line['level']} {line['source']} {line['logger']}: {line['text']}\n" for line in lines)
 
     def _whole_status(self) -> Value | None:
         status = self._of_service.status()

@@ -57,8 +57,17 @@ class RemoteDesk(Desk):
     def spool_stats(self) -> Value:
         return self._ask("spool.stats")
 
-    def spool_verify(self, states: Sequence[str] = (), sample: int = 0) -> Value:
-        return self._ask("spool.verify", states=list(states) or None, sample=sample)
+    def spool_verify(self, states: Sequence[str] = (), sample: int = 0, *, everything: bool = False) -> Value:
+        return self._ask("spool.verify", states=list(states) or None, sample=sample, everything=everything)
+
+    def repair_plan(self) -> Value:
+        return self._ask("repair.plan")
+
+    def repair_act(self) -> Value:
+        return self._ask("repair.act")
+
+    def diagnose_make(self, *, names: bool = False) -> Value:
+        return self._ask("diagnose.make", names=names)
 
     def entries_list(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -133,6 +134,17 @@ def test_two_entries_whose_delay_was_the_destinations_fault_go_out_after_all(spo
         assert (list(hand.left.deferred), hand.waiting) == ([first], 0)
         hand.make_due([path])
         assert (list(hand.left.deferred), [entry.id for entry in hand.claim(9)]) == ([], [first])
+
+
+def test_two_files_under_one_id_are_never_sent_under_one_key(spool: Spool, tmp_path: Path) -> None:
+    (made,) = submit(spool, b"content")
+    path = spool.find(made).path
+    shutil.copy(path, spool.path / "pending")
+    other = path.with_name(path.name.replace(path.name[30:46], hashlib.sha256(b"others").hexdigest()[:16]))
+    other.write_bytes(b"others")
+    transport = Seen()
+    report, hand = delivered_from(spool.path, transport)
+    assert (report.delivered, len(transport.parcels), list(hand.left.deferred)) == (1, 1, [made])
 
 
 def test_meta_that_is_damaged_is_not_sent_without(spool: Spool, tmp_path: Path) -> None:

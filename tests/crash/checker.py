@@ -17,6 +17,8 @@ STATES = ("pending", "inflight", "sent", "failed", "quarantine", "hold", "discar
 EXPLAINED = ("failed", "quarantine", "discarded")
 NAME = re.compile(r"(\d{8}T\d{6}\.\d{3}Z_[a-z2-7]{8})_([0-9a-f]{16})_(.+)")
 REASON = ".reason.json"
+UNSYNCED = ("audit.json", "service.json", "status.json")
+"""What says how things were, and is written again: docs/spool-format.md."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,14 @@ class Promised:
     """Whether an entry may have got a new id."""
     expires: bool = False
     """Whether what is delivered may be gone."""
+    forgets: bool = False
+    """Whether its receipt may be gone, too."""
+    stands: dict[str, str] = field(default_factory=dict)
+    """By id: the state in which somebody was told that it is."""
+    power_was_cut: bool = False
+    """Small files that were not synced may be torn then."""
+    paused: dict[str, bool] = field(default_factory=dict)
+    """By work: whether somebody was told that it is paused."""
 
 
 def entries(root: Path) -> list[Found]:
@@ -101,6 +111,39 @@ def violations(base: Path, promised: Promised) -> list[str]:
             wrong.append(f"{where} has no reason")
     wrong += missing_or_doubled(found, proven, promised)
     wrong += lost_sources(base, found, promised)
+    wrong += elsewhere(found, promised)
+    wrong += untrue_controls(root, promised)
+    return wrong
+
+
+def elsewhere(found: list[Found], promised: Promised) -> list[str]:
+    """A person, or a worker, was told of a move that has not happened."""
+    states = {entry.id: entry.state for entry in found}
+    told = promised.stands.items()
+    return [
+        f"{entry_id} is said to be in {state}/ and is in {states.get(entry_id)}/"
+        for entry_id, state in told
+        if states.get(entry_id) != state and not (promised.expires and entry_id not in states)
+    ]
+
+
+def untrue_controls(root: Path, promised: Promised) -> list[str]:
+    """Small files that are replaced whole are whole, and say what somebody was told."""
+    locks = root / "locks"
+    wrong = []
+    controls = [*locks.glob("*.json"), *(locks / "strikes").glob("*"), *(root / "intake").glob("*.json")]
+    content: dict[str, object] = {}
+    for path in controls:
+        try:
+            content[path.name] = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            if not promised.power_was_cut or path.name not in UNSYNCED:
+                wrong.append(f"{path} is torn")
+    paused = content.get("paused.json", {})
+    assert isinstance(paused, dict)
+    for work, is_paused in promised.paused.items():
+        if (work in paused) != is_paused:
+            wrong.append(f"{work} is said to be {'paused' if is_paused else 'resumed'}, and is not")
     return wrong
 
 
@@ -120,7 +163,8 @@ def missing_or_doubled(found: list[Found], proven: dict[str, set[str]], promised
     for entry_id, payload in promised.accepted.items():
         gone = not any(entry.content == payload for entry in found)
         sha256 = hashlib.sha256(payload).hexdigest()
-        if gone and not (promised.expires and sha256 in proven.get(entry_id, ())):
+        over = promised.expires and (promised.forgets or sha256 in proven.get(entry_id, ()))
+        if gone and not over:
             wrong.append(f"{entry_id} was accepted and is lost")
         if not gone and not promised.renamed and not any(entry.id == entry_id for entry in found):
             wrong.append(f"{entry_id} was accepted and has another id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from dropsafe.errors import DropsafeError
 from dropsafe.spool import Spool, durable
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
@@ -23,7 +25,7 @@ LATER = b"submitted after all that"
 
 
 class Witness:
-    """Is told what the world outside knows, so that it can be held against the folders."""
+    """Is told what the world outside knows, so that it can be held against the folders. What is told last counts."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -35,6 +37,34 @@ class Witness:
     def wrote(self, payload: bytes) -> None:
         """A program has written this to its file in the drop folder, or into pending/."""
         self._tell(f"wrote {payload.hex()}")
+
+    def refused(self, payload: bytes) -> None:
+        """Whoever handed it in was told that it was not accepted."""
+        self._tell(f"refused {payload.hex()}")
+
+    def unknown(self, payloads: int) -> None:
+        """Whoever handed them in was told that nobody knows: nothing can be held against that."""
+        self._tell(f"unknown {payloads}")
+
+    def stands(self, entry_id: str, state: str) -> None:
+        """Somebody was told that the entry is in that state now, for good."""
+        self._tell(f"stands {entry_id} {state}")
+
+    def paused(self, work: str, is_paused: bool) -> None:
+        """Somebody was told so."""
+        self._tell(f"{'paused' if is_paused else 'resumed'} {work}")
+
+    def ended(self, code: int) -> None:
+        """A command ended with that exit code."""
+        self._tell(f"ended {code}")
+
+    def loaded(self, module: str) -> None:
+        """That module was needed."""
+        self._tell(f"loaded {module}")
+
+    def about_to(self, what: str) -> None:
+        """What was told of that entry, or of that pause, counts no more: it is being changed."""
+        self._tell(f"about_to {what}")
 
 
 Action = Callable[[Path, Witness], None]
@@ -53,6 +83,24 @@ def opened(base: Path, later: float = 0.0) -> Spool:
     return Spool(base / "spool", ROOMY, ManualClock(1_790_000_000.0 + later))
 
 
+Interference = Callable[[int, str, str], None]
+"""Is called with the number, moment and operation of each point: may end the process, or raise."""
+
+
+def killing(at: int) -> Interference:
+    """The process ends on the spot at that point."""
+
+    def interfere(number: int, moment: str, operation: str) -> None:
+        if number == at:
+            os._exit(KILLED)
+
+    return interfere
+
+
+def nobody(number: int, moment: str, operation: str) -> None:
+    """No interference."""
+
+
 @dataclass(frozen=True)
 class Life:
     """How a child ended, what it told until then, and the points that it passed."""
@@ -62,8 +110,11 @@ class Life:
     points: list[str]
 
 
-def live(base: Path, action: Action, stop_at: int = -1) -> Life:
-    """Do it in a child, killed at the point of that number. A point is a moment before or after a durable operation."""
+def live(base: Path, action: Action, interfere: Interference = nobody) -> Life:
+    """Do it in a child. A point is a moment before or after a durable operation.
+
+    An error that is meant for a caller ends it as well; it must have told of its consequences then.
+    """
     reading, writing = os.pipe()
 
     def tell(line: str) -> None:
@@ -74,13 +125,17 @@ def live(base: Path, action: Action, stop_at: int = -1) -> Life:
 
         def observer(operation: str, moment: str, _: str) -> None:
             nonlocal seen
-            if seen == stop_at:
-                os._exit(KILLED)
-            seen += 1
+            number, seen = seen, seen + 1
+            interfere(number, moment, operation)
             tell(f"point {moment} {operation}")
 
+        logging.disable()
         with durable.observed(observer):
-            action(base, Witness(tell))
+            try:
+                action(base, Witness(tell))
+            except (OSError, DropsafeError):
+                if interfere is nobody:
+                    raise
 
     child = fork(body)
     os.close(writing)
@@ -92,6 +147,8 @@ def live(base: Path, action: Action, stop_at: int = -1) -> Life:
 
 def put_right(base: Path) -> None:
     """All that the next start of the service does before it works on, and the first look of its watcher."""
+    if not (base / "spool" / "spool.json").exists():
+        Spool.create(base / "spool", group="", limits=ROOMY).close()
     with opened(base, later=100.0) as spool:
         recover(spool.core)
         intake = Intake(spool.core)

@@ -3,73 +3,23 @@ end as if nobody had been killed."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from dropsafe.spool import Reason, Spool, State
+from dropsafe.spool import Spool, State
 from dropsafe.spool.clock import ManualClock
+from tests.crash.carrying import CARRIED, carried, finish, take_in
 from tests.crash.checker import Promised, unsettled, violations
-from tests.crash.crashing import KILLED, Action, Snapshot, Witness, live, opened, put_right
-from tests.support.carrying import exported, imported, receipts_imported
-from tests.support.spools import ROOMY, receipt_for
+from tests.crash.crashing import KILLED, Action, Snapshot, Witness, killing, live, opened, put_right
+from tests.support.spools import ROOMY
 
 FULL = bool(os.environ.get("FULL_CAMPAIGN"))
-PAYLOADS = {"pending": b"waits", "failed": b"refused", "hold": b"parked"}
 OTHERS = b"other bytes under the id of the one that waits"
-
-
-def fill(spool: Spool, clock: ManualClock) -> dict[str, str]:
-    """One that waits, with something told of it; one that was refused; one on hold."""
-    made: dict[str, str] = {}
-    for state, payload in PAYLOADS.items():
-        made[state] = spool.submit(payload, name=f"{state}.xml", attributes={"line": "7"}).id
-        clock.advance(0.001)
-    hand = spool.take_hand("uploader")
-    for entry in hand.claim(9):
-        if entry.id == made["failed"]:
-            hand.reject(entry, Reason("rejected", "The server said 422.", "Mend it."))
-    hand.close()
-    spool.hold(made["hold"])
-    return made
-
-
-def carried(base: Path, *, home: bool) -> dict[str, str]:
-    """An export in `base/carried`; with `home` its entries are in the spool, too."""
-    clock = ManualClock(1_790_000_000.0)
-    place = base / "spool" if home else base / "elsewhere"
-    with Spool.create(place, group="", limits=ROOMY, clock=clock) as spool:
-        made = fill(spool, clock)
-        exported(spool, base / "carried")
-        if home:
-            hand = spool.take_hand("aside")
-            receipts = [
-                replace(receipt_for(spool, hand, spool.find(entry_id)), worker="carried-aaaaaaaa")
-                for entry_id in made.values()
-            ]
-            hand.close()
-            (base / "carried" / "receipts").mkdir()
-            lines = "".join(json.dumps(asdict(receipt)) + "\n" for receipt in receipts)
-            (base / "carried" / "receipts" / "20260921T14.carried-aaaaaaaa.jsonl").write_text(lines)
-    if not home:
-        shutil.rmtree(place)
-    return made
-
-
-def take_in(base: Path, witness: Witness) -> None:
-    with opened(base, later=10.0) as spool:
-        imported(spool, base / "carried")
-
-
-def finish(base: Path, witness: Witness) -> None:
-    with opened(base, later=10.0) as spool:
-        receipts_imported(spool, base / "carried")
 
 
 def states(base: Path) -> dict[bytes, str]:
@@ -90,7 +40,7 @@ def after_each_kill(base: Path, action: Action, between: Promised, least: int, a
             continue  # nothing is changed between here and the next
         where = f"killed {point} (point {number})"
         prepared.restore()
-        assert live(base, action, number).status == KILLED, f"{where} was never reached"
+        assert live(base, action, killing(number)).status == KILLED, f"{where} was never reached"
         assert violations(base, between) == [], where
         put_right(base)
         assert violations(base, between) + unsettled(base, between) == [], where
@@ -117,26 +67,25 @@ def base(tmp_path: Path) -> Iterator[Path]:
 def test_an_import_that_was_killed_anywhere_is_finished_by_the_next(base: Path) -> None:
     made = carried(base, home=False)
     Spool.create(base / "spool", group="", limits=ROOMY).close()
-    ours = {made[state]: payload for state, payload in PAYLOADS.items()}
-    between = Promised(offered=list(PAYLOADS.values()))
+    ours = {made[state]: payload for state, payload in CARRIED.items()}
+    between = Promised(offered=list(CARRIED.values()))
     after_each_kill(base, take_in, between, 120, Promised(accepted=ours))
-    assert states(base) == {payload: state for state, payload in PAYLOADS.items()}
+    assert states(base) == {payload: state for state, payload in CARRIED.items()}
 
 
 def test_other_bytes_under_a_known_id_come_in_once_wherever_the_import_was_killed(base: Path) -> None:
-    made = carried(base, home=False)
-    for state in ("failed", "hold"):
-        shutil.rmtree(base / "carried" / state)
+    made = carried(base, home=False, states=("pending",))
     clock = ManualClock(1_790_000_000.0)
     with Spool.create(base / "spool", group="", limits=ROOMY, clock=clock) as spool:
         spool.submit(OTHERS, name="ours.xml", entry_id=made["pending"])
-    between = Promised(accepted={made["pending"]: OTHERS}, offered=[PAYLOADS["pending"]])
-    after = Promised(accepted={made["pending"]: OTHERS}, copies=[PAYLOADS["pending"]])
+    between = Promised(accepted={made["pending"]: OTHERS}, offered=[CARRIED["pending"]])
+    after = Promised(accepted={made["pending"]: OTHERS}, copies=[CARRIED["pending"]])
     after_each_kill(base, take_in, between, 45, after)
 
 
 def test_receipts_that_were_imported_halfway_are_finished_by_the_next_import(base: Path) -> None:
     made = carried(base, home=True)
-    ours = Promised(accepted={made[state]: payload for state, payload in PAYLOADS.items()})
+    ours = Promised(accepted={made[state]: payload for state, payload in CARRIED.items()})
     after_each_kill(base, finish, ours, 70, ours)
-    assert set(states(base).values()) == {State.SENT.value}
+    here = states(base)
+    assert {here[CARRIED[state]] for state in ("pending", "failed", "hold")} == {State.SENT.value}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,36 @@ def case_configuration(station: Station, way: str) -> list[Path]:
     return []
 
 
+def case_restored(station: Station, way: str) -> list[Path]:
+    """Yesterday two waited, one of them in hand; since then one was delivered, and one more accepted."""
+    station.submit("of yesterday, delivered since")
+    in_hand_of_a_dead_worker(station, station.spool_dir)
+    newer = station.place / "other" / "dropsafe"
+    shutil.copytree(station.spool_dir, newer)
+    station.delivers(newer)
+    station.submit("of today, not in the backup", spool=newer)
+    return [station.spool_dir]
+
+
+def case_disorder(station: Station, way: str) -> list[Path]:
+    root = station.spool_dir
+    with station.opened() as spool:
+        for what, folder in (("moved to the root", root), ("moved to the receipts", root / "receipts")):
+            path = spool.find(station.submit(what)).path
+            path.rename(folder / path.name)
+    if way == "command":
+        with station.opened() as spool:
+            path = spool.hold(station.submit("parked, and moved out of sight", stands_in="hold")).path
+            (root / "hold" / "a" / "b").mkdir(parents=True)
+            path.rename(root / "hold" / "a" / "b" / path.name)
+    return []
+
+
+def case_helper(station: Station, way: str) -> list[Path]:
+    station.submit("waits")
+    return []
+
+
 CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "Before you begin": case_begin,
     "The server refused a report": case_refused,
@@ -243,6 +274,9 @@ CASES: dict[str, Callable[[Station, str], list[Path]]] = {
     "The disk is dying, or can only be read": case_dying,
     "Carry a spool to another machine": case_carry,
     "Make one spool of two": case_merge,
+    "A spool was restored from a backup": case_restored,
+    "The spool is in disorder": case_disorder,
+    "Somebody else should look at it": case_helper,
     "There is no spool.json": case_mark,
     "A lock file is gone": case_lock,
     "A file was deleted": case_deleted,

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class Plan:
     seed: int
     producers: int = 4
     patience: float = 120.0
+    faults: Sequence[str] = ("--cut-after", LOST_ACKNOWLEDGEMENTS)
+    """Of the receiver, as options of its command line."""
     spares_the_end: bool = False
     """Acknowledgements are lost no more once all is handed in: what is deferred again and again takes its time."""
 
@@ -65,7 +67,7 @@ class Campaign:
         self.course = Course()
         self._tell = tell
         self._random = random.Random(plan.seed)
-        self._stage = Stage(folder, SETTINGS, ["--cut-after", LOST_ACKNOWLEDGEMENTS])
+        self._stage = Stage(folder, SETTINGS, list(plan.faults))
         self._dropped: Counter[str] = Counter()
         self._to_drop = plan.entries // 2
         each, rest = divmod(plan.entries - self._to_drop, plan.producers)

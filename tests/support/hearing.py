@@ -14,7 +14,7 @@ import pytest
 from dropsafe import config_rules, errors
 from dropsafe.cli import trouble
 from dropsafe.deploy import finding
-from dropsafe.spool import attempt, export, health, importing, listing, reasons, receipt_import, verify
+from dropsafe.spool import attempt, export, health, importing, listing, reasons, receipt_import, steps, verify
 from dropsafe.workers import outcome, secret, tls
 from tests.support.messages import ERRORS, Sentence, normal, sentences
 
@@ -29,6 +29,8 @@ SPEAKERS: dict[type, Texts] = {
     reasons.Reason: lambda it: (it.summary,),
     listing.Stranger: lambda it: (it.why,),
     attempt.Attempt: lambda it: (it.why,),
+    steps.Step: lambda it: (it.why,),
+    steps.Left: lambda it: (it.why,),
     verify.Difference: lambda it: (it.meaning,),
     export.NotExported: lambda it: (it.why,),
     importing.NotTaken: lambda it: (it.why,),

@@ -46,6 +46,7 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "Problem": Call(1, 2),
     "_of_folder": Call(1, 2),
     "Stranger": Call(1),
+    "Left": Call(1, 2),
     "Attempt": Call(2, 3, "why"),
     "waits": Call(0),
     "Row": Call(2, 3),
@@ -61,7 +62,7 @@ CALLS = {name: Call(0) for name in ERRORS} | {
     "Finding": Call(0, 1),
 }
 OF_THE_CONFIGURATION = {"Problem": Call(2, 4)}
-TABLES = {("spool/health.py", "_PAUSED"): 0, ("workers/waits.py", "_WORDS"): 1}
+TABLES = {("spool/health.py", "_PAUSED"): 0, ("workers/waits.py", "_WORDS"): 1, ("spool/steps.py", "WORDS"): 0}
 """Tables that have sentences in their rows, and at which place."""
 NOT_FOR_PEOPLE = {
     "errors.py": "it only defines them",

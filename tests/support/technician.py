@@ -24,7 +24,7 @@ from tests.support.page import DOCS, with_ours
 from tests.support.spools import ROOMY
 
 BY_HAND = ("ls", "cat", "cp", "mv", "rm")
-TELLS_BY_EXIT = ("status", "deliver", "verify")
+TELLS_BY_EXIT = ("status", "deliver", "verify", "repair")
 """Commands that end with 1 where something needs a person."""
 _PART = re.compile(r"^\*\*By (command|hand)\b|^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _EXIT = re.compile(r"exit code (\d+)")

@@ -625,6 +625,47 @@ def test_verify_tells_each_difference_and_ends_with_1(station: Path, capsys: pyt
     assert (first["kind"], first["id"], last["summary"]["differences"]) == ("damaged", entry_id, 1)
 
 
+def test_verify_all_names_what_came_in_and_is_gone(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["submit", "--json", report(station)])
+    entry_id = answer(capsys)["id"]
+    with Spool(station / "spool") as spool:
+        spool.find(entry_id).path.unlink()
+    assert main(["verify", "--all"]) == 1
+    told = capsys.readouterr().out
+    assert f"! missing: {entry_id}" in told
+    assert "which put it into pending/" in told
+    assert "1 = 0 here + 0 delivered and expired, or under another id now + 1 unexplained" in told
+
+
+# Repair
+
+
+def test_repair_says_what_it_would_do_does_it_on_yes_and_tells_where_the_undo_list_is(
+    station: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["submit", "--json", report(station)])
+    entry_id = answer(capsys)["id"]
+    assert main(["repair"]) == 0
+    assert "1 entry was looked at: nothing to mend. Nothing was changed." in capsys.readouterr().out
+    with Spool(station / "spool") as spool:
+        path = spool.find(entry_id).path
+    path.rename(station / "spool" / path.name)
+    assert main(["repair"]) == 1
+    told = capsys.readouterr().out
+    assert f"! misplaced: {station / 'spool' / path.name}" in told
+    assert "It would: move it to pending/" in told
+    assert "To have that done: dropsafe repair --yes" in told
+    assert (station / "spool" / path.name).exists()
+    undo = station / "undo.jsonl"
+    assert main(["repair", "--yes", "--undo", str(undo)]) == 0
+    assert "1 step done, 0 not. No report was deleted." in capsys.readouterr().out
+    with Spool(station / "spool") as spool:
+        assert spool.find(entry_id).state == "pending"
+    assert "mv -n" in json.loads(undo.read_text().splitlines()[0])["undo"]
+    assert main(["repair", "--json"]) == 0
+    assert answer(capsys)["summary"]["steps"] == 0
+
+
 # Status
 
 

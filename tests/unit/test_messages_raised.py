@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import os
 import socket
 import sys
@@ -28,6 +29,7 @@ from dropsafe.spool.dropfolder import DropFolder, look
 from dropsafe.spool.layout import no_permission
 from dropsafe.spool.listing import strangers
 from dropsafe.spool.locks import Holder, Lock
+from dropsafe.spool.plan import Planning, plan
 from dropsafe.spool.platform import system
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import State
@@ -66,6 +68,12 @@ COMMANDS: dict[str, list[str]] = {
     "… is not a whole number, 0 or more": ["list", "--limit", "some"],
     "… is not a length of time such as 30s, 15min, 2h or 3d": ["pause", "delivery", "--for", "long"],
     "The demonstration needs at least 20 reports. Nothing was changed.": ["demo", "--reports", "3"],
+    "--all reads every entry; with --state or --sample it means nothing. Nothing was changed.": [
+        *["verify", "--all", "--sample", "3"]
+    ],
+    "--preview writes no file, so none can be named. Nothing was written.": ["diagnose", "FILE", "--preview"],
+    "… exists already, and is not written over. Nothing was written.": ["diagnose", "FILE", "--json"],
+    "The undo list … exists already, and is not written over. Nothing was changed.": ["repair", "--undo", "FILE"],
     "Name the entries, or choose them with --all, --state, --matching or --older-than. Nothing was changed.": ["retry"],
     "--name and --id are for one file. Nothing was accepted.": ["submit", "--name", "a.xml", "FILE", "FILE"],
     "What comes from standard input needs a name: --name. Nothing was accepted.": ["submit", "-"],
@@ -261,6 +269,55 @@ def _receipts_unreadable(scene: Scene) -> None:
     list(verify(scene.spool, (State.SENT,), 0, Verified()))
 
 
+def _planned(scene: Scene) -> None:
+    list(plan(scene.spool.core, Planning()))
+
+
+def _copied(scene: Scene, folder: str, content: bytes) -> Path:
+    """A file with the name of an entry on hold, in that folder of the spool."""
+    entry = scene.spool.hold(scene.spool.submit(b"one", name="a.xml").id)
+    (scene.spool.path / folder).mkdir(parents=True, exist_ok=True)
+    path = scene.spool.path / folder / entry.path.name
+    if folder == "hold/deep/er":
+        entry.path.rename(scene.spool.path / "hold" / entry.path.name)
+    path.write_bytes(content)
+    return path
+
+
+def _in_view_already(scene: Scene) -> None:
+    _copied(scene, "hold/deep/er", b"one")
+    _planned(scene)
+
+
+def _other_bytes_outside(scene: Scene) -> None:
+    path = _copied(scene, "mine", b"other")
+    digest = hashlib.sha256(b"other").hexdigest()[:16]
+    path.rename(path.with_name(f"{path.name[:30]}{digest}_a.xml"))
+    _planned(scene)
+
+
+def _another_users(scene: Scene) -> None:
+    (scene.spool.path / "hold").chmod(0o500)
+    scene.patch.setattr(os, "geteuid", lambda: 4711)
+    _planned(scene)
+
+
+def _unreadable_in_pending(scene: Scene) -> None:
+    from dropsafe.spool import plan as module
+
+    scene.spool.submit(b"one", name="a.xml")
+    scene.denied(module, "is_intact", errno.EIO)
+    _planned(scene)
+
+
+def _lock_gone(scene: Scene) -> None:
+    scene.spool.submit(b"one", name="a.xml")
+    hand = scene.spool.take_hand("uploader")
+    hand.claim(1)
+    (scene.spool.path / "locks" / f"{hand.name}.lock").unlink()
+    _planned(scene)
+
+
 def _other_spool(scene: Scene) -> None:
     service._reload(scene.config(), lambda: Config.from_dict({"spool_dir": str(scene.folder / "other")}))
 
@@ -375,6 +432,11 @@ WAYS: dict[str, Callable[[Scene], object]] = {
     ),
     "The spool … could not be made: … (…).": _made_where_it_may_not,
     "cannot be looked at (…)": _item_denied,
+    "an entry deeper in this folder than anybody looks, and one of that name is in view already": _in_view_already,
+    "an entry with the id of …, but with other bytes": _other_bytes_outside,
+    "it belongs to another user, and the service or the spool's group may not use it as they must": _another_users,
+    "it cannot be read (…); that is not damage, and it stays where it is": _unreadable_in_pending,
+    "its lock file is gone, so nobody knows whether its owner lives; it holds …": _lock_gone,
     "cannot be moved up to pending/ (…)": _whole_pending_copied,
     "The spool at … belongs to group …, and you are not in it. Nothing was changed.": (
         lambda scene: no_permission(str(scene.folder / "away"))

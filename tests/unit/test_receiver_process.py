@@ -245,6 +245,8 @@ def test_a_folder_that_may_not_be_written_is_a_matter_of_permission(tmp_path: Pa
         "from dropsafe.receiver.server import _open_store\n"
         "from dropsafe.receiver.options import Settings\n"
         "from dropsafe.cli.trouble import guarded\n"
+        # Once as root, so that all modules are loaded: the interpreter may lie where only root may read.
+        "guarded(lambda: _open_store(Settings('', 0, pathlib.Path('/dev/null/rehearsal'))))\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "sys.exit(guarded(lambda: _open_store(Settings('', 0, pathlib.Path(sys.argv[1])))))\n"
     )

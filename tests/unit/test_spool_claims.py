@@ -55,6 +55,21 @@ def test_due_entries_are_claimed_oldest_first(spool: Spool, clock: ManualClock) 
     assert ids(spool, State.INFLIGHT) == made
 
 
+def test_the_workers_folder_is_durable_before_anything_is_claimed_into_it(spool: Spool) -> None:
+    """A claim is not synced, but a sync of its bucket, for another entry, makes it durable: then so must be its folder."""
+    with watching() as watched:
+        spool.take_hand("uploader")
+    assert watched.operations[-2:] == ["hand.mkdir", "hand.fsync_parent"]
+    assert watched.paths("hand.fsync_parent") == [spool.core.layout.inflight]
+
+
+def test_a_worker_whose_folder_cannot_be_made_durable_does_not_begin(spool: Spool) -> None:
+    with failing(errno.EIO, "hand.fsync_parent"), pytest.raises(OSError, match="Input/output"):
+        spool.take_hand("uploader")
+    assert os.listdir(spool.core.layout.inflight) == []
+    assert not [name for name in os.listdir(spool.core.layout.locks) if name.startswith("uploader")]
+
+
 def test_a_claim_is_a_rename_into_the_workers_own_folder_and_no_sync(spool: Spool) -> None:
     submit(spool, b"x")
     hand = spool.take_hand("uploader")

@@ -106,7 +106,8 @@ def test_what_a_dying_disk_will_not_read_is_listed_and_the_rest_is_there(
     path = tmp_path / "spool" / "meta" / no_meta[:11] / f"{no_meta}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text("{}")
-    broken_at(monkeypatch, errno.EIO, f"{bad}_", f"{no_meta}.json")
+    broken_at(monkeypatch, errno.EIO, f"{bad}_")
+    broken_at(monkeypatch, errno.EACCES, f"{no_meta}.json")
     done, troubles = exported(spool, tmp_path / name)
     assert (done.exported, done.missing) == (1, 2)
     assert {trouble.id for trouble in troubles} == {bad, no_meta}
@@ -116,6 +117,24 @@ def test_what_a_dying_disk_will_not_read_is_listed_and_the_rest_is_there(
     with make_spool(tmp_path / "other") as other:
         imported(other, tmp_path / name)
         assert good in {entry.id for entry in other.entries()}
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = submit(spool, b"content")
+    bucket = str(spool.find(made).path.parent)
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if path == bucket:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done, (trouble,) = exported(spool, tmp_path / "out")
+    assert (done.exported, trouble.path) == (0, bucket)
+    assert manifest(tmp_path / "out")["unlisted"] == [bucket]
 
 
 def test_one_that_was_edited_is_there_as_it_is_and_told(spool: Spool, tmp_path: Path) -> None:
@@ -258,6 +277,17 @@ def test_a_file_system_that_cannot_rename_safely_or_sync_folders_still_gets_it(
     monkeypatch.setattr(outside.system, "sync_directory", refuse)
     exported(spool, tmp_path / "out")
     assert len(manifest(tmp_path / "out")["entries"]) == 1
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_a_copy_that_somebody_made_in_the_same_state_is_there_too(spool: Spool, tmp_path: Path, name: str) -> None:
+    (made,) = submit(spool, b"content")
+    shutil.copy(spool.find(made).path, spool.path / "pending")
+    done, _ = exported(spool, tmp_path / name)
+    assert done.exported == 2
+    with make_spool(tmp_path / "other") as other:
+        into, troubles = imported(other, tmp_path / name)
+        assert (into.imported, into.known, troubles) == (1, 1, [])
 
 
 def test_names_that_a_stick_could_not_hold_are_made_safe_and_come_back(spool: Spool, tmp_path: Path) -> None:

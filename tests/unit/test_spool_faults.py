@@ -28,7 +28,7 @@ def test_a_receipts_file_that_cannot_be_read_stops_no_start(spool: Spool, monkey
     def unreadable(path: str) -> bool:
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
-    monkeypatch.setattr(recovery_module, "_ends_torn", unreadable)
+    monkeypatch.setattr(recovery_module, "ends_torn", unreadable)
     recover(spool.core)
     assert states(spool, waiting) == ["pending"]
 

@@ -22,6 +22,7 @@ from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.importing import Imported, import_lock
 from dropsafe.spool.names import other_id
 from dropsafe.spool.stations import Stay
+from dropsafe.spool.trees import Unreadable
 from dropsafe.spool.verify import Verified, verify
 from tests.support.carrying import exported, imported, one_in_each_state
 from tests.support.spools import count, delivered, failing, files, here, make_spool, reopened, submit
@@ -302,11 +303,42 @@ def test_what_the_manifest_names_and_what_it_does_not(spool: Spool, there: Spool
     assert done.not_taken == 3
 
 
+def test_an_entry_that_somebody_copied_there_comes_in_once(spool: Spool, there: Spool) -> None:
+    (made,) = submit(there, b"content")
+    path = there.find(made).path
+    for state in ("failed", "quarantine"):
+        shutil.copy(path, there.path / state)
+    other = path.with_name(path.name.replace(path.name[30:46], hashlib.sha256(b"others").hexdigest()[:16]))
+    other.write_bytes(b"others")
+    done, _ = imported(spool, there.path)
+    assert (done.imported, done.known) == (2, 2)
+    assert sorted(entry.path.read_bytes() for entry in spool.entries()) == [b"content", b"others"]
+    assert imported(spool, there.path)[0].imported == 0
+
+
 def test_a_folder_of_one_state_alone_is_taken_for_that(spool: Spool, there: Spool, tmp_path: Path) -> None:
     ids = one_in_each_state(there)
     source = as_folder(there, tmp_path)
     imported(spool, source / "failed")
     assert [(entry.id, entry.state) for entry in spool.entries()] == [(ids["failed"], State.FAILED)]
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(
+    spool: Spool, there: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_in_each_state(there)
+    source = as_folder(there, tmp_path)
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if path == str(source / "failed"):
+            raise OSError(5, "Input/output error", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done, troubles = imported(spool, source)
+    assert done.imported == 5
+    assert ("", "failed/") in {(each.id, each.file) for each in troubles}
 
 
 def test_a_link_is_not_followed(spool: Spool, there: Spool, tmp_path: Path) -> None:
@@ -400,6 +432,16 @@ def test_a_member_gives_no_more_bytes_than_are_said_of_it(spool: Spool, there: S
     assert trouble.id == made
     assert list(spool.entries()) == []
     assert not any(Path(spool.core.layout.tmp).rglob("2*"))
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_taken(spool: Spool, there: Spool, tmp_path: Path) -> None:
+    (made,) = submit(there, b"content")
+    source = as_folder(there, tmp_path)
+    with Carried(str(source)) as carried:
+        with next(source.rglob(f"{made}_*")).open("ab") as file:
+            file.write(b" and more")
+        with carried.reading(carried.entries[0]) as reader, pytest.raises(Unreadable, match="longer than"):
+            list(iter(lambda: reader.read(1 << 20), b""))
 
 
 def test_a_manifest_cannot_name_files_outside(spool: Spool, tmp_path: Path) -> None:

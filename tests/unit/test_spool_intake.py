@@ -60,6 +60,7 @@ def test_the_steps_are_durable_in_their_order(spool: Spool, drop: Path, watched:
         "intake.record.rename",
         "intake.record.fsync_folder",
         "intake.mkdir",
+        "intake.fsync_folder",
         "intake.rename",
         "accept.rename",
         "accept.fsync_bucket",
@@ -67,6 +68,30 @@ def test_the_steps_are_durable_in_their_order(spool: Spool, drop: Path, watched:
         "intake.fsync_parking",
         "intake.forget",
     ]
+
+
+def test_a_file_is_parked_only_where_a_power_cut_leaves_the_folder(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    """Also if another made the folder, and may have been killed before it was synced; once is enough."""
+    (drop / ".dropsafe").mkdir()
+    intake = Intake(spool.core)
+    with watching() as seen:
+        for name in ("1.xml", "2.xml"):
+            intake.take(watched, a_report(drop, name=name))
+    assert seen.paths("intake.fsync_folder") == [str(drop)]
+    assert seen.operations.index("intake.fsync_folder") < seen.operations.index("intake.rename")
+
+
+def test_a_file_stays_where_it_is_while_the_folder_cannot_be_made_durable(
+    spool: Spool, drop: Path, watched: DropFolder
+) -> None:
+    found = a_report(drop)
+    with failing(errno.EIO, "intake.fsync_folder"):
+        assert take(spool, watched, found).taken is Taken.REFUSED
+    assert os.path.exists(found.path)
+    with failing(errno.EINVAL, "intake.fsync_folder"):  # some shares cannot sync a folder at all
+        assert take(spool, watched, found).taken is Taken.ACCEPTED
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names are UTF-16 there")

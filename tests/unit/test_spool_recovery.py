@@ -469,3 +469,11 @@ def test_what_a_person_has_put_into_locks_is_left_alone(spool: Spool) -> None:
     submit(spool, b"1")
     recover(spool.core)
     assert yarn.read_text() == "not a lock of ours"
+
+
+def test_what_killed_makers_of_the_spool_left_in_tmp_is_swept(spool: Spool) -> None:
+    """One was killed before its mark was in place, the next one after that and before it swept."""
+    (spool.path / "tmp" / "spool.json.0badf00d").write_text("{")
+    (spool.path / "tmp" / "a person's.txt").write_text("not ours")
+    assert recover(spool.core).swept == 1
+    assert [path.name for path in (spool.path / "tmp").iterdir() if path.is_file()] == ["a person's.txt"]

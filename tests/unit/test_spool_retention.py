@@ -171,6 +171,18 @@ def test_receipts_outlive_the_payloads_and_go_after_their_own_time(spool: Spool,
     assert files(spool.core.layout.receipts) == {}
 
 
+def test_before_a_receipt_goes_it_is_certain_that_its_payload_is_gone(spool: Spool, clock: ManualClock) -> None:
+    """A power cut may bring back what was removed and not synced; then it must still have its receipt."""
+    delivered(spool, b"1")
+    clock.advance(400 * DAY)
+    expire(spool.core, KEEP)
+    with watching() as watched:
+        assert expire_receipts(spool.core, KEEP) == 1
+        assert expire_receipts(spool.core, KEEP) == 0
+    assert watched.operations == ["receipt.fsync_sent", "receipt.expire"]
+    assert watched.paths("receipt.fsync_sent") == [spool.core.layout.sent]
+
+
 def test_receipts_are_never_kept_for_less_than_the_payloads(spool: Spool, clock: ManualClock) -> None:
     delivered(spool, b"1")
     clock.advance(20 * DAY)

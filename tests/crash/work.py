@@ -1,30 +1,36 @@
-"""A process that is killed at any durable operation of anything that it does loses nothing and doubles nothing.
+"""Pieces of work that change a spool, and those that prepare what they find there.
 
-Each piece of work is done in a child that ends on the spot, at one point after another; then the next start of the
-service puts things right. After both, a checker that knows only the format looks at the folders.
+Each tells a witness what the world outside was told: the checker holds that against the folders.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
-from dropsafe.spool import Event, Reason, Spool, State, durable
+from dropsafe.errors import AcceptanceUnknown, DropsafeError
+from dropsafe.spool import Acceptance, Entry, Event, Reason, Spool, State, durable
+from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
 from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.names import hour_start
+from dropsafe.spool.pausing import Work
 from dropsafe.spool.recovery import return_claims
-from dropsafe.spool.retention import Policy, expire, expire_receipts
-from tests.crash.checker import Promised, unsettled, violations
-from tests.crash.crashing import KILLED, Action, Snapshot, Witness, go_on, live, lying, opened, put_right, silent
+from dropsafe.spool.retention import (
+    ExpiryGuard,
+    Policy,
+    expire,
+    expire_journal,
+    expire_receipts,
+    save_guard,
+)
+from dropsafe.supervisor.service_lock import ServiceLock
+from tests.crash.crashing import KILLED, Action, Witness, killing, live, opened, put_right
 from tests.support.spools import ROOMY, deliver, die, receipt_for
 
 PAYLOADS = [b"first payload", b"second payload " * 100, b"third payload"]
@@ -32,6 +38,7 @@ EDITED = b"edited by a person"
 CHANGED = PAYLOADS[0] + b" and more"
 ACCEPTED_NOT_REMOVED, NOT_TAKEN = b"dropped and accepted, not removed", b"dropped and not taken"
 DAY = 86_400.0
+MAKERS_SCRATCH = "spool.json.0badf00d"
 
 
 # What may be there before.
@@ -95,7 +102,7 @@ def put_into_pending(base: Path, witness: Witness) -> None:
 def delivered(base: Path, witness: Witness) -> None:
     waiting(base, witness)
     with opened(base) as spool:
-        in_hand(spool, "deliver")
+        in_hand(spool, "deliver", witness)
 
 
 def a_bad_end(base: Path, witness: Witness) -> None:
@@ -120,9 +127,11 @@ def a_bad_end(base: Path, witness: Witness) -> None:
         if entry.path.read_bytes() == ACCEPTED_NOT_REMOVED:
             entry.path.unlink()
     dropped(ACCEPTED_NOT_REMOVED)(base, Witness(lambda line: None))
-    assert live(base, take, stopped).status == KILLED
+    assert live(base, take, killing(stopped)).status == KILLED
     (base / "drop" / "another.xml").write_bytes(NOT_TAKEN)
     witness.wrote(NOT_TAKEN)
+    (base / "spool" / "quarantine").rmdir()
+    (base / "spool" / "tmp" / MAKERS_SCRATCH).write_text("{")
     holder = spool.core.producer._holder
     assert holder is not None
     holder.abandon()
@@ -137,52 +146,104 @@ def does(step: str) -> Action:
     def action(base: Path, witness: Witness) -> None:
         with opened(base, later=10.0) as spool:
             entry = next(iter(spool.entries()))
+            witness.about_to(entry.id)
             if step == "edit":
                 entry.path.write_bytes(EDITED)
                 witness.accepted(entry.id, EDITED)
-            elif step in ("reject", "damage", "defer", "give back", "deliver"):
-                in_hand(spool, step)
+            elif step in ("reject", "damage", "defer", "put off", "give back", "deliver"):
+                in_hand(spool, step, witness)
             else:
-                getattr(spool, step)(entry.id)
+                moved = getattr(spool, step)(entry.id)
+                witness.stands(moved.id, moved.state.value)
 
     return action
 
 
-def in_hand(spool: Spool, step: str) -> None:
+def in_hand(spool: Spool, step: str, witness: Witness) -> None:
     hand = spool.take_hand("uploader")
     batch = hand.claim(64)
+    if not batch:  # a fault has kept it from us
+        hand.close()
+        return
     match step:
         case "reject":
             hand.reject(batch[0], Reason("rejected", "The server said 422.", "Mend it."))
+            witness.stands(batch[0].id, "failed")
         case "damage":
             hand.damaged(batch[0], "it differs.")
+            witness.stands(batch[0].id, "quarantine")
         case "defer":
             hand.make_due([hand.defer(entry, 60.0, "busy") for entry in batch])
+        case "put off":
+            hand.defer(batch[0], 60.0, "busy")
         case "give back":
             hand.give_back(batch[:1])
         case "deliver":
-            deliver(spool, hand, *batch)
+            delivers(spool, hand, batch, witness)
     hand.close()
 
 
+def delivers(spool: Spool, hand: Hand, batch: list[Entry], witness: Witness) -> None:
+    deliver(spool, hand, *batch)
+    for entry in batch:
+        witness.stands(entry.id, "sent")
+
+
+def hand_in(witness: Witness, payloads: list[bytes], work: Callable[[], list[Acceptance]]) -> None:
+    """What the caller is told of each payload. Of those in doubt (AcceptanceUnknown): nothing that could be held against us."""
+    try:
+        accepted = work()
+    except AcceptanceUnknown as error:
+        settle_up(witness, payloads, error.accepted, len(error.ids))
+        witness.unknown(len(error.ids))
+        raise
+    except (OSError, DropsafeError) as error:
+        settle_up(witness, payloads, getattr(error, "accepted", []), 0)
+        raise
+    settle_up(witness, payloads, accepted, 0)
+
+
+def settle_up(witness: Witness, payloads: list[bytes], accepted: Sequence[Acceptance], in_doubt: int) -> None:
+    for acceptance, payload in zip(accepted, payloads, strict=False):
+        witness.accepted(acceptance.id, payload)
+    for payload in payloads[len(accepted) + in_doubt :]:
+        witness.refused(payload)
+
+
 def submit(base: Path, witness: Witness) -> None:
+    """As its caller should: what is unknown is submitted again, under its id."""
     with opened(base) as spool:
         for payload in PAYLOADS[:2]:
-            witness.accepted(spool.submit(payload, name="a" * 200, attributes={"serial": "A1"}).id, payload)
+
+            def hand(payload: bytes = payload, entry_id: str | None = None) -> list[Acceptance]:
+                return [spool.submit(payload, name="a" * 200, attributes={"serial": "A1"}, entry_id=entry_id)]
+
+            try:
+                hand_in(witness, [payload], hand)
+            except AcceptanceUnknown as error:
+                (again,) = hand(entry_id=error.id)
+                witness.accepted(again.id, payload)
 
 
 def submit_many(base: Path, witness: Witness) -> None:
     with opened(base) as spool:
         paths = sorted((base / "outside").iterdir())
-        for accepted, path in zip(spool.submit_many(paths), paths, strict=True):
-            witness.accepted(accepted.id, path.read_bytes())
+        hand_in(witness, [path.read_bytes() for path in paths], lambda: spool.submit_many(paths))
+
+
+def submit_again(base: Path, witness: Witness) -> None:
+    """Under its id, as somebody does who was not told whether it was accepted; and once more as a new one."""
+    with opened(base, later=10.0) as spool:
+        entry = next(iter(spool.entries()))
+        spool.submit(PAYLOADS[0], name="report.xml", entry_id=entry.id)
+        hand_in(witness, PAYLOADS[1:2], lambda: [spool.submit(PAYLOADS[1], name="other.xml")])
 
 
 def deliver_in_groups(base: Path, witness: Witness) -> None:
     with opened(base, later=10.0) as spool:
         hand = spool.take_hand("uploader")
         while batch := hand.claim(2):
-            deliver(spool, hand, *batch)
+            delivers(spool, hand, batch, witness)
         hand.close()
 
 
@@ -199,6 +260,7 @@ def die_three_times(base: Path, witness: Witness) -> None:
 def unhold_onto_the_copy(base: Path, witness: Witness) -> None:
     with opened(base, later=10.0) as spool:
         (entry,) = spool.entries(State.HOLD)
+        witness.about_to(entry.id)
         spool.core.mover.move(entry, Event.UNHOLD)
 
 
@@ -262,145 +324,85 @@ def audit(base: Path, witness: Witness) -> None:
         spool.core.reserve.release()
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """What is there, what is done, the least number of points that it has, and what may be besides the accepted."""
-
-    prepare: Action
-    action: Action
-    least: int
-    promised: Promised = field(default_factory=Promised)
-
-
-SCENARIOS: dict[str, Scenario] = {
-    "submit": Scenario(nothing, submit, 80, Promised(offered=PAYLOADS[:2])),
-    "submit many": Scenario(outside, submit_many, 60, Promised(offered=PAYLOADS)),
-    "claim and deliver": Scenario(waiting, deliver_in_groups, 60),
-    "defer and make due": Scenario(waiting, does("defer"), 50),
-    "reject": Scenario(moved(), does("reject"), 48),
-    "damaged": Scenario(moved(), does("damage"), 48),
-    "give back": Scenario(waiting, does("give back"), 38),
-    "retry": Scenario(moved("reject"), does("retry"), 22),
-    "retry from quarantine": Scenario(moved("damage"), does("retry"), 22),
-    "readmit": Scenario(moved("damage", "edit"), does("readmit"), 35, Promised(altered=[EDITED], renamed=True)),
-    "hold": Scenario(moved(), does("hold"), 20),
-    "hold a failed one": Scenario(moved("reject"), does("hold"), 20),
-    "unhold": Scenario(moved("hold"), does("unhold"), 18),
-    "discard": Scenario(moved(), does("discard"), 36),
-    "discard a failed one": Scenario(moved("reject"), does("discard"), 38),
-    "restore": Scenario(moved("discard"), does("restore"), 22),
-    "a clash": Scenario(two_copies, unhold_onto_the_copy, 42, Promised(copies=PAYLOADS[:1])),
-    "three deaths": Scenario(moved(), die_three_times, 120),
-    "intake": Scenario(dropped(*PAYLOADS[:2]), take, 120),
-    "intake that moves": Scenario(with_a_place_for_it, take_and_keep, 120),
-    "intake of what changes": Scenario(dropped(PAYLOADS[0]), take_what_changes, 80),
-    "adopt": Scenario(put_into_pending, adopt, 80),
-    "recover": Scenario(a_bad_end, recover, 110),
-    "expire": Scenario(delivered, expire_all, 22, Promised(expires=True)),
-    "audit and reserve": Scenario(waiting, audit, 45),
-}
+def pause_and_resume(base: Path, witness: Witness) -> None:
+    with opened(base, later=10.0) as spool:
+        for work in Work:
+            spool.pause([work], "a test")
+            witness.paused(work.value, True)
+        for work in Work:
+            witness.about_to(work.value)
+            spool.resume([work])
+            witness.paused(work.value, False)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where syncs cost nothing, if there is such a place: no power is cut here, only processes are."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    made = Path(tempfile.mkdtemp(prefix="dropsafe-crash-", dir=memory))
-    yield made
-    shutil.rmtree(made)
+def other_stations(base: Path, witness: Witness) -> None:
+    with opened(base, later=10.0) as spool:
+        for place, name in (("one", "line-1"), ("two", "line-2"), ("two", "line-3")):
+            spool.core.stations.arrive(place, name)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A prepared spool, and what is known of it."""
-
-    prepared: Snapshot
-    told: list[str]
-    scenario: Scenario
-
-    def promised(self, told: list[str]) -> Promised:
-        """What must hold after an action that told this."""
-        accepted: dict[str, bytes] = {}
-        sources: list[bytes] = []
-        for kind, *words in map(str.split, [*self.told, *told]):
-            if kind == "accepted":
-                accepted[words[0]] = bytes.fromhex(words[1])
-            else:
-                sources.append(bytes.fromhex(words[0]))
-        offered = [payload for payload in self.scenario.promised.offered if payload not in accepted.values()]
-        if CHANGED in sources:  # what its program has overwritten may stand as an entry, or may never have been taken
-            sources = [CHANGED]
-            offered = PAYLOADS[:1]
-        return replace(self.scenario.promised, accepted=accepted, sources=sources, offered=offered)
-
-    def points(self) -> list[str]:
-        """Those of the action, when nobody is killed."""
-        life = live(self.prepared.restore(), self.scenario.action)
-        assert life.status == 0
-        return life.points
-
-    def kill(self, number: int, where: str) -> Promised:
-        """Do the work as far as that point. What must hold then, and does."""
-        base = self.prepared.restore()
-        life = live(base, self.scenario.action, number)
-        assert life.status == KILLED, f"{where} was never reached"
-        promised = self.promised(life.told)
-        assert violations(base, promised) == [], where
-        return promised
+def serve(base: Path, witness: Witness) -> None:
+    with opened(base, later=10.0) as spool:
+        lock = ServiceLock(spool.core.layout)
+        lock.check()
+        lock.release()
 
 
-@pytest.fixture
-def stage(folder: Path, request: pytest.FixtureRequest) -> Stage:
-    scenario = SCENARIOS[request.param]
-    base = folder / "work"
-    (base / "drop").mkdir(parents=True)
-    Spool.create(base / "spool", group="", limits=ROOMY).close()
-    told = silent(base, scenario.prepare)
-    return Stage(Snapshot.of(base, "prepared"), told, scenario)
+def after_a_killed_service(base: Path, witness: Witness) -> None:
+    """Its note lies there, and the one that it was about to write."""
+    waiting(base, witness, 1)
+    (base / "spool" / "locks" / "service.json.new").write_text("{}")
 
 
-def settle(base: Path, promised: Promised, where: str) -> None:
-    """The next start, the one after it, and what must hold after each. Nothing is left of the killed child in us."""
-    put_right(base)
-    assert violations(base, promised) + unsettled(base, promised) == [], where
-    before = lying(base)
-    go_on(base)
-    assert lying(base) == before, f"{where}: a second start has found something to do"
+def tidy_up(base: Path, witness: Witness) -> None:
+    with opened(base, later=400 * DAY) as spool:
+        expire(spool.core, Policy(min_free_bytes=0))
+        expire_receipts(spool.core, Policy(min_free_bytes=0))
+        expire_journal(spool.core, 30)
+        guard = ExpiryGuard(30, {})
+        guard.may_expire(spool.core.clock.now(), 1.0)
+        save_guard(spool.core, guard)
 
 
-@pytest.mark.parametrize("stage", SCENARIOS, indirect=True)
-def test_killed_at_any_point_nothing_is_lost_or_doubled(stage: Stage) -> None:
-    points = stage.points()
-    print(f"{len(points)} points")
-    assert len(points) >= stage.scenario.least
-    for number, point in enumerate(points):
-        where = f"killed {point} (point {number})"
-        promised = stage.kill(number, where)
-        settle(stage.prepared.base, promised, where)
+def begun(base: Path, witness: Witness) -> None:
+    """No spool yet, but for what another program had made of one when it was killed."""
+    shutil.rmtree(base / "spool")
+    (base / "spool" / "tmp").mkdir(parents=True)
+    (base / "spool" / "tmp" / MAKERS_SCRATCH).write_text("{")
 
 
-@pytest.mark.parametrize("stage", ["claim and deliver", "three deaths", "intake", "reject"], indirect=True)
-def test_rule_3_9_killed_while_putting_right_what_a_kill_has_left(stage: Stage) -> None:
-    """At every point of the recovery, of some points of the work."""
-    points = stage.points()
-    tried = 0
-    for number in range(5, len(points), max(23, len(points) // 3)):
-        promised = stage.kill(number, points[number])
-        crashed = Snapshot.of(stage.prepared.base, "crashed")
-        recovery = live(crashed.base, recover).points
-        for again, point in enumerate(recovery):
-            where = f"killed {points[number]}, then {point}"
-            base = crashed.restore()
-            assert live(base, recover, again).status == KILLED, f"{where} was never reached"
-            assert violations(base, promised) == [], where
-            settle(base, promised, where)
-            tried += 1
-    print(f"{tried} points")
-    assert tried >= 50
+def create(base: Path, witness: Witness) -> None:
+    """For a group, which is ours."""
+    import grp
+
+    Spool.create(base / "spool", group=grp.getgrgid(os.getegid()).gr_name, limits=ROOMY).close()
 
 
-def test_there_are_many_points_in_all() -> None:
-    assert sum(scenario.least for scenario in SCENARIOS.values()) >= 1300
+def two_of_one_id(base: Path, witness: Witness) -> None:
+    """A person has given another file the beginning of an entry's name."""
+    waiting(base, witness, 1)
+    with opened(base) as spool:
+        (entry,) = spool.entries()
+        digest = hashlib.sha256(PAYLOADS[1]).hexdigest()[:16]
+        entry.path.with_name(f"{entry.id}_{digest}_report.xml").write_bytes(PAYLOADS[1])
+    witness.wrote(PAYLOADS[1])
+
+
+def claim_all(base: Path, witness: Witness) -> None:
+    with opened(base, later=10.0) as spool:
+        hand = spool.take_hand("uploader")
+        hand.claim(64)
+        hand.close()
+
+
+def parked_without_record(base: Path, witness: Witness) -> None:
+    (base / "drop" / ".dropsafe").mkdir()
+    (base / "drop" / ".dropsafe" / "report.xml").write_bytes(PAYLOADS[0])
+    witness.wrote(PAYLOADS[0])
+
+
+def take_anew(base: Path, witness: Witness) -> None:
+    with opened(base, later=10.0) as spool:
+        intake = Intake(spool.core)
+        for record, found in list(intake.parked(DropFolder(str(base / "drop")))):
+            intake.take_parked(record, found.seen)

@@ -1,0 +1,92 @@
+"""`dropsafe diagnose`: a bundle for whoever helps from afar, with secrets taken out and each of them named."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zipfile
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from dropsafe.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from dropsafe.cli.context import Context
+    from dropsafe.desk.diagnosis import Bundle
+
+HELP = """Gather what somebody needs who helps from afar: the status, the configuration, counts, the newest history and log
+lines, versions, the disk, the unit, and a list of entries. Never in it: a report, a password or token, the value of a
+header; names of reports only with --names. What was taken out is listed before anything is written, and in the bundle.
+Look through it with --preview before you hand it on."""
+EXAMPLES = ("dropsafe diagnose", "dropsafe diagnose --preview", "dropsafe diagnose /mnt/stick/line-3.zip --names")
+_MODE = 0o600
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("dest", nargs="?", metavar="DEST.zip", help="the file to make (default: a new one right here)")
+    parser.add_argument("--names", action="store_true", help="tell the names of reports, too")
+    parser.add_argument("--preview", action="store_true", help="print all of it, and write nothing")
+
+
+def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.running import heard
+    from dropsafe.cli.status import facts
+    from dropsafe.desk.diagnosis import diagnose
+
+    if args.dest and args.preview:
+        raise UsageError(
+            "--preview writes no file, so none can be named. Nothing was written.", remedy="Leave one out."
+        )
+    told = heard(context)
+    unit = f"dropsafe{f'-{context.instance}' if context.instance else ''}.service"
+    bundle = diagnose(context.spool, context.config, facts(context, told), names=args.names, unit=unit)
+    if args.preview:
+        _show(bundle, context.options.json)
+        return ExitCode.OK
+    dest = args.dest or time.strftime("dropsafe-diagnose-%Y%m%dT%H%M%SZ.zip", time.gmtime())
+    if not context.options.json:
+        _tell(bundle)
+    size = _write(bundle, dest)
+    if context.options.json:
+        redacted = [{"file": each.file, "key": each.key, "why": each.why} for each in bundle.redacted]
+        print(json.dumps({"path": os.path.abspath(dest), "bytes": size, "redacted": redacted}))
+    else:
+        from dropsafe.cli.words import size as words
+
+        print(f"Written: {os.path.abspath(dest)} ({words(size)}). Look through it before you hand it on.")
+    return ExitCode.OK
+
+
+def _tell(bundle: Bundle) -> None:
+    from dropsafe.printable import printable
+
+    print("In it: " + ", ".join(sorted(bundle.files)))
+    print("Taken out:" if bundle.redacted else "Nothing had to be taken out.")
+    for each in bundle.redacted:
+        print(f"    {each.file}: {printable(each.key)} ({each.why})")
+
+
+def _show(bundle: Bundle, as_json: bool) -> None:
+    from dropsafe.printable import printable
+
+    if as_json:
+        print(json.dumps({"files": dict(bundle.files)}))
+        return
+    for name, text in bundle.files.items():
+        print(f"==== {name}")
+        print("\n".join(map(printable, text.splitlines())))
+
+
+def _write(bundle: Bundle, dest: str) -> int:
+    """A file of this user's own, like any other that a command makes for him: it is no part of the spool."""
+    try:
+        descriptor = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    except FileExistsError:
+        raise UsageError(
+            f"{dest} exists already, and is not written over. Nothing was written.", remedy="Name another file."
+        ) from None
+    with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in bundle.files.items():
+            archive.writestr(name, text)
+    return os.stat(dest).st_size
