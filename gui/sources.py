@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from dropsafe.config import Config
 from dropsafe.desk.desk import Value
+from dropsafe.desk.jobs import Jobs
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.desk.vitals import counted_now
@@ -38,6 +39,7 @@ READS: Final = frozenset(
         "config_get",
         "jobs_list",
         "jobs_get",
+        "diagnose_make",
     )
 )
 """What may be asked of the folder while no service runs."""
@@ -90,6 +92,7 @@ class Desks:
         self._client: Client | None = None
         self._remote: RemoteDesk | None = None
         self._spool: Spool | None = None
+        self._jobs = Jobs()
 
     def config(self) -> Config:
         """As it was read last. ConfigError, NoPermission."""
@@ -119,7 +122,7 @@ class Desks:
             config = self.config()
             self._spool = Spool(config["spool_dir"], limits_from(config))
         settings = Settings(self._station.path, self.config, self._station.read, self._station.instance)
-        return SpoolDesk(self._spool, settings, by="window")
+        return SpoolDesk(self._spool, settings, "window", self._jobs)
 
     def snapshot(self) -> Snapshot:
         """Of whoever answers. Raises nothing that is expected."""

@@ -134,8 +134,8 @@ def apply(scheme: Scheme) -> None:
     _shown = scheme
     app = QApplication.instance()
     assert isinstance(app, QApplication)
+    app.setPalette(_palette(in_force()))  # first: who is told of a new style reads colours from it
     app.setStyle("Fusion")
-    app.setPalette(_palette(in_force()))
     app.setStyleSheet(_sheet(in_force()))
 
 
@@ -201,6 +201,13 @@ def _sheet(c: Colours) -> str:
     #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; padding-left: 9px;
         border-left: 3px solid {c.accent}; }}
     #navigation::item:hover:!selected {{ background: {c.line}; }}
+    #topics {{ border-right: 1px solid {c.line}; padding-top: {GRID}px; outline: none; }}
+    #topics::item {{ padding-left: {GRID}px; color: {c.text}; }}
+    #topics::item:selected {{ background: {c.chosen}; }}
+    #topics:focus::item:selected, #navigation:focus::item:selected {{ border-left: 3px solid {c.accent};
+        text-decoration: underline; }}
+    QTextBrowser {{ border: none; border-radius: 0; }}
+    QTextBrowser:focus {{ border: 1px solid {c.accent}; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
                    padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {c.accent}; }}
@@ -213,10 +220,10 @@ def _sheet(c: Colours) -> str:
     QPushButton[kind="grave"]:disabled {{ color: {c.faint}; }}
     QPushButton[kind="plain"] {{ background: transparent; border: none; color: {c.accent}; padding: 4px 6px; }}
     QPushButton[kind="plain"]:focus {{ border: 1px solid {c.accent}; padding: 3px 5px; }}
-    QLineEdit, QPlainTextEdit, QTextEdit, QTextBrowser, QSpinBox, QDoubleSpinBox, QComboBox {{
+    QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
         background: {c.sunken}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px; padding: 4px 6px;
         selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
-    QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QTextBrowser:focus, QSpinBox:focus, QDoubleSpinBox:focus,
+    QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
     QComboBox:focus {{ border-color: {c.accent}; }}
     *[wrong="true"] {{ border: 1px solid {c.person}; }}
     QTableView, QTreeView, QListView {{ background: {c.ground}; border: none; gridline-color: transparent;

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash.power import sweeps as power
-from tests.crash.power.figures import Figures as PowerFigures
-
 from tests.chaos import sweeps as network
 from tests.chaos.figures import Figures as NetworkFigures
 from tests.crash import sweeps as crash
 from tests.crash.figures import Figures as CrashFigures
+from tests.crash.power import sweeps as power
+from tests.crash.power.figures import Figures as PowerFigures
 from tests.support.campaign import Campaign, Plan
 
 A_MINUTE = 1_500

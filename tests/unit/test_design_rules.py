@@ -20,7 +20,7 @@ THE_PLACE = {"spool/durable.py", "spool/_posix.py", "spool/_windows.py"}
 ELSEWHERE: dict[str, str] = {
     "dropsafe/config_file.py": "the configuration file",
     "dropsafe/cli/files.py": "files that a command makes for its user",
-    "dropsafe/cli/diagnose.py": "the bundle, where its user says",
+    "dropsafe/desk/bundle_file.py": "the bundle, where its user says",
     "dropsafe/cli/demo.py": "the demonstration's own folder",
     "dropsafe/cli/run.py": "the run folder",
     "dropsafe/cli/trouble.py": "the report of an error, and a standard output that nobody reads",
