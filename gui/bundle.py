@@ -1,4 +1,4 @@
-"""The part of Help that makes a bundle of diagnosis: all that would be in it is shown, and what was taken out, before it is saved."""
+"""The part of Help that makes a bundle of diagnosis: what is in it, and what was taken out, is shown before it is saved."""
 
 from __future__ import annotations
 

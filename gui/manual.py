@@ -1,4 +1,4 @@
-"""The pages of `docs/` as they are shipped: where they lie, what they are called, and which headings they have. Pure but for reading."""
+"""The pages of `docs/` as they are shipped: where they lie, what they are called, which headings they have."""
 
 from __future__ import annotations
 

@@ -195,8 +195,16 @@ def _sheet(c: Colours) -> str:
     *[kind="faint"] {{ color: {c.faint}; }}
     *[kind="wrong"] {{ color: {c.person}; font-size: {SMALL}px; }}
     *[stale="true"] {{ color: {c.faint}; }}
-    #navigation {{ background: {c.raised}; border: none; border-right: 1px solid {c.line}; outline: none;
-        padding-top: {GRID}px; }}
+    #side {{ background: {c.raised}; border-right: 1px solid {c.line}; }}
+    #navigation {{ background: {c.raised}; border: none; outline: none; padding-top: {GRID}px; }}
+    #colours {{ background: transparent; color: {c.faint}; border: 1px solid transparent; border-radius: 4px;
+        padding: 4px {GRID}px; margin: 4px; font-size: {SMALL}px; }}
+    #colours:hover, #colours:focus {{ border-color: {c.accent}; color: {c.text}; }}
+    #colours::menu-indicator {{ image: none; }}
+    QMenu {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px; }}
+    QMenu::item:selected {{ background: {c.chosen}; }}
+    QMenu::item:disabled {{ color: {c.faint}; }}
     #navigation::item {{ height: 36px; padding-left: 12px; border: none; color: {c.text}; }}
     #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; padding-left: 9px;
         border-left: 3px solid {c.accent}; }}
