@@ -25,7 +25,7 @@ class Choice(StrEnum):
 
 def choice_of(kept: object) -> Choice:
     """What was kept; what cannot be understood counts as none."""
-    return Choice(kept) if kept in list(Choice) else Choice.SYSTEM
+    return next((choice for choice in Choice if choice.value == kept), Choice.SYSTEM)
 
 
 class ColoursButton(QToolButton):

@@ -238,15 +238,15 @@ def _lay_out(document: QTextDocument) -> None:
         is_code = block.blockFormat().hasProperty(block.blockFormat().Property.BlockCodeFence)
         if level or is_code:
             cursor = QTextCursor(block)
-            shape = block.blockFormat()
+            below = block.blockFormat()
             if level:
-                shape.setTopMargin(GRID * (1 if level == 1 else 3))
-                shape.setBottomMargin(GRID)
+                below.setTopMargin(GRID * (1 if level == 1 else 3))
+                below.setBottomMargin(GRID)
             else:
-                shape.setBackground(_brush(colours.raised))
-                shape.setNonBreakableLines(False)
-                shape.setLeftMargin(GRID)
-            cursor.setBlockFormat(shape)
+                below.setBackground(_brush(colours.raised))
+                below.setNonBreakableLines(False)
+                below.setLeftMargin(GRID)
+            cursor.setBlockFormat(below)
         block = block.next()
 
 

@@ -18,7 +18,12 @@ from dropsafe.spool import Spool
 from tests.support.line import an_address
 from tests.support.window import a_program, own_settings, until
 
-LOADED = "import sys\nprint('{\"LoadState\": \"loaded\"}') if 'status' in sys.argv else sys.exit('dropsafe: not allowed\\n  Ask Ana.')"
+LOADED = """import sys
+if "status" in sys.argv:
+    print('{"LoadState": "loaded"}')
+else:
+    sys.exit("dropsafe: not allowed\\n  Ask Ana.")
+"""
 
 
 @pytest.fixture
