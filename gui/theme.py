@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -183,6 +185,11 @@ def _palette(colours: Colours) -> QPalette:
     return palette
 
 
+def _check_mark() -> str:
+    """A file, for a style sheet takes no drawing: one for each palette."""
+    return Path(str(files("dropsafe.gui")), "icons", f"check-{_shown.value}.svg").as_posix()
+
+
 def _sheet(c: Colours) -> str:
     """What a palette cannot say. The names are those that pages give with `setObjectName` or the property `kind`."""
     return f"""
@@ -196,7 +203,8 @@ def _sheet(c: Colours) -> str:
     *[kind="wrong"] {{ color: {c.person}; font-size: {SMALL}px; }}
     *[stale="true"] {{ color: {c.faint}; }}
     #side {{ background: {c.raised}; border-right: 1px solid {c.line}; }}
-    #navigation {{ background: {c.raised}; border: none; outline: none; padding-top: {GRID}px; }}
+    #navigation {{ background: {c.raised}; border: 1px solid {c.raised}; outline: none; padding-top: {GRID}px; }}
+    #navigation:focus, #topics:focus {{ border: 1px solid {c.accent}; }}
     #colours {{ background: transparent; color: {c.faint}; border: 1px solid transparent; border-radius: 4px;
         padding: 4px {GRID}px; margin: 4px; font-size: {SMALL}px; }}
     #colours:hover, #colours:focus {{ border-color: {c.accent}; color: {c.text}; }}
@@ -209,11 +217,9 @@ def _sheet(c: Colours) -> str:
     #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; padding-left: 9px;
         border-left: 3px solid {c.accent}; }}
     #navigation::item:hover:!selected {{ background: {c.line}; }}
-    #topics {{ border-right: 1px solid {c.line}; padding-top: {GRID}px; outline: none; }}
+    #topics {{ border: 1px solid {c.ground}; border-right-color: {c.line}; padding-top: {GRID}px; outline: none; }}
     #topics::item {{ padding-left: {GRID}px; color: {c.text}; }}
     #topics::item:selected {{ background: {c.chosen}; }}
-    #topics:focus::item:selected, #navigation:focus::item:selected {{ border-left: 3px solid {c.accent};
-        text-decoration: underline; }}
     QTextBrowser {{ border: none; border-radius: 0; }}
     QTextBrowser:focus {{ border: 1px solid {c.accent}; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
@@ -233,6 +239,13 @@ def _sheet(c: Colours) -> str:
         selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
     QComboBox:focus {{ border-color: {c.accent}; }}
+    QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {c.faint}; border-radius: 3px;
+        background: {c.sunken}; }}
+    QCheckBox::indicator:hover, QCheckBox:focus::indicator {{ border-color: {c.accent}; }}
+    QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; image: url("{_check_mark()}"); }}
+    QCheckBox::indicator:disabled {{ border-color: {c.line}; }}
+    QCheckBox::indicator:checked:disabled {{ background: {c.line}; border-color: {c.line}; }}
+    QCheckBox:focus {{ color: {c.accent}; }}
     *[wrong="true"] {{ border: 1px solid {c.person}; }}
     QTableView, QTreeView, QListView {{ background: {c.ground}; border: none; gridline-color: transparent;
         selection-background-color: {c.chosen}; selection-color: {c.text}; alternate-background-color: {c.raised}; }}

@@ -59,7 +59,9 @@ class Window(QMainWindow):
         side = QWidget()
         side.setObjectName("side")
         side.setFixedWidth(NAVIGATION)
-        side.setLayout(column(self._navigation, self.colours, spacing=0))
+        line = column(self._navigation, self.colours, spacing=0)
+        line.setContentsMargins(0, 0, 1, 0)  # its border
+        side.setLayout(line)
         self._stack = QStackedWidget()
         self.banner = Banner()
         self._notices = NoticeBar(errors)

@@ -26,7 +26,7 @@ from dropsafe.gui.bundle import BundlePane
 from dropsafe.gui.icons import icon_of_the_program
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
-from dropsafe.gui.theme import GRID, in_force
+from dropsafe.gui.theme import GRID, PALETTES, Scheme, in_force
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import button, column, label, row
 
@@ -129,10 +129,13 @@ class HelpPage(Page):
             self._missing(f"{name}: {error.strerror or error}")
             return
         self._shown = (name, text)
+        if in_force() is PALETTES[Scheme.DARK]:
+            text = text.replace("-light.png)", "-dark.png)")
         document = self._browser.document()
         document.setDefaultFont(self._browser.font())
         document.setMarkdown(text, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
         _lay_out(document)
+        _fit_pictures(document, self._browser.viewport().width() - GRID * 6)
         self._browser.verticalScrollBar().setValue(0)
 
     def _scroll_to(self, name: str, topic: str) -> None:
@@ -236,17 +239,34 @@ def _lay_out(document: QTextDocument) -> None:
     while block.isValid():
         level = block.blockFormat().headingLevel()
         is_code = block.blockFormat().hasProperty(block.blockFormat().Property.BlockCodeFence)
-        if level or is_code:
-            cursor = QTextCursor(block)
-            below = block.blockFormat()
-            if level:
-                below.setTopMargin(GRID * (1 if level == 1 else 3))
-                below.setBottomMargin(GRID)
-            else:
-                below.setBackground(_brush(colours.raised))
-                below.setNonBreakableLines(False)
-                below.setLeftMargin(GRID)
-            cursor.setBlockFormat(below)
+        cursor = QTextCursor(block)
+        below = block.blockFormat()
+        if level:
+            below.setTopMargin(GRID * (1 if level == 1 else 3))
+            below.setBottomMargin(GRID)
+        elif is_code:
+            below.setBackground(_brush(colours.raised))
+            below.setNonBreakableLines(False)
+            below.setLeftMargin(GRID)
+        elif cursor.currentTable() is None:
+            below.setTopMargin(GRID // 2)
+            below.setBottomMargin(GRID // 2)
+        cursor.setBlockFormat(below)
+        block = block.next()
+
+
+def _fit_pictures(document: QTextDocument, width: int) -> None:
+    """None is wider than what is seen of the page."""
+    block = document.begin()
+    while block.isValid():
+        for fragment in [part.fragment() for part in block]:
+            if fragment.charFormat().isImageFormat():
+                cursor = QTextCursor(document)
+                cursor.setPosition(fragment.position())
+                cursor.setPosition(fragment.position() + fragment.length(), QTextCursor.MoveMode.KeepAnchor)
+                picture = fragment.charFormat().toImageFormat()
+                picture.setWidth(max(200, min(900, width)))
+                cursor.setCharFormat(picture)
         block = block.next()
 
 
