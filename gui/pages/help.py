@@ -259,7 +259,9 @@ def _fit_pictures(document: QTextDocument, width: int) -> None:
     """None is wider than what is seen of the page."""
     block = document.begin()
     while block.isValid():
-        for fragment in [part.fragment() for part in block]:
+        place = block.begin()
+        while not place.atEnd():
+            fragment = place.fragment()
             if fragment.charFormat().isImageFormat():
                 cursor = QTextCursor(document)
                 cursor.setPosition(fragment.position())
@@ -267,6 +269,7 @@ def _fit_pictures(document: QTextDocument, width: int) -> None:
                 picture = fragment.charFormat().toImageFormat()
                 picture.setWidth(max(200, min(900, width)))
                 cursor.setCharFormat(picture)
+            place += 1
         block = block.next()
 
 
