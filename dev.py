@@ -263,6 +263,16 @@ def campaign(rest: list[str]) -> int:
     return run([PYTHON, "-m", "tests.campaign", *rest])
 
 
+def screenshots(rest: list[str]) -> int:
+    """make the pictures in docs/images anew: screenshots NAME...; without a name, all. Needs Xvfb"""
+    return run([PYTHON, "-m", "tests.screenshots", *rest])
+
+
+def tasks(rest: list[str]) -> int:
+    """drive a real window by mouse and keys through what people do with it. Needs Xvfb and xdotool"""
+    return run([PYTHON, "-m", "tests.window_tasks", *rest])
+
+
 def run(command: list[str]) -> int:
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
@@ -281,7 +291,7 @@ def say(text: str) -> None:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
-    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench, campaign)
+    command.__name__: command for command in (setup, demo, test, lint, types, docs, bench, campaign, screenshots, tasks)
 }
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from dropsafe import __version__
 from dropsafe.errors import ExitCode
 from dropsafe.gui import counts, theme
 from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.colours import Choice, choice_of
+from dropsafe.gui.display import told_without_a_display
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.icons import icon_of_the_program
 from dropsafe.gui.sources import Station
@@ -28,6 +30,8 @@ from dropsafe.gui.window import Window
 
 KNOCK_TIME: Final = 1000
 """Milliseconds for the window that is open already to answer."""
+
+_COLOURS = "window/colours"
 
 _log = logging.getLogger(__name__)
 
@@ -45,15 +49,16 @@ class Wanted:
 def run(wanted: Wanted) -> int:
     """Show it until it is closed. Its exit code."""
     app = application()
-    lock = QLockFile(str(_place(wanted.station).with_suffix(".lock")))
-    lock.setStaleLockTime(0)
-    if not lock.tryLock(0):
+    program_lock = _lock(wanted.station)
+    if not program_lock.tryLock(0):
         return int(ExitCode.OK if _knock(wanted.station) else ExitCode.TEMPORARY)
     program = Program(app, wanted)
     try:
-        return program.run()
+        program.begin()
+        return app.exec()
     finally:
-        lock.unlock()
+        program.close()
+        program_lock.unlock()
 
 
 def application() -> QApplication:
@@ -62,7 +67,8 @@ def application() -> QApplication:
     if isinstance(app, QApplication):
         return app
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
-    app = QApplication(sys.argv[:1])
+    with told_without_a_display():
+        app = QApplication(sys.argv[:1])
     app.setApplicationName("Dropsafe")
     app.setApplicationVersion(__version__)
     app.setOrganizationName("dropsafe")
@@ -78,18 +84,23 @@ class Program(QObject):
         super().__init__()
         self._app = app
         self._wanted = wanted
-        theme.apply(wanted.scheme or theme.system_scheme())
-        if wanted.scheme is None:
-            app.styleHints().colorSchemeChanged.connect(self._follow)
+        self.settings = QSettings(str(_place(wanted.station).with_suffix(".ini")), QSettings.Format.IniFormat, self)
+        # What the command line says counts until a person chooses in the window.
+        kept = choice_of(self.settings.value(_COLOURS))
+        self._colours = Choice(wanted.scheme.value) if wanted.scheme else kept
+        theme.apply(self._colours.scheme())
+        app.styleHints().colorSchemeChanged.connect(self._follow)
         app.setWindowIcon(icon_of_the_program())
         self.errors = ErrorCentre(self)
         self.errors.install()
         self.bridge = Bridge(wanted.station, self)
         self.bridge.failed.connect(self.errors.report)
-        self.starter = Starter(wanted.options, self.errors, self)
+        self.starter = Starter(wanted.options, self.errors, wanted.station, self)
         self.starter.started.connect(self.bridge.look)
-        self.settings = QSettings(str(_place(wanted.station).with_suffix(".ini")), QSettings.Format.IniFormat, self)
+        self.bridge.snapshot.connect(self.starter.look)
         self.window = Window(wanted.station.read(), self.bridge, self.errors, self.starter, self.settings)
+        self.window.colours.show_choice(self._colours)
+        self.window.colours.chosen.connect(self._choose)
         self.tray = Tray(self.bridge, self.errors, self) if Tray.is_possible() else None
         if self.tray is not None:
             self.tray.wanted.connect(self.show_window)
@@ -99,8 +110,8 @@ class Program(QObject):
         self._door.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._door.newConnection.connect(self._knocked)
 
-    def run(self) -> int:
-        """Until the window is closed."""
+    def begin(self) -> None:
+        """Show it."""
         name = _door_name(self._wanted.station)
         QLocalServer.removeServer(name)  # of one that was killed; we hold the lock
         if not self._door.listen(name):
@@ -110,10 +121,6 @@ class Program(QObject):
             self.tray.show()
         if self.tray is None or not self._wanted.in_tray:
             self.window.show()
-        try:
-            return self._app.exec()
-        finally:
-            self.close()
 
     def end(self) -> None:
         """As if the last window were closed. The service goes on."""
@@ -143,8 +150,21 @@ class Program(QObject):
             visitor.deleteLater()
             self.show_window()
 
+    def _choose(self, choice: Choice) -> None:
+        self._colours = choice
+        self.settings.setValue(_COLOURS, choice.value)
+        self.window.colours.show_choice(choice)
+        theme.apply(choice.scheme())
+
     def _follow(self, _scheme: Qt.ColorScheme) -> None:
-        theme.apply(theme.system_scheme())
+        theme.apply(self._colours.scheme())
+
+
+def _lock(station: Station) -> QLockFile:
+    """Held by the one window of this user on that configuration; that of one which was killed counts as free."""
+    lock = QLockFile(str(_place(station).with_suffix(".lock")))
+    lock.setStaleLockTime(0)
+    return lock
 
 
 def _knock(station: Station) -> bool:

@@ -71,7 +71,9 @@ class HourChart(QWidget):
                 painter.drawPolyline(self._line(area, line, most))
         if not any(any(point) for point in self._points):
             painter.setPen(QColor(colours.faint))
-            text = self._empty or self.tr("Nothing has been accepted or delivered in the last hour.")
+            text = self._empty or self.tr(
+                "Nothing was accepted or delivered in the last hour, as far as it was counted."
+            )
             half = QRectF(area.left(), area.top(), area.width(), area.height() / 2)
             painter.drawText(half, Qt.AlignmentFlag.AlignCenter, text)
         painter.end()

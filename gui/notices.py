@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFrame, QLabel, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
@@ -26,13 +26,14 @@ class NoticeBar(QFrame):
         self.setObjectName("notices")
         self._errors = errors
         self._notice: Notice | None = None
+        self._colours = in_force()
         self._icon, self._title = QLabel(), label(wrap=True, selectable=True)
         self._icon.setFixedSize(QSize(16, 16))
         self._text = label("", "small", wrap=True, selectable=True)
         details = button(self.tr("Details"), "plain")
         details.clicked.connect(self.show_details)
         close = button("", "plain", self.tr("I have read it"))
-        close.setIcon(icon("close"))
+        self._cross = close
         close.setAccessibleName(self.tr("Close this notice"))
         close.clicked.connect(self._close)
         line = row(self._icon, column(self._title, self._text, spacing=2), details, close)
@@ -46,6 +47,11 @@ class NoticeBar(QFrame):
         """A window with all of them."""
         Details(self._errors, self.window()).open()
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.StyleChange and self._colours is not in_force():
+            self._show()
+
     def _show(self) -> None:
         notices = self._errors.notices()
         self.setVisible(bool(notices))
@@ -53,8 +59,10 @@ class NoticeBar(QFrame):
             return
         self._notice = newest = notices[0]
         colours = in_force()
+        self._colours = colours  # first: the next line is a change of style, too
         self.setStyleSheet(f"#notices {{ background: {colours.ground_of(Tone.PERSON)}; }}")
         self._icon.setPixmap(pixmap(TONE_ICONS[Tone.PERSON], 16, colours.of(Tone.PERSON)))
+        self._cross.setIcon(icon("close"))
         self._title.setText(_heading(newest, len(notices)))
         text = printable(newest.trouble.text)
         if len(text) > MOST_SHOWN:

@@ -45,6 +45,7 @@ READS: Final = frozenset(
         "jobs_list",
         "jobs_get",
         "jobs_cancel",
+        "diagnose_make",
     )
 )
 """What may be asked of the folder while no service runs."""

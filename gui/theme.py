@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -134,8 +136,8 @@ def apply(scheme: Scheme) -> None:
     _shown = scheme
     app = QApplication.instance()
     assert isinstance(app, QApplication)
+    app.setPalette(_palette(in_force()))  # first: who is told of a new style reads colours from it
     app.setStyle("Fusion")
-    app.setPalette(_palette(in_force()))
     app.setStyleSheet(_sheet(in_force()))
 
 
@@ -183,6 +185,11 @@ def _palette(colours: Colours) -> QPalette:
     return palette
 
 
+def _check_mark() -> str:
+    """A file, for a style sheet takes no drawing: one for each palette."""
+    return Path(str(files("dropsafe.gui")), "icons", f"check-{_shown.value}.svg").as_posix()
+
+
 def _sheet(c: Colours) -> str:
     """What a palette cannot say. The names are those that pages give with `setObjectName` or the property `kind`."""
     return f"""
@@ -195,12 +202,26 @@ def _sheet(c: Colours) -> str:
     *[kind="faint"] {{ color: {c.faint}; }}
     *[kind="wrong"] {{ color: {c.person}; font-size: {SMALL}px; }}
     *[stale="true"] {{ color: {c.faint}; }}
-    #navigation {{ background: {c.raised}; border: none; border-right: 1px solid {c.line}; outline: none;
-        padding-top: {GRID}px; }}
+    #side {{ background: {c.raised}; border-right: 1px solid {c.line}; }}
+    #navigation {{ background: {c.raised}; border: 1px solid {c.raised}; outline: none; padding-top: {GRID}px; }}
+    #navigation:focus, #topics:focus {{ border: 1px solid {c.accent}; }}
+    #colours {{ background: transparent; color: {c.faint}; border: 1px solid transparent; border-radius: 4px;
+        padding: 4px {GRID}px; margin: 4px; font-size: {SMALL}px; }}
+    #colours:hover, #colours:focus {{ border-color: {c.accent}; color: {c.text}; }}
+    #colours::menu-indicator {{ image: none; }}
+    QMenu {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px; }}
+    QMenu::item:selected {{ background: {c.chosen}; }}
+    QMenu::item:disabled {{ color: {c.faint}; }}
     #navigation::item {{ height: 36px; padding-left: 12px; border: none; color: {c.text}; }}
     #navigation::item:selected {{ background: {c.chosen}; color: {c.text}; padding-left: 9px;
         border-left: 3px solid {c.accent}; }}
     #navigation::item:hover:!selected {{ background: {c.line}; }}
+    #topics {{ border: 1px solid {c.ground}; border-right-color: {c.line}; padding-top: {GRID}px; outline: none; }}
+    #topics::item {{ padding-left: {GRID}px; color: {c.text}; }}
+    #topics::item:selected {{ background: {c.chosen}; }}
+    QTextBrowser {{ border: none; border-radius: 0; }}
+    QTextBrowser:focus {{ border: 1px solid {c.accent}; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
                    padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {c.accent}; }}
@@ -213,11 +234,18 @@ def _sheet(c: Colours) -> str:
     QPushButton[kind="grave"]:disabled {{ color: {c.faint}; }}
     QPushButton[kind="plain"] {{ background: transparent; border: none; color: {c.accent}; padding: 4px 6px; }}
     QPushButton[kind="plain"]:focus {{ border: 1px solid {c.accent}; padding: 3px 5px; }}
-    QLineEdit, QPlainTextEdit, QTextEdit, QTextBrowser, QSpinBox, QDoubleSpinBox, QComboBox {{
+    QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
         background: {c.sunken}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px; padding: 4px 6px;
         selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
-    QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QTextBrowser:focus, QSpinBox:focus, QDoubleSpinBox:focus,
+    QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
     QComboBox:focus {{ border-color: {c.accent}; }}
+    QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {c.faint}; border-radius: 3px;
+        background: {c.sunken}; }}
+    QCheckBox::indicator:hover, QCheckBox:focus::indicator {{ border-color: {c.accent}; }}
+    QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; image: url("{_check_mark()}"); }}
+    QCheckBox::indicator:disabled {{ border-color: {c.line}; }}
+    QCheckBox::indicator:checked:disabled {{ background: {c.line}; border-color: {c.line}; }}
+    QCheckBox:focus {{ color: {c.accent}; }}
     *[wrong="true"] {{ border: 1px solid {c.person}; }}
     QTableView, QTreeView, QListView {{ background: {c.ground}; border: none; gridline-color: transparent;
         selection-background-color: {c.chosen}; selection-color: {c.text}; alternate-background-color: {c.raised}; }}

@@ -12,7 +12,7 @@ from dropsafe.gui.icons import tone_icon
 from dropsafe.gui.news import News
 from dropsafe.gui.remedies import CONDITION_TONES, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
-from dropsafe.gui.theme import Tone
+from dropsafe.gui.theme import Colours, Tone, in_force
 from dropsafe.gui.words import number, since
 from dropsafe.printable import printable
 
@@ -29,7 +29,7 @@ class Tray(QObject):
         self._errors = errors
         self._news = News()
         self._paused = False
-        self._tone: Tone | None = None
+        self._shown: tuple[Tone, Colours] | None = None
         self._menu = QMenu()
         self._status = QAction("", self._menu)
         self._status.triggered.connect(self.wanted)
@@ -71,8 +71,8 @@ class Tray(QObject):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """As it is now."""
         tone, words = _state(snapshot)
-        if tone is not self._tone:
-            self._tone = tone
+        if self._shown != (tone, in_force()):
+            self._shown = (tone, in_force())
             self.icon.setIcon(tone_icon(tone))
         self._status.setText(self.tr(words))
         counts = snapshot.stats.get("counts")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from dropsafe.gui.icons import TONE_ICONS, pixmap
@@ -86,6 +86,11 @@ class ToneSign(QWidget):
         self._word.setText(word)
         self._word.setStyleSheet(f"color: {colour};{' font-weight: 600;' if self._bold else ''}")
         self.setAccessibleName(word)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.StyleChange and self._shown is not None:
+            self.show_state(*self._shown[:2])
 
 
 class Figure(QWidget):

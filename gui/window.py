@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QMainWindow, QStackedWidget, QWidget
 
 from dropsafe.gui.banner import Banner
 from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.colours import ColoursButton
 from dropsafe.gui.counts import counted
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.icons import icon
@@ -48,14 +49,21 @@ class Window(QMainWindow):
 
         self._navigation = QListWidget()
         self._navigation.setObjectName("navigation")
-        self._navigation.setFixedWidth(NAVIGATION)
         self._navigation.setIconSize(QSize(20, 20))
         self._navigation.setAccessibleName(self.tr("Pages"))
         self._navigation.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for place in PAGES:
-            item = QListWidgetItem(icon(place.key), self.tr(place.title))
+            item = QListWidgetItem(self.tr(place.title))
             item.setData(Qt.ItemDataRole.UserRole, place.key)
             self._navigation.addItem(item)
+        self._paint_icons()
+        self.colours = ColoursButton()
+        side = QWidget()
+        side.setObjectName("side")
+        side.setFixedWidth(NAVIGATION)
+        line = column(self._navigation, self.colours, spacing=0)
+        line.setContentsMargins(0, 0, 1, 0)  # its border
+        side.setLayout(line)
         self._stack = QStackedWidget()
         self.banner = Banner()
         self._notices = NoticeBar(errors)
@@ -66,7 +74,7 @@ class Window(QMainWindow):
         layout = QHBoxLayout(whole)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self._navigation)
+        layout.addWidget(side)
         layout.addWidget(content, 1)
         self.setCentralWidget(whole)
 
@@ -125,6 +133,11 @@ class Window(QMainWindow):
         super().showEvent(event)
         self._chosen(self._navigation.currentRow())  # closed before, it has let its pages go
 
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.StyleChange:
+            self._paint_icons()
+
     def closeEvent(self, event: QCloseEvent) -> None:
         self._settings.setValue("window/geometry", self.saveGeometry())
         self._settings.setValue("window/page", self._current())
@@ -132,6 +145,10 @@ class Window(QMainWindow):
             self.close_page(key)
         super().closeEvent(event)
         self.closed.emit()
+
+    def _paint_icons(self) -> None:
+        for row, place in enumerate(PAGES):
+            self._navigation.item(row).setIcon(icon(place.key))
 
     def _restore(self) -> None:
         geometry = self._settings.value("window/geometry")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import zipfile
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ lines, versions, the disk, the unit, and a list of entries. Never in it: a repor
 header; names of reports only with --names. What was taken out is listed before anything is written, and in the bundle.
 Look through it with --preview before you hand it on."""
 EXAMPLES = ("dropsafe diagnose", "dropsafe diagnose --preview", "dropsafe diagnose /mnt/stick/line-3.zip --names")
-_MODE = 0o600
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -32,6 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, context: Context) -> int:
     from dropsafe.cli.running import heard
     from dropsafe.cli.status import facts
+    from dropsafe.desk.bundle_file import write_bundle
     from dropsafe.desk.diagnosis import diagnose
 
     if args.dest and args.preview:
@@ -47,7 +46,7 @@ def run(args: Namespace, context: Context) -> int:
     dest = args.dest or time.strftime("dropsafe-diagnose-%Y%m%dT%H%M%SZ.zip", time.gmtime())
     if not context.options.json:
         _tell(bundle)
-    size = _write(bundle, dest)
+    size = write_bundle(bundle.files, dest)
     if context.options.json:
         redacted = [{"file": each.file, "key": each.key, "why": each.why} for each in bundle.redacted]
         print(json.dumps({"path": os.path.abspath(dest), "bytes": size, "redacted": redacted}))
@@ -76,17 +75,3 @@ def _show(bundle: Bundle, as_json: bool) -> None:
     for name, text in bundle.files.items():
         print(f"==== {name}")
         print("\n".join(map(printable, text.splitlines())))
-
-
-def _write(bundle: Bundle, dest: str) -> int:
-    """A file of this user's own, like any other that a command makes for him: it is no part of the spool."""
-    try:
-        descriptor = os.open(dest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    except FileExistsError:
-        raise UsageError(
-            f"{dest} exists already, and is not written over. Nothing was written.", remedy="Name another file."
-        ) from None
-    with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in bundle.files.items():
-            archive.writestr(name, text)
-    return os.stat(dest).st_size

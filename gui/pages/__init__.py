@@ -31,4 +31,5 @@ PAGES = (
     Place("folders", "Watch folders", "FoldersPage"),
     Place("settings", "Settings", "SettingsPage"),
     Place("log", "Log", "LogPage"),
+    Place("help", "Help", "HelpPage"),
 )

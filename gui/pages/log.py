@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit
 
@@ -35,6 +35,7 @@ class LogPage(Page):
 
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
+        self._colours = in_force()
         self._since = 0
         self._asked = False
         self._filter = 0
@@ -74,6 +75,14 @@ class LogPage(Page):
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
         self._ask()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        # Lines keep the colours in which they were written. Where no service answers, they would be gone.
+        is_other = event.type() is QEvent.Type.StyleChange and self._colours is not in_force()
+        if is_other and self.bridge is not None and self.bridge.latest.runs:
+            self._colours = in_force()
+            self._anew()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.runs:

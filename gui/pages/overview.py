@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from dropsafe.desk.desk import Value
 from dropsafe.gui.chart import HourChart
@@ -61,11 +61,15 @@ class OverviewPage(Page):
         for line, (name, value) in enumerate(lines):
             self._facts.addWidget(label(name, "faint"), line, 0)
             self._facts.addLayout(value, line, 1)
-        self.setLayout(column(figures, self._chart, self._facts, margin=GRID * 3, spacing=GRID * 3))
-        layout = self.layout()
-        assert isinstance(layout, QVBoxLayout)
-        layout.setStretch(1, 1)
-        layout.addStretch(1)
+        whole = column(figures, self._chart, self._facts, margin=GRID * 3, spacing=GRID * 3)
+        whole.setStretch(1, 1)
+        whole.addStretch(1)
+        inner = QWidget()
+        inner.setLayout(whole)
+        area = QScrollArea()  # for a small window below an unfolded banner
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
+        self.setLayout(column(area))
         self.every(CHART_EVERY, self._ask_series)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from dropsafe.config import Config
 from dropsafe.gui import theme
-from dropsafe.gui.app import application
+from dropsafe.gui.app import Program, Wanted, application
 from dropsafe.gui.bridge import Bridge
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.sources import Station
@@ -83,7 +83,9 @@ class Desktop:
         self.bridge = Bridge(self.station)
         self.bridge.failed.connect(self.errors.report)
         self.settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
-        self.starter = Starter(["--config", str(self.path)], self.errors)
+        self.starter = Starter(["--config", str(self.path)], self.errors, self.station)
+        self.starter.started.connect(self.bridge.look)
+        self.bridge.snapshot.connect(self.starter.look)
         self.window = Window(self.station.read(), self.bridge, self.errors, self.starter, self.settings)
 
     def open(self) -> None:
@@ -102,6 +104,31 @@ class Desktop:
     def told(self) -> list[str]:
         """The errors that a person was told."""
         return [f"{notice.trouble.title}: {notice.trouble.text}" for notice in self.errors.notices()]
+
+
+@contextmanager
+def a_program(path: Path, *, in_tray: bool = False) -> Iterator[Program]:
+    """All of it but the loop, on that configuration file; the settings lie where QSettings is told."""
+    station = Station(lambda: Config.in_force(path, environ={}), path)
+    made = Program(the_application(), Wanted(station, ["--config", str(path)], in_tray=in_tray))
+    try:
+        made.begin()
+        until(lambda: made.bridge.latest.stats or made.bridge.latest.why, "the first look")
+        yield made
+    finally:
+        made.close()
+        made.deleteLater()
+        pause(0)
+
+
+@contextmanager
+def own_settings(folder: Path) -> Iterator[None]:
+    """What the windows of this process remember lies there."""
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder / "xdg"))
+    try:
+        yield
+    finally:
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ THE_PLACE = {"spool/durable.py", "spool/_posix.py", "spool/_windows.py"}
 ELSEWHERE: dict[str, str] = {
     "dropsafe/config_file.py": "the configuration file",
     "dropsafe/cli/files.py": "files that a command makes for its user",
-    "dropsafe/cli/diagnose.py": "the bundle, where its user says",
+    "dropsafe/desk/bundle_file.py": "the bundle, where its user says",
     "dropsafe/cli/demo.py": "the demonstration's own folder",
     "dropsafe/cli/run.py": "the run folder",
     "dropsafe/cli/trouble.py": "the report of an error, and a standard output that nobody reads",
@@ -33,6 +33,9 @@ ELSEWHERE: dict[str, str] = {
     "dropsafe/stacks.py": "the device that is nowhere, for stacks where there is no standard error",
     "dropsafe/demo/": "the demonstration's own folder, drop folder and log",
     "dropsafe/receiver/": "what the example server stores",
+    "gui/app.py": "the folder of what a user's window remembers",
+    "gui/preview.py": "nothing: it reads a payload, and opens a file of Qt's own in memory",
+    "gui/starting.py": "the folder of the log of a service that it starts, and what that says at its start",
     "supervisor/ipc/_posix.py": "the service's socket, in the run folder",
     "supervisor/status.py": "the status that any user may read, in the run folder",
 }

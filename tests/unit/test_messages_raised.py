@@ -21,6 +21,7 @@ from dropsafe.cli.main import main
 from dropsafe.config import Config
 from dropsafe.demo.stage import Stage
 from dropsafe.errors import DropsafeError
+from dropsafe.gui.sources import Desks, Station
 from dropsafe.receiver import server
 from dropsafe.receiver.options import Settings
 from dropsafe.receiver.process import ReceiverProcess
@@ -145,6 +146,23 @@ def _paused(scene: Scene) -> None:
     scene.patch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:1/")
     main(["--spool", str(scene.spool.path), "pause", "delivery"])
     assert main(["--spool", str(scene.spool.path), "deliver"]) == 75
+
+
+def _without_a_display(scene: Scene) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        scene.patch.delenv(name, raising=False)
+    assert main(["gui"]) == 2
+
+
+def _without_qt(scene: Scene) -> None:
+    scene.patch.setenv("QT_QPA_PLATFORM", "offscreen")
+    scene.patch.setitem(sys.modules, "dropsafe.gui.app", None)
+    assert main(["gui"]) == 2
+
+
+def _window_without_a_service(scene: Scene) -> None:
+    config = scene.config(**{"ipc.address": str(scene.folder / "none.sock")})
+    Desks(Station(lambda: config, scene.folder / "d.toml")).service()
 
 
 def _without_the_example_server(scene: Scene) -> None:
@@ -393,6 +411,9 @@ def _secret_in_utf_16(scene: Scene) -> None:
 
 
 WAYS: dict[str, Callable[[Scene], object]] = {
+    "There is no display to open a window on. Nothing was changed.": _without_a_display,
+    "The window cannot be opened: …. The service and the command line work without it.": _without_qt,
+    "The service does not run. Nothing is lost: what was accepted is in the spool.": _window_without_a_service,
     "Delivery is paused …. Nothing was sent or changed; what is accepted waits in the spool.": _paused,
     "The demonstration needs the example server, and … is not installed. Nothing was changed.": (
         _without_the_example_server

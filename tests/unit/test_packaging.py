@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import shutil
 import subprocess
@@ -9,10 +10,12 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 import dropsafe
+from dropsafe.cli.main import COMMANDS
 from dropsafe.cli.man import page as manual_page
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.reference import configuration_page
@@ -23,6 +26,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES: list[str] = PROJECT["tool"]["setuptools"]["packages"]
 FOLDERS: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 MANUAL = "docs/dropsafe.1"
+DATA: dict[str, list[str]] = PROJECT["tool"]["setuptools"]["data-files"]
 LINKED = sorted(set(FOLDERS) - {"dropsafe"})
 
 
@@ -36,6 +40,11 @@ def packages_in(root: Path) -> set[str]:
     return found
 
 
+def data_in(root: Path) -> dict[str, Path]:
+    """Every other file that is installed, by its place below the prefix."""
+    return {f"{place}/{path.name}": path for place, names in DATA.items() for name in names for path in root.glob(name)}
+
+
 def files_in(root: Path) -> set[str]:
     """Every Python file, schema and template, by its place in an installation."""
     found = set()
@@ -43,7 +52,10 @@ def files_in(root: Path) -> set[str]:
         base = max((name for name in FOLDERS if f"{package}.".startswith(f"{name}.")), key=len)
         folder = root / FOLDERS[base] / Path(*package.removeprefix(base).strip(".").split("."))
         for file in [*folder.iterdir(), *folder.glob("icons/*"), *folder.glob("translations/*")]:
-            if file.suffix in {".py", ".json", ".service", ".conf", ".svg", ".qm"} or file.name == "py.typed":
+            if (
+                file.suffix in {".py", ".json", ".service", ".conf", ".desktop", ".svg", ".qm"}
+                or file.name == "py.typed"
+            ):
                 found.add(f"{package.replace('.', '/')}/{file.relative_to(folder).as_posix()}")
     return found
 
@@ -118,7 +130,7 @@ def test_the_manual_page_is_current() -> None:
 def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
     # From a copy: building leaves files beside the sources, and other tests run meanwhile.
     source = tmp_path / "source"
-    wanted = ["pyproject.toml", "README.md", "LICENSE", MANUAL, *set(FOLDERS.values())]
+    wanted = ["pyproject.toml", "README.md", "LICENSE", "docs", *set(FOLDERS.values())]
     for name in wanted:
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns(
@@ -147,8 +159,58 @@ def test_the_wheel_holds_every_file(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
+    base = f"dropsafe-{dropsafe.__version__}"
     with zipfile.ZipFile(wheel) as archive:
-        names = {
-            name for name in archive.namelist() if not name.startswith(f"dropsafe-{dropsafe.__version__}.dist-info")
-        }
-    assert names == {*files_in(source), f"dropsafe-{dropsafe.__version__}.data/data/share/man/man1/dropsafe.1"}
+        names = {name for name in archive.namelist() if not name.startswith(f"{base}.dist-info")}
+        archive.extractall(tmp_path / "site")
+    data = f"{base}.data/data"
+    assert names == {*files_in(source), *(f"{data}/{name}" for name in data_in(source))}
+    assert_the_pages_are_found(tmp_path / "site", tmp_path / "site" / data)
+
+
+def assert_the_pages_are_found(site: Path, prefix: Path) -> None:
+    """As the window looks for them, in what the wheel held."""
+    code = """if True:
+        import sys, sysconfig
+        sys.path[:0] = [sys.argv[1]]
+        get_path = sysconfig.get_path
+        sysconfig.get_path = lambda name, *more: sys.argv[2] if name == "data" else get_path(name, *more)
+        from dropsafe.gui import manual
+        print(manual.folder(), *(page.name for page in manual.pages()))
+    """
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, str(site), str(prefix)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    folder, *pages = done.stdout.split()
+    assert Path(folder) == prefix / "share/doc/dropsafe"
+    assert set(pages) == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_desktop_entry_starts_commands_that_there_are() -> None:
+    path = ROOT / "deploy" / "dropsafe.desktop"
+    entry = configparser.ConfigParser(interpolation=None)
+    entry.optionxform = str  # type: ignore[method-assign,assignment]
+    entry.read_string(path.read_text(encoding="utf-8"))
+    main = entry["Desktop Entry"]
+    assert {"Type", "Name", "Exec", "Icon", "Categories"} <= main.keys()
+    assert main["Type"] == "Application"
+    assert main["Categories"].endswith(";")
+    assert main["Actions"].split(";")[:-1] == [
+        section.removeprefix("Desktop Action ") for section in entry.sections() if section.startswith("Desktop Action ")
+    ]
+    for section in entry.sections():
+        program, command = entry[section]["Exec"].split()
+        assert program == "dropsafe"
+        assert command in COMMANDS
+    assert f"share/icons/hicolor/scalable/apps/{main['Icon']}.svg" in data_in(ROOT)
+    assert "share/applications/dropsafe.desktop" in data_in(ROOT)
+    if checker := shutil.which("desktop-file-validate"):
+        assert subprocess.run([checker, path], check=False).returncode == 0
+
+
+def test_the_icon_of_the_program_is_a_square_drawing() -> None:
+    icon = ElementTree.parse(ROOT / "gui" / "icons" / "dropsafe.svg").getroot()
+    assert icon.tag == "{http://www.w3.org/2000/svg}svg"
+    _, _, width, height = icon.attrib["viewBox"].split()
+    assert width == height
