@@ -85,8 +85,8 @@ class Bench:
         self.errors = ErrorCentre()
         self.bridge = Bridge(station)
         self.bridge.failed.connect(self.errors.report)
-        settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
-        self.window = Window(station.read(), self.bridge, self.errors, Starter([], self.errors), settings)
+        self.settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
+        self.window = Window(station.read(), self.bridge, self.errors, Starter([], self.errors), self.settings)
 
     def open(self) -> float:
         """Seconds until the first rows are there."""
@@ -279,6 +279,7 @@ def a_bench(config: Path, folder: Path) -> Iterator[Bench]:
     finally:
         bench.window.close()
         bench.bridge.close()
+        bench.settings.sync()  # or it is written when the folder is gone
 
 
 if __name__ == "__main__":

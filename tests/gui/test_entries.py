@@ -222,7 +222,11 @@ def test_a_key_that_is_held_down_asks_for_the_details_of_the_last_alone(
     page = the_page(desktop)
     show(page, FAILED, 2)
     cancelled: list[Reply] = []
-    monkeypatch.setattr(Reply, "cancel", cancelled.append)
+
+    def note(reply: Reply) -> None:
+        cancelled.append(reply)
+
+    monkeypatch.setattr(Reply, "cancel", note)
     for place in (0, 1, 0, 1):
         select(page, place, place)
     monkeypatch.undo()
