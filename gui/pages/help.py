@@ -133,9 +133,14 @@ class HelpPage(Page):
             text = text.replace("-light.png)", "-dark.png)")
         document = self._browser.document()
         document.setDefaultFont(self._browser.font())
+        document.setUndoRedoEnabled(False)
         document.setMarkdown(text, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+        # In one edit, or the whole page would be laid out anew for each of its blocks.
+        edit = QTextCursor(document)
+        edit.beginEditBlock()
         _lay_out(document)
         _fit_pictures(document, self._browser.viewport().width() - GRID * 6)
+        edit.endEditBlock()
         self._browser.verticalScrollBar().setValue(0)
 
     def _scroll_to(self, name: str, topic: str) -> None:
