@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QTextTableFormat,
 )
 from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QStackedWidget, QTextBrowser, QWidget
+from shiboken6 import isValid
 
 from dropsafe import __version__
 from dropsafe.gui import manual
@@ -56,7 +57,6 @@ class HelpPage(Page):
         self._browser = QTextBrowser()
         self._browser.setOpenLinks(False)
         self._browser.setAccessibleName(self.tr("The page"))
-        self._browser.document().setDocumentMargin(GRID * 2)
         self._browser.setFrameShape(QTextBrowser.Shape.NoFrame)
         place = manual.folder()
         if place is not None:
@@ -131,16 +131,16 @@ class HelpPage(Page):
         self._shown = (name, text)
         if in_force() is PALETTES[Scheme.DARK]:
             text = text.replace("-light.png)", "-dark.png)")
-        document = self._browser.document()
+        before = self._browser.document()
+        document = QTextDocument(self._browser)  # shown when it is ready: else each change is laid out anew
+        document.setDocumentMargin(GRID * 2)
         document.setDefaultFont(self._browser.font())
-        document.setUndoRedoEnabled(False)
         document.setMarkdown(text, QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
-        # In one edit, or the whole page would be laid out anew for each of its blocks.
-        edit = QTextCursor(document)
-        edit.beginEditBlock()
         _lay_out(document)
         _fit_pictures(document, self._browser.viewport().width() - GRID * 6)
-        edit.endEditBlock()
+        self._browser.setDocument(document)
+        if isValid(before):  # the first is the browser's own, and gone
+            before.deleteLater()
         self._browser.verticalScrollBar().setValue(0)
 
     def _scroll_to(self, name: str, topic: str) -> None:

@@ -55,7 +55,7 @@ def told(program: Program) -> str:
     return "\n".join(f"{n.trouble.title}\n{n.trouble.text}\n{n.trouble.remedy}" for n in notices)
 
 
-def test_it_starts_and_the_banner_becomes_well_and_it_outlives_nothing_that_it_should_not(station: Path) -> None:
+def test_it_starts_and_the_banner_becomes_well_as_often_as_it_is_wanted(station: Path) -> None:
     Spool.create(station.parent / "spool", group="").close()
     with a_program(station) as program:
         assert program.bridge.latest.source is Source.FOLDER
@@ -72,8 +72,9 @@ def test_it_starts_and_the_banner_becomes_well_and_it_outlives_nothing_that_it_s
         until(lambda: not program.starter._children, "that its exit code was asked for")
         press(program, "Start the service")  # and once more
         until(lambda: program.bridge.latest.runs, "the service again")
+        until(lambda: program.starter._children, "the end of the watching")
         os.kill(program.bridge.latest.status["pid"], signal.SIGTERM)
-        until(lambda: not program.bridge.latest.runs, "that it has stopped again")
+        until(lambda: not program.starter._children, "that it has stopped again")
     assert "stopped" in (station.parent / "service.log").read_text(encoding="utf-8").lower()
 
 
