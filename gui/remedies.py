@@ -5,7 +5,7 @@ Everything that a button does here, the command line does too; the words of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,14 @@ def tone_of(code: str) -> Tone:
     return Tone.QUIET if code.startswith("paused-") else Tone.SOON
 
 
+_BY_GRAVITY = (Tone.PERSON, Tone.SOON, Tone.QUIET)
+
+
+def gravest_first(reasons: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Those that need a person before the others; else as they were told."""
+    return sorted(reasons, key=lambda reason: _BY_GRAVITY.index(tone_of(reason["code"])))
+
+
 CONDITION_TONES: Mapping[str, Tone] = {
     "RUNNING": Tone.WELL,
     "STARTING": Tone.BUSY,
@@ -117,5 +125,5 @@ def tone_of_status(status: Mapping[str, Any]) -> Tone:
     """Of all together: the gravest reason decides."""
     tones = [tone_of(reason["code"]) for reason in status.get("reasons", ())]
     if status.get("condition") == "DEGRADED":
-        return next((tone for tone in (Tone.PERSON, Tone.SOON, Tone.QUIET) if tone in tones), Tone.SOON)
+        return next((tone for tone in _BY_GRAVITY if tone in tones), Tone.SOON)
     return CONDITION_TONES.get(status.get("condition", ""), Tone.QUIET)

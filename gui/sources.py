@@ -18,6 +18,7 @@ from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.desk.trouble import for_people
 from dropsafe.desk.vitals import counted_now
 from dropsafe.errors import DropsafeError, TemporaryError
+from dropsafe.gui.remedies import gravest_first
 from dropsafe.spool import Spool
 from dropsafe.spool.limits import limits_from
 from dropsafe.supervisor.ipc.client import Client
@@ -140,14 +141,17 @@ class Desks:
             assert self._looker is not None
             status = self._looker.status_get()
             stats = self._looker.spool_stats()
-            reasons = counted_now(status["reasons"], stats["reasons"])
+            reasons = gravest_first(counted_now(status["reasons"], stats["reasons"]))
             return Snapshot(Source.SERVICE, {**status, **_condition(status, reasons)}, stats)
         except DropsafeError as error:
             self.hang_up()
             why = _words(error)
         try:
             folder = self.folder()
-            return Snapshot(Source.FOLDER, folder.status_get(), folder.spool_stats(), why)
+            status = folder.status_get()
+            return Snapshot(
+                Source.FOLDER, {**status, "reasons": gravest_first(status["reasons"])}, folder.spool_stats(), why
+            )
         except (DropsafeError, OSError) as error:
             self._leave_folder()
             more = _words(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
@@ -14,10 +15,12 @@ from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import Figure, ToneSign, button, column, label, row
-from dropsafe.gui.words import clock, number, since, size, span
+from dropsafe.gui.words import clock, moment, number, since, size, span
 from dropsafe.printable import printable
 
 CHART_EVERY = 5.0
+OLD_COUNT = 5.0
+"""Seconds after which it is said how old the counts are, as the command line says it."""
 RATE_OVER = 300.0
 """Seconds of the last hour from which the present rate is taken."""
 
@@ -61,7 +64,8 @@ class OverviewPage(Page):
         for line, (name, value) in enumerate(lines):
             self._facts.addWidget(label(name, "faint"), line, 0)
             self._facts.addLayout(value, line, 1)
-        whole = column(figures, self._chart, self._facts, margin=GRID * 3, spacing=GRID * 3)
+        self._as_of = label("", "caption")
+        whole = column(column(figures, self._as_of), self._chart, self._facts, margin=GRID * 3, spacing=GRID * 3)
         whole.setStretch(1, 1)
         whole.addStretch(1)
         inner = QWidget()
@@ -92,6 +96,8 @@ class OverviewPage(Page):
         self._last.setText(since(last) if last else self.tr("Nothing has been delivered yet."))
         self._last.setToolTip(clock(last) if last else "")
         self._room.setText(self.tr("{0} free at {1}").format(size(stats["free_bytes"]), printable(stats["path"])))
+        self._as_of.setText(self.tr("All but those waiting were counted {0}.").format(since(counts["as_of"])))
+        self._as_of.setVisible(time.time() - moment(counts["as_of"]) > OLD_COUNT)
         self._show_service(snapshot, counts["waiting"])
 
     def _show_service(self, snapshot: Snapshot, waiting: int) -> None:

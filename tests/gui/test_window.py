@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from dropsafe.gui.pages import PAGES
+from dropsafe.gui.remedies import gravest_first
 from dropsafe.gui.sources import Source
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
@@ -58,3 +59,8 @@ def test_every_page_opens_with_and_without_a_service_and_tells_no_error(tmp_path
                 pause(50)
                 assert desktop.window.page(place.key).isVisible()
             assert desktop.told() == []
+
+
+def test_what_needs_a_person_stands_above_what_does_not() -> None:
+    told = [{"code": code, "text": code} for code in ("drop-folder", "paused-intake", "failed", "old")]
+    assert [reason["code"] for reason in gravest_first(told)] == ["failed", "drop-folder", "old", "paused-intake"]
