@@ -100,7 +100,7 @@ def kills(seconds: float, seed: int, tell: Callable[[str], None]) -> Line:
     """The random kills over all processes, with the receiver's faults on."""
     minutes = seconds / 60
     plan = Plan(
-        round(A_MINUTE * minutes), round(KILLS_A_MINUTE * minutes), seconds, seed, patience=900.0, faults=UNKIND
+        round(A_MINUTE * minutes), round(KILLS_A_MINUTE * minutes), seconds, seed, patience=3600.0, faults=UNKIND
     )
     folder = Path(tempfile.mkdtemp(prefix="dropsafe-campaign-"))
     campaign = Campaign(folder, plan)
