@@ -11,9 +11,13 @@ from collections.abc import Generator, Iterator
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import settings
 
 from dropsafe.paths import RUN_VARIABLE
 from tests.support.raised import RAISED
+
+settings.register_profile("dropsafe", deadline=None)  # a busy machine is no mistake of the example's
+settings.load_profile("dropsafe")
 
 
 @pytest.fixture(autouse=True)

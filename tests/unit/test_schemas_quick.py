@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dropsafe.config_keys import keys
@@ -33,7 +33,6 @@ tables = st.dictionaries(st.sampled_from(["path", "pattern", "recursive", "after
 values = scalars | tables | st.lists(scalars | tables, max_size=3)
 
 
-@settings(deadline=None)
 @given(key=st.sampled_from(sorted(keys())), value=values)
 def test_jsonschema_agrees_with_every_quick_yes(key: str, value: Any) -> None:
     if is_plainly_right(keys()[key].schema, value):
