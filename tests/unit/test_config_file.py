@@ -248,7 +248,7 @@ def test_a_windows_editors_mark_and_line_ends_are_fine(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_a_file_is_told_at_once(file: Path) -> None:
-    file.write_text("max_queue_size = 0\n[destination]\ntimeout = true\nconnections = 65\n", encoding="utf-8")
+    file.write_text("max_queue_size = 0\n[destination]\ntimeout = true\nconnections = 129\n", encoding="utf-8")
     with pytest.raises(BadValue) as caught:
         Config.load(file)
     for key in ("max_queue_size", "destination.timeout", "destination.connections"):
