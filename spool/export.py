@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from dropsafe import __version__
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import ENTRY_STATES, find_every, unlisted
+from dropsafe.spool.listing import ENTRY_STATES, Stranger, find_every, unlisted, unreadable
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path
@@ -26,6 +26,7 @@ from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
 from dropsafe.spool.stations import Stay, station_at
 from dropsafe.spool.trees import MANIFEST
+from dropsafe.spool.walking import unread
 from dropsafe.spool.written import parse_json
 
 FORMAT = 1
@@ -144,6 +145,7 @@ class Export:
         self._entries: list[str] = []
         self._ids: set[str] = set()
         self._missing: list[dict[str, Any]] = []
+        self._closed: dict[str, Stranger] = {}
         self._unlisted: list[str] = []
         self._stays: list[Stay] = []
         self._proofs: dict[str, Receipt] = {}
@@ -166,27 +168,36 @@ class Export:
             gone.update(moved)
             if not moved:
                 break
-            found = find_every(self._spool.core.layout, moved)
-            entries = [each for places in found.values() for each in places if each.state in self._chosen.states]
+            entries = self._found(moved)
         done.moved = len(gone - self._ids)
         for state in self._chosen.states:
             for folder in unlisted(self._spool.core.layout, state):
-                self._unlisted.append(folder.path)
-                yield NotExported(
-                    "",
-                    folder.path,
-                    f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
-                    "Look at the disk and at the rights, and try again later, to another place.",
-                )
+                self._closed.setdefault(folder.path, folder)
+        for folder in self._closed.values():
+            self._unlisted.append(folder.path)
+            yield NotExported(
+                "",
+                folder.path,
+                f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
+                "Look at the disk and at the rights, and try again later, to another place.",
+            )
         self._write_receipts()
         self._write(MANIFEST, self._manifest())
         self._writer.finish(self._written)
 
     def _listed(self) -> list[Entry]:
         if self._chosen.ids:
-            found = find_every(self._spool.core.layout, self._chosen.ids)
-            return [each for places in found.values() for each in places if each.state in self._chosen.states]
-        return [entry for state in self._chosen.states for entry in self._spool.entries(state)]
+            return self._found(self._chosen.ids)
+        with unread() as folders:
+            entries = [entry for state in self._chosen.states for entry in self._spool.entries(state)]
+        self._closed |= {folder: unreadable(folder, error) for folder, error in folders.items()}
+        return entries
+
+    def _found(self, ids: Collection[str]) -> list[Entry]:
+        with unread() as folders:
+            found = find_every(self._spool.core.layout, ids)
+        self._closed |= {folder: unreadable(folder, error) for folder, error in folders.items()}
+        return [each for places in found.values() for each in places if each.state in self._chosen.states]
 
     def _proofs_of(self, entries: Sequence[Entry]) -> dict[str, Receipt]:
         sent = {entry.id for entry in entries if entry.state is State.SENT}

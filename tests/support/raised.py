@@ -87,6 +87,9 @@ RAISED: dict[str, tuple[str, ...]] = {
         "It cannot be read (…). It is untouched, and not in the export; the rest goes on.",
         "What was submitted with it cannot be read (…). Its payload alone is in the export.",
     ),
+    "unit/test_cli_unread.py::test_every_command_names_it_and_ends_with_1[list]": (
+        "The folder … cannot be read (…). Nobody knows what is in it: it was left out here. Nothing was deleted.",
+    ),
     "unit/test_spool_export.py::test_a_folder_that_cannot_be_listed_is_not_taken_for_empty": (
         "This folder …. Nobody knows what is in it, and nothing of it is in the export.",
     ),
