@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from dropsafe import __version__
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.layout import STATIONS_FILE
 from dropsafe.spool.listing import ENTRY_STATES, Stranger, find_every, unlisted, unreadable
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
@@ -23,7 +23,7 @@ from dropsafe.spool.reasons import reason_path
 from dropsafe.spool.receipts import Receipt, find_receipts
 from dropsafe.spool.sources import BLOCK
 from dropsafe.spool.spool import Spool
-from dropsafe.spool.states import State
+from dropsafe.spool.states import WITH_REASON, State
 from dropsafe.spool.stations import Stay, station_at
 from dropsafe.spool.trees import MANIFEST
 from dropsafe.spool.walking import unread
@@ -149,12 +149,21 @@ class Export:
         self._unlisted: list[str] = []
         self._stays: list[Stay] = []
         self._proofs: dict[str, Receipt] = {}
+        self._wordless = ""
+        """Why the reason of the entry that was copied last could not be read."""
 
     def run(self, done: Exported) -> Iterator[NotExported]:
         """What is missing or damaged, as it is found; the figures go to `done`. OSError from where it is written to."""
         self._done = done
-        with suppress(OSError, ValueError):
+        try:
             self._stays = self._spool.core.stations.read()[::-1]
+        except (OSError, ValueError) as error:
+            yield NotExported(
+                "",
+                f"{self._spool.core.layout.locks}/{STATIONS_FILE}",
+                f"Whose reports these are cannot be read ({_told(error)}). They are in it, without their station's name.",
+                "Look at the disk and at the rights, and try again later, to another place.",
+            )
         entries = self._listed()
         self._proofs = self._proofs_of(entries)
         gone: set[str] = set()
@@ -234,6 +243,13 @@ class Export:
                 f"Try again later, to another place: dropsafe export DEST {entry.id}. Look at the disk and at the rights.",
             )
             return
+        if self._wordless:
+            yield NotExported(
+                entry.id,
+                str(entry.path),
+                f"The file that says why it is there cannot be read ({self._wordless}). It is in the export without that.",
+                f"See what is known of it: dropsafe explain {entry.id}",
+            )
         if not intact:
             self._done.damaged += 1
             if entry.state is not State.QUARANTINE:
@@ -308,8 +324,11 @@ class Export:
         if meta is not None:
             self._write(f"meta/{entry.id[:11]}/{entry.id}.json", meta)
         reason: bytes | None = None
-        with suppress(_SourceFailed):  # words, without which the entry is still whole
+        self._wordless = ""
+        try:
             reason = _small(reason_path(str(entry.path)))
+        except _SourceFailed as error:  # words, without which the entry is still whole
+            self._wordless = _said(error) if entry.state in WITH_REASON else ""
         if reason is not None:
             self._write(file + REASON_SUFFIX, reason)
         return _object(meta), _object(reason)
@@ -361,8 +380,11 @@ def _small(path: str) -> bytes | None:
 
 
 def _said(error: BaseException) -> str:
-    cause = error.__cause__
-    return (isinstance(cause, OSError) and cause.strerror) or str(cause)
+    return _told(error.__cause__)
+
+
+def _told(error: BaseException | None) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _object(data: bytes | None) -> dict[str, Any] | None:
