@@ -118,6 +118,11 @@ def unread() -> Iterator[dict[str, OSError]]:
         _unread.reset(token)
 
 
+def all_read() -> bool:
+    """Whether no folder was unreadable so far, for all that whoever opened `unread` has heard."""
+    return not _unread.get()
+
+
 def note_unread(folder: str, error: OSError) -> None:
     """That folder could not be read: for whoever opened `unread`."""
     if (folders := _unread.get()) is not None:

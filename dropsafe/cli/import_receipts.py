@@ -55,7 +55,10 @@ def run(args: Namespace, context: Context) -> int:
             if context.options.json:
                 print(json.dumps(asdict(unmatched)))
             else:
-                print("\n    ".join((f"! {unmatched.id}".rstrip(), printable(unmatched.why), unmatched.remedy)))
+                head = unmatched.id or printable(unmatched.why)
+                print(f"! {head}")
+                for line in (unmatched.why, unmatched.remedy) if unmatched.id else (unmatched.remedy,):
+                    print(f"    {line}")
     if context.options.json:
         print(json.dumps({"summary": asdict(done)}))
     else:

@@ -117,6 +117,7 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     from dropsafe.cli.context import Context, Options
     from dropsafe.cli.parsers import parser_of
     from dropsafe.cli.trouble import with_unread
+    from dropsafe.errors import ExitCode
     from dropsafe.spool.walking import unread
 
     command = load(name)
@@ -133,7 +134,11 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
         sys.stdout, sys.stderr = (spelled(stream, COMMANDS, options) for stream in (sys.stdout, sys.stderr))
     chosen = Options(args.config, args.instance, args.spool, tuple(args.set), args.json)
     with Context(chosen) as context, unread() as folders:
-        code = command.run(args, context)
+        try:
+            code = command.run(args, context)
+        except Exception:
+            with_unread(ExitCode.NEEDS_A_PERSON, folders)  # what was not found may lie there
+            raise
         sys.stdout.flush()
         return code if name in GO_ON else with_unread(code, folders)
 

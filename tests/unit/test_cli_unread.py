@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from dropsafe.cli.main import main
 from dropsafe.spool import Spool
 from dropsafe.spool.audit import read_audit
 from dropsafe.spool.clock import SYSTEM_CLOCK
+from tests.crash.traced import why_not
 from tests.support.spools import make_spool, submit
 from tests.support.unread import dying
 
@@ -51,6 +55,25 @@ def test_every_command_names_it_and_ends_with_1(
     said = capsys.readouterr()
     assert (code, str(bucket) in said.out + said.err, "Input/output error" in said.out + said.err) == (1, True, True)
     assert len(list(bucket.iterdir())) == 2
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not() or "strace is there")
+def test_so_it_is_when_the_system_itself_fails(spool: Spool) -> None:
+    bucket = bucket_of(spool, submit(spool, b"one")[0])
+    trace = ["strace", "-f", "-qq", "-o", os.devnull, "-P", str(bucket), "-e", "inject=getdents64:error=EIO"]
+    command = [*trace, sys.executable, "-m", "dropsafe", "list"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, str(bucket) in ran.stderr) == (1, True)
+    assert "Nothing waits" not in ran.stdout
+
+
+def test_one_that_is_not_found_may_lie_there(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (made,) = submit(spool, b"one")
+    bucket = bucket_of(spool, made)
+    dying(monkeypatch, bucket)
+    assert (main(["hold", made]), str(bucket) in capsys.readouterr().err) == (2, True)
 
 
 def test_what_came_before_the_error_is_seen(
