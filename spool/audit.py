@@ -1,7 +1,8 @@
 """The audit: counts everything by listing, corrects the admission counter, and computes the conservation equation.
 
 It lists in the order in which entries flow (tmp, pending, inflight, then the rest), so an entry that moves meanwhile
-may be counted twice, never missed; what arrives meanwhile is added. It moves nothing.
+may be counted twice, never missed; what arrives meanwhile is added. It moves nothing. Of a state with a folder that
+cannot be read the last figures stand where they are higher: what nobody can list is not gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from dropsafe.spool import durable
 from dropsafe.spool.admission import Admission
@@ -21,10 +22,11 @@ from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.counter import Count
 from dropsafe.spool.health import MAX_STRANGERS
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
+from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers, unreadable
 from dropsafe.spool.names import is_id, parse_entry_name
 from dropsafe.spool.producer import Producer, remove_scratch
 from dropsafe.spool.states import State
+from dropsafe.spool.walking import unread
 from dropsafe.spool.written import read_json
 
 log = logging.getLogger(__name__)
@@ -64,26 +66,42 @@ def audit(
     """
     last = read_audit(layout)
     begun = admission.audit_begins((last.accepted, last.expired) if last else (0, 0))
-    staged, staged_bytes = _count_staged(layout)
     counts: dict[str, int] = {}
-    waiting_bytes, oldest = 0, ""
-    for state in ENTRY_STATES:
-        counts[state.value], size, first = _count(layout, state, tick)
-        if state in (State.PENDING, State.INFLIGHT):
-            waiting_bytes += size
-            oldest = min(filter(None, (oldest, first)), default="")
+    waiting_bytes, first_name = 0, ""
+    with unread() as folders:
+        staged, staged_bytes = _count_staged(layout)
+        hidden = bool(folders)
+        for state in ENTRY_STATES:
+            before = len(folders)
+            counts[state.value], size, first = _count(layout, state, tick)
+            if len(folders) > before:
+                counts[state.value] = max(counts[state.value], last.counts[state.value] if last else 0)
+            if state in (State.PENDING, State.INFLIGHT):
+                hidden = bool(folders)
+                waiting_bytes += size
+                first_name = min(filter(None, (first_name, first)), default="")
     counted = staged + counts[State.PENDING] + counts[State.INFLIGHT]
     met = admission.peek()  # before it is corrected
+    oldest = iso(parse_entry_name(first_name).accepted.timestamp()) if first_name else ""
+    if hidden:
+        counted = max(counted, begun.entries)
+        waiting_bytes = max(waiting_bytes, begun.bytes, last.waiting_bytes if last else 0)
+        oldest = min(filter(None, (oldest, last.oldest if last else "")), default="")
+    for folder, error in folders.items():
+        log.warning(
+            "%s cannot be read (%s): of what lies there the last figures stand", folder, error.strerror or error
+        )
     ended = admission.audit_ends(begun, counted, staged_bytes + waiting_bytes)
+    closed = [unreadable(folder, error) for folder, error in folders.items()]
     figures = AuditFigures(
         at=iso(clock.now()),
         counts=counts,
         waiting_bytes=waiting_bytes,
-        oldest=iso(parse_entry_name(oldest).accepted.timestamp()) if oldest else "",
+        oldest=oldest,
         accepted=ended.accepted,
         expired=ended.expired,
-        unexplained=_unexplained(begun, met, ended, counts, staged),
-        strangers=[str(found) for found in islice(strangers(layout, tick), MAX_STRANGERS)],
+        unexplained=None if folders else _unexplained(begun, met, ended, counts, staged),
+        strangers=list(islice(dict.fromkeys(map(str, chain(closed, strangers(layout, tick)))), MAX_STRANGERS)),
     )
     try:
         _write(layout, figures, producer.folder)

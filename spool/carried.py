@@ -29,6 +29,8 @@ from dropsafe.spool.written import parse_json
 CARRIER = "carried"
 """How the names of workers begin that have delivered from a carried copy."""
 README = "README.txt"
+INCOMPLETE = ".incomplete"
+"""How the name of an export ends until all of it is there."""
 _MOST_SMALL, _MOST_LARGE = 1 << 20, 1 << 28
 """Bytes of a reason or of what was submitted with an entry; of a manifest or of a file of receipts."""
 _NO_ENTRIES = ("tmp", "receipts", "meta", "intake", "journal", "locks", ".dropsafe")
@@ -52,6 +54,16 @@ class CarriedEntry:
         return self.name.id
 
 
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """An entry, or a file, that stays where it is, and needs a person. `id` is empty for what is no entry."""
+
+    id: str
+    file: str
+    why: str
+    remedy: str
+
+
 class Carried:
     """An opened source. `entries` by id; `lost` are files that the manifest names and that are not there; `others`
     lie where entries lie, and are none."""
@@ -60,6 +72,7 @@ class Carried:
         """Raises UsageError for what is none of the three, OSError."""
         self._tree: Tree = open_tree(path)
         self.others: list[str] = []
+        self._torn: set[str] = set()
         try:
             self._look()
         except BaseException:
@@ -89,14 +102,48 @@ class Carried:
         return self._tree.closed
 
     @property
-    def never_exported(self) -> int:
-        """How many entries the export could not copy, by its manifest."""
-        return len(self._manifest.get("missing", ()))
-
-    @property
     def is_empty(self) -> bool:
         """Whether nothing in it is ours: somebody meant another folder."""
-        return not (self.entries or self.is_spool or self._manifest or any(self._receipt_files()))
+        return not (self.entries or self.is_spool or self._manifest or self.closed or any(self._receipt_files()))
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether an interrupted export has left it, so that nothing says which stations its entries are from."""
+        is_export = not (self.is_spool or self._manifest or self._stays)
+        return is_export and self.is_folder and self.path.endswith(INCOMPLETE)
+
+    def not_there(self) -> Iterator[NotTaken]:
+        """What should be there, and is not, or cannot be seen; not what was delivered from there and is gone since."""
+        delivered = self.delivered()
+        for lost in self.lost:
+            if delivered.get(lost["id"]) != lost["sha256"]:
+                yield NotTaken(
+                    lost["id"],
+                    lost["file"],
+                    "The manifest names it, and it is not there. Nothing here was changed for it.",
+                    "Copy the export again from where it was made.",
+                )
+        for missing in self._manifest.get("missing", ()):
+            yield NotTaken(
+                missing["id"],
+                missing["name"],
+                f"It is not in this export, or not all of it, as its manifest says: {missing['why']}",
+                "Where it comes from: export it again, or have it sent there.",
+            )
+        for folder in self._manifest.get("unlisted", ()):
+            yield NotTaken(
+                "",
+                folder,
+                "Nothing of this folder of the spool is in this export, as its manifest says: it could not be read.",
+                "Where it comes from: look at the disk and at the rights, and export it again.",
+            )
+        for folder in self.closed:
+            yield NotTaken(
+                "",
+                folder,
+                "This folder cannot be read. Nobody knows what is in it, and nothing of it was taken.",
+                "Look at the disk and at the rights, then try again.",
+            )
 
     def reading(self, entry: CarriedEntry) -> Bounded:
         """Its payload. Raises Unreadable."""
@@ -116,12 +163,18 @@ class Carried:
         """The station that accepted it; empty if that is not known."""
         return self._stations.get(entry_id) or station_at(self._stays, entry_id)
 
+    @property
+    def unread_receipts(self) -> list[str]:
+        """What could not be read of `receipts/`, once all was gone through."""
+        return [*(name for name in self.closed if name.startswith("receipts/")), *sorted(self._torn)]
+
     def receipts(self) -> Iterator[Receipt]:
         """All that can be read."""
         for name in self._receipt_files():
             try:
                 content = read_small(self._tree, name, _MOST_LARGE)
             except Unreadable:
+                self._torn.add(name)
                 continue
             yield from receipts_in(io.StringIO(content.decode("utf-8", "replace"), newline="\n"))
 

@@ -27,6 +27,7 @@ from dropsafe.spool.pausing import Work
 from dropsafe.spool.reasons import Reason
 from dropsafe.spool.receipts import Receipt, ReceiptWriter
 from dropsafe.spool.states import Event, State
+from dropsafe.spool.walking import note_unread
 
 log = logging.getLogger(__name__)
 
@@ -243,6 +244,7 @@ class Hand:
             return []
         except OSError as error:
             log.warning("%s cannot be read (%s); it is left alone, and the others go on", folder, error)
+            note_unread(folder, error)
             self._pass_over(folder)
             return []
         if not names and self._is_over(os.path.basename(folder)):

@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from dropsafe import __version__
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import ENTRY_STATES, find_every, unlisted
+from dropsafe.spool.layout import STATIONS_FILE
+from dropsafe.spool.listing import ENTRY_STATES, Stranger, find_every, unlisted, unreadable
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path
 from dropsafe.spool.receipts import Receipt, find_receipts
 from dropsafe.spool.sources import BLOCK
 from dropsafe.spool.spool import Spool
-from dropsafe.spool.states import State
+from dropsafe.spool.states import WITH_REASON, State
 from dropsafe.spool.stations import Stay, station_at
 from dropsafe.spool.trees import MANIFEST
+from dropsafe.spool.walking import unread
 from dropsafe.spool.written import parse_json
 
 FORMAT = 1
@@ -144,15 +145,25 @@ class Export:
         self._entries: list[str] = []
         self._ids: set[str] = set()
         self._missing: list[dict[str, Any]] = []
+        self._closed: dict[str, Stranger] = {}
         self._unlisted: list[str] = []
         self._stays: list[Stay] = []
         self._proofs: dict[str, Receipt] = {}
+        self._wordless = ""
+        """Why the reason of the entry that was copied last could not be read."""
 
     def run(self, done: Exported) -> Iterator[NotExported]:
         """What is missing or damaged, as it is found; the figures go to `done`. OSError from where it is written to."""
         self._done = done
-        with suppress(OSError, ValueError):
+        try:
             self._stays = self._spool.core.stations.read()[::-1]
+        except (OSError, ValueError) as error:
+            yield NotExported(
+                "",
+                f"{self._spool.core.layout.locks}/{STATIONS_FILE}",
+                f"Whose reports these are cannot be read ({_told(error)}). They are in it, without their station's name.",
+                "Look at the disk and at the rights, and try again later, to another place.",
+            )
         entries = self._listed()
         self._proofs = self._proofs_of(entries)
         gone: set[str] = set()
@@ -166,27 +177,36 @@ class Export:
             gone.update(moved)
             if not moved:
                 break
-            found = find_every(self._spool.core.layout, moved)
-            entries = [each for places in found.values() for each in places if each.state in self._chosen.states]
+            entries = self._found(moved)
         done.moved = len(gone - self._ids)
         for state in self._chosen.states:
             for folder in unlisted(self._spool.core.layout, state):
-                self._unlisted.append(folder.path)
-                yield NotExported(
-                    "",
-                    folder.path,
-                    f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
-                    "Look at the disk and at the rights, and try again later, to another place.",
-                )
+                self._closed.setdefault(folder.path, folder)
+        for folder in self._closed.values():
+            self._unlisted.append(folder.path)
+            yield NotExported(
+                "",
+                folder.path,
+                f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
+                "Look at the disk and at the rights, and try again later, to another place.",
+            )
         self._write_receipts()
         self._write(MANIFEST, self._manifest())
         self._writer.finish(self._written)
 
     def _listed(self) -> list[Entry]:
         if self._chosen.ids:
-            found = find_every(self._spool.core.layout, self._chosen.ids)
-            return [each for places in found.values() for each in places if each.state in self._chosen.states]
-        return [entry for state in self._chosen.states for entry in self._spool.entries(state)]
+            return self._found(self._chosen.ids)
+        with unread() as folders:
+            entries = [entry for state in self._chosen.states for entry in self._spool.entries(state)]
+        self._closed |= {folder: unreadable(folder, error) for folder, error in folders.items()}
+        return entries
+
+    def _found(self, ids: Collection[str]) -> list[Entry]:
+        with unread() as folders:
+            found = find_every(self._spool.core.layout, ids)
+        self._closed |= {folder: unreadable(folder, error) for folder, error in folders.items()}
+        return [each for places in found.values() for each in places if each.state in self._chosen.states]
 
     def _proofs_of(self, entries: Sequence[Entry]) -> dict[str, Receipt]:
         sent = {entry.id for entry in entries if entry.state is State.SENT}
@@ -223,6 +243,13 @@ class Export:
                 f"Try again later, to another place: dropsafe export DEST {entry.id}. Look at the disk and at the rights.",
             )
             return
+        if self._wordless:
+            yield NotExported(
+                entry.id,
+                str(entry.path),
+                f"The file that says why it is there cannot be read ({self._wordless}). It is in the export without that.",
+                f"See what is known of it: dropsafe explain {entry.id}",
+            )
         if not intact:
             self._done.damaged += 1
             if entry.state is not State.QUARANTINE:
@@ -297,8 +324,11 @@ class Export:
         if meta is not None:
             self._write(f"meta/{entry.id[:11]}/{entry.id}.json", meta)
         reason: bytes | None = None
-        with suppress(_SourceFailed):  # words, without which the entry is still whole
+        self._wordless = ""
+        try:
             reason = _small(reason_path(str(entry.path)))
+        except _SourceFailed as error:  # words, without which the entry is still whole
+            self._wordless = _said(error) if entry.state in WITH_REASON else ""
         if reason is not None:
             self._write(file + REASON_SUFFIX, reason)
         return _object(meta), _object(reason)
@@ -350,8 +380,11 @@ def _small(path: str) -> bytes | None:
 
 
 def _said(error: BaseException) -> str:
-    cause = error.__cause__
-    return (isinstance(cause, OSError) and cause.strerror) or str(cause)
+    return _told(error.__cause__)
+
+
+def _told(error: BaseException | None) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _object(data: bytes | None) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import find_receipt, find_receipts
 from dropsafe.spool.states import WITH_REASON
-from dropsafe.spool.walking import PARKING
+from dropsafe.spool.walking import PARKING, note_unread
 
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""
@@ -103,6 +103,7 @@ class ForeignFiles:
         except OSError as error:
             if is_root:
                 raise
+            note_unread(folder, error)
             yield Stranger(folder, f"this folder cannot be read ({error.strerror})")
             return
         # A change within the same tick of the file system's clock would not be told from the one before.

@@ -16,7 +16,7 @@ from dropsafe.errors import DiskFullError, DropsafeError, QueueFullError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import never_fits, same_bytes
 from dropsafe.spool.buckets import accept_moment
-from dropsafe.spool.carried import Carried, CarriedEntry, with_station
+from dropsafe.spool.carried import Carried, CarriedEntry, NotTaken, with_station
 from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
@@ -44,16 +44,6 @@ _UNKNOWN = Reason(
     summary="It was imported in this state, and nothing came with it that says why. Nothing is lost; the file is here.",
     remedy="To have it sent: dropsafe retry ID, or dropsafe restore ID if it was discarded.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NotTaken:
-    """An entry, or a file, that stays where it is, and needs a person. `id` is empty for what is no entry."""
-
-    id: str
-    file: str
-    why: str
-    remedy: str
 
 
 @dataclass(slots=True)
@@ -114,22 +104,9 @@ class Import:
                 if self._watch(done):
                     done.stopped = True
                     return
-        for lost in self._carried.lost:
+        for absent in self._carried.not_there():
             done.not_taken += 1
-            yield NotTaken(
-                lost["id"],
-                lost["file"],
-                "The manifest names it, and it is not there. Nothing here was changed for it.",
-                "Copy the export again from where it was made.",
-            )
-        for folder in self._carried.closed:
-            done.not_taken += 1
-            yield NotTaken(
-                "",
-                folder,
-                "This folder cannot be read. Nobody knows what is in it, and nothing of it was taken.",
-                "Look at the disk and at the rights, then try again.",
-            )
+            yield absent
         for file in self._carried.others:
             done.not_taken += 1
             yield NotTaken(

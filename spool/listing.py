@@ -37,7 +37,7 @@ from dropsafe.spool.names import (
 )
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-from dropsafe.spool.walking import PARKING, scan, walk
+from dropsafe.spool.walking import PARKING, listed, scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -239,7 +239,6 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
                 path, why, "Stop Dropsafe, put the folder itself in its place with all that is in it, and start."
             )
     for state in ENTRY_STATES:
-        yield from _unreadable(layout.state(state))
         yield from _strangers_in_state(layout, state, tick)
     for path, name, is_folder in scan(layout.locks):
         if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
@@ -271,35 +270,39 @@ def access(layout: Layout) -> Access:
     return Access(mounted=mounted, closed=tuple(path for path in refused if path not in mounted))
 
 
-def _unreadable(folder: str) -> Iterator[Stranger]:
-    try:
-        os.scandir(folder).close()
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        remedy = "Grant the service's user the right to it, or look at the disk."
-        yield Stranger(folder, f"cannot be read ({error.strerror})", remedy)
+def unreadable(folder: str, error: OSError) -> Stranger:
+    """A folder that cannot be read, so that nobody takes it for empty."""
+    remedy = "Grant the service's user the right to it, or look at the disk."
+    return Stranger(folder, f"cannot be read ({error.strerror or error})", remedy)
 
 
 def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
-    """Folders of a state of which the entries cannot be listed, so that nobody takes them for empty."""
+    """Folders of a state of which the entries cannot be listed."""
     folder = layout.state(state)
-    yield from _unreadable(folder)
-    for path, _, is_folder in scan(folder):
-        if is_folder:
-            yield from _unreadable(path)
+    found, error = listed(folder)
+    if error is not None:
+        yield unreadable(folder, error)
+    for path, _, is_folder in found:
+        if is_folder and (error := listed(path)[1]) is not None:
+            yield unreadable(path, error)
 
 
 def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
-    for path, name, is_folder in scan(layout.state(state)):
+    folder = layout.state(state)
+    found, error = listed(folder)
+    if error is not None:
+        yield unreadable(folder, error)
+    for path, name, is_folder in found:
         if is_folder:
             tick()
-            yield from _unreadable(path)
+            inside, error = listed(path)
+            if error is not None:
+                yield unreadable(path, error)
             bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
             if not bucket_like:
                 why = "not a bucket: entries in it are seen, but are not served or expired"
                 yield Stranger(path, why, _OUT_OF_IT)
-            for inner, inner_name, inner_is_folder in scan(path):
+            for inner, inner_name, inner_is_folder in inside:
                 if inner_is_folder and state is not State.PENDING:
                     yield Stranger(inner, "a folder inside a bucket", _OUT_OF_IT)
                 elif not inner_is_folder:

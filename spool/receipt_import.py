@@ -31,7 +31,7 @@ _GROUP = 64
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A receipt that finishes nothing here, and needs a person."""
+    """A receipt that finishes nothing here, and needs a person; without an id some that could not be read."""
 
     id: str
     why: str
@@ -40,12 +40,14 @@ class Unmatched:
 
 @dataclass(slots=True)
 class Finished:
-    """Figures. `known`: their entries are in `sent/`, or have expired. `in_hand`: a worker has them just now."""
+    """Figures. `known`: their entries are in `sent/`, or have expired. `in_hand`: a worker has them just now. `unread`: files
+    and folders of receipts."""
 
     finished: int = 0
     known: int = 0
     in_hand: int = 0
     unmatched: int = 0
+    unread: int = 0
     stopped: bool = False
 
     @property
@@ -78,6 +80,13 @@ def import_receipts(
                 break
         for group in news.values():
             _finish(core, group, done)
+    for name in carried.unread_receipts:
+        done.unread += 1
+        yield Unmatched(
+            "",
+            f"{carried.path}/{name} cannot be read: what was delivered, by the receipts in it, is not finished here.",
+            "Look at the disk and at the rights, then try again. What is sent again meanwhile, the server knows by its key.",
+        )
 
 
 def _known(core: Core, brought: dict[str, Receipt]) -> dict[str, list[Receipt]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple, Self
 
 from dropsafe.errors import UsageError
@@ -73,14 +75,55 @@ def walk(layout: Layout, states: Sequence[State], after: Place | None = None) ->
 
 
 def scan(folder: str) -> list[tuple[str, str, bool]]:
-    """(path, name, is a folder) of what lies in a folder; nothing if it cannot be read, which `strangers` tells.
+    """(path, name, is a folder) of what lies in a folder: of one that cannot be read, what came before the error, which
+    goes to whoever opened `unread`. OSError as `listed`."""
+    found, error = listed(folder)
+    if error is not None:
+        note_unread(folder, error)
+    return found
+
+
+def listed(folder: str) -> tuple[list[tuple[str, str, bool]], OSError | None]:
+    """The same, with the error; there is none of a folder that is gone.
 
     OSError if the system is short of something: taken for empty, a full folder would make the queue seem to have room.
     """
+    found: list[tuple[str, str, bool]] = []
     try:
         with os.scandir(folder) as listing:
-            return sorted((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
+            found.extend((item.path, item.name, item.is_dir(follow_symlinks=False)) for item in listing)
+    except (FileNotFoundError, NotADirectoryError):
+        return sorted(found), None
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise
-        return []
+        return sorted(found), error
+    return sorted(found), None
+
+
+_unread: ContextVar[dict[str, OSError] | None] = ContextVar("unread", default=None)
+
+
+@contextmanager
+def unread() -> Iterator[dict[str, OSError]]:
+    """Fills with the folders that could not be read meanwhile, in this thread: nobody may take them for empty.
+
+    Of two, one within the other, the inner one hears it. Not for a generator's body: what runs between would hear, too.
+    """
+    folders: dict[str, OSError] = {}
+    token = _unread.set(folders)
+    try:
+        yield folders
+    finally:
+        _unread.reset(token)
+
+
+def all_read() -> bool:
+    """Whether no folder was unreadable so far, for all that whoever opened `unread` has heard."""
+    return not _unread.get()
+
+
+def note_unread(folder: str, error: OSError) -> None:
+    """That folder could not be read: for whoever opened `unread`."""
+    if (folders := _unread.get()) is not None:
+        folders[folder] = error

@@ -27,9 +27,11 @@ own key and its station's name; the receipts are left in the copy, where dropsaf
 them. Nothing else in the copy is changed, and it may lie on a stick."""
 EXAMPLES = ("dropsafe deliver", "dropsafe deliver --patience 0 --json", "dropsafe deliver --from /mnt/stick/reports")
 EXITS = {
-    1: "done, but some were refused by the server or are damaged: they are in failed/ or quarantine/",
+    1: "done, but some were refused by the server or are damaged: they are in failed/ or quarantine/; or some of what should "
+    "be there (a folder, with --from also an entry that manifest.json names) cannot be read, or is not there: it is named",
     69: "the server is unavailable; the entries wait",
     75: "delivery is paused, or some did not go through now, or could not be recorded (a full disk), and are sent again",
+    130: "interrupted: what was under way was finished or put back, and what waits is told",
 }
 
 
@@ -45,6 +47,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, context: Context) -> int:
     from dropsafe import log
     from dropsafe.cli.progress import Sign
+    from dropsafe.cli.trouble import INTERRUPTED
     from dropsafe.spool.buckets import waiting_for_their_time
     from dropsafe.spool.clock import iso
     from dropsafe.spool.foreign import adopt_settled
@@ -75,9 +78,10 @@ def run(args: Namespace, context: Context) -> int:
     link = link_to_a_person(sign, told=not context.options.json)
     with closing(HttpTransport.from_config(config)) as transport:
         report = deliver_once(spool, transport, Settings.from_config(config), link, args.patience)
+    stopped = link.stopping()
     sign.close()
     here = _still_here(spool)
-    code, stands = report.exit_code, None
+    code, stands = INTERRUPTED if stopped else report.exit_code, None
     if code is ExitCode.OK and not report.delivered and any(spool.entries(State.INFLIGHT)):
         stands = _stands_still(context)
         code = ExitCode.DESTINATION_UNAVAILABLE if stands else code
@@ -87,7 +91,7 @@ def run(args: Namespace, context: Context) -> int:
         counts = {"here": here, "not_due": later, "next_due": due}
         print(json.dumps({**asdict(report), **counts, "exit_code": int(code)}))
     else:
-        _tell(asdict(report))
+        _tell(asdict(report), stopped=stopped)
         _tell_later(later, first - time.time())
         _tell_here(here)
         if stands:
@@ -177,12 +181,13 @@ def _progress(told: dict[str, object]) -> str:
     return f"delivered {told['delivered']}   in hand {told['in_hand']}   server {told['breaker']}"
 
 
-def _tell(report: dict[str, object]) -> None:
+def _tell(report: dict[str, object], *, stopped: bool) -> None:
     from dropsafe.cli.words import number, several, size
     from dropsafe.printable import printable
 
     delivered, amount = int(str(report["delivered"])), int(str(report["bytes"]))
-    print(f"{several(delivered, 'entry', 'entries')} delivered ({size(amount)})")
+    begin = "Interrupted: " if stopped else ""
+    print(f"{begin}{several(delivered, 'entry', 'entries')} delivered ({size(amount)})")
     if report["rejected"]:
         print(
             f"! {number(int(str(report['rejected'])))} refused by the server; nothing is lost: dropsafe list --state failed"

@@ -23,7 +23,9 @@ def run_from(source: str, patience: float, context: Context) -> int:
     """The exit code; those of `dropsafe deliver`."""
     from dropsafe import log
     from dropsafe.cli.deliver import link_to_a_person
+    from dropsafe.cli.export import tell
     from dropsafe.cli.progress import Sign
+    from dropsafe.cli.trouble import INTERRUPTED
     from dropsafe.spool.carried import Carried, refuse_empty
     from dropsafe.spool.carried_hand import CarriedHand
     from dropsafe.workers.deliver import deliver_carried
@@ -40,16 +42,25 @@ def run_from(source: str, patience: float, context: Context) -> int:
         link = link_to_a_person(sign, told=not context.options.json)
         with closing(CarriedHand(carried)) as hand, closing(HttpTransport.from_config(config)) as transport:
             report = deliver_carried(hand, transport, Settings.from_config(config), link, patience)
+        stopped = link.stopping()
         sign.close()
         states = _others(carried)
-        code = report.exit_code
-        if code is ExitCode.OK and (hand.waiting or hand.left.deferred):
+        absent = list(carried.not_there())
+        code = int(report.exit_code)
+        if code == ExitCode.OK and (hand.waiting or hand.left.deferred):
             code = ExitCode.TEMPORARY
+        if absent and code in (ExitCode.OK, ExitCode.TEMPORARY):
+            code = ExitCode.NEEDS_A_PERSON
+        code = INTERRUPTED if stopped else code
         if context.options.json:
+            for each in absent:
+                print(json.dumps(asdict(each)))
             told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states}
             print(json.dumps({**asdict(report), **told, "left_there": asdict(hand.left), "exit_code": int(code)}))
         else:
-            _tell(report, hand, states)
+            for each in absent:
+                tell(each.id, each.file, each.why, each.remedy)
+            _tell(report, hand, states, stopped=stopped)
     return int(code)
 
 
@@ -59,13 +70,12 @@ def _others(carried: Carried) -> dict[str, int]:
     return {state: states.count(state) for state in ("failed", "quarantine", "hold") if state in states}
 
 
-def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int]) -> None:
+def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int], *, stopped: bool) -> None:
     from dropsafe.cli.words import number, several, size
     from dropsafe.printable import printable
 
-    print(
-        f"{several(report.delivered, 'entry', 'entries')} delivered ({size(report.bytes)}); their receipts are there, too"
-    )
+    done = f"{several(report.delivered, 'entry', 'entries')} delivered ({size(report.bytes)})"
+    print(f"{'Interrupted: ' if stopped else ''}{done}; their receipts are there, too")
     if hand.before:
         print(f"{several(hand.before, 'was', 'were')} delivered from there before, and were passed over")
     for count, what, left in (

@@ -26,7 +26,7 @@ EXAMPLES = (
     "dropsafe import /mnt/old-disk/dropsafe",
 )
 EXITS = {
-    1: "done, but some were not taken: they are named, and are still in SRC",
+    1: "done, but some were not taken, or are not in SRC: they are named, and are where they were",
     75: "the queue or the disk is full: the same command again, once there is room, takes the rest",
     130: "interrupted; the same command again goes on",
 }
@@ -46,11 +46,10 @@ def run(args: Namespace, context: Context) -> int:
 
     config, spool = context.config, context.spool
     spool.core.stations.visit(place_of(config.path), config["station_name"])
-    done, never_exported = Imported(), 0
+    done = Imported()
     try:
         with interruptible() as asked, Carried(args.source) as carried:
             refuse_empty(carried)
-            never_exported = carried.never_exported
             with closing(Progress("seen", len(carried.entries))) as progress:
 
                 def watch(figures: Imported) -> bool:
@@ -67,7 +66,7 @@ def run(args: Namespace, context: Context) -> int:
         if done.seen and context.options.json:
             print(json.dumps({"summary": done.told()}))
         elif done.seen:
-            _tell_end(done, never_exported)
+            _tell_end(done)
     if done.full is not None:
         raise done.full
     if done.stopped:
@@ -75,7 +74,7 @@ def run(args: Namespace, context: Context) -> int:
     return ExitCode.NEEDS_A_PERSON if done.not_taken else ExitCode.OK
 
 
-def _tell_end(done: Imported, never_exported: int) -> None:
+def _tell_end(done: Imported) -> None:
     from dropsafe.cli.words import number, several, size
 
     states = ", ".join(f"{number(count)} {state}" for state, count in done.states.items())
@@ -94,7 +93,4 @@ def _tell_end(done: Imported, never_exported: int) -> None:
         print(f"! {several(done.not_taken, 'was', 'were')} not taken: see above. What was not taken is where it was.")
     if done.left:
         print(f"! {several(done.left, 'entry is', 'entries are')} left there for want of room.")
-    if never_exported:
-        are = several(never_exported, "entry is", "entries are")
-        print(f"! {are} not in this export, as its manifest says: they could not be read when it was made.")
     print("Nothing there was changed.")

@@ -20,7 +20,7 @@ counts only for an entry with its id and with exactly the bytes that were delive
 else is changed, and nothing in SRC. A second import finishes nothing more."""
 EXAMPLES = ("dropsafe import-receipts /mnt/stick/reports", "dropsafe import-receipts /mnt/stick/dropsafe --json")
 EXITS = {
-    1: "done, but some receipts match no entry here: they are named",
+    1: "done, but some receipts match no entry here, or cannot be read: they are named",
     130: "interrupted; the same command again goes on",
 }
 
@@ -32,6 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace, context: Context) -> int:
     from dropsafe.cli.progress import Progress, interruptible
     from dropsafe.cli.trouble import INTERRUPTED
+    from dropsafe.printable import printable
     from dropsafe.spool.carried import Carried, refuse_empty
     from dropsafe.spool.receipt_import import Finished, import_receipts
     from dropsafe.spool.recovery import recover_orphans
@@ -54,14 +55,17 @@ def run(args: Namespace, context: Context) -> int:
             if context.options.json:
                 print(json.dumps(asdict(unmatched)))
             else:
-                print(f"! {unmatched.id}\n    {unmatched.why}\n    {unmatched.remedy}")
+                head = unmatched.id or printable(unmatched.why)
+                print(f"! {head}")
+                for line in (unmatched.why, unmatched.remedy) if unmatched.id else (unmatched.remedy,):
+                    print(f"    {line}")
     if context.options.json:
         print(json.dumps({"summary": asdict(done)}))
     else:
         _tell_end(done)
     if done.stopped:
         return INTERRUPTED
-    return ExitCode.NEEDS_A_PERSON if done.unmatched else ExitCode.OK
+    return ExitCode.NEEDS_A_PERSON if done.unmatched or done.unread else ExitCode.OK
 
 
 def _tell_end(done: Finished) -> None:
@@ -75,3 +79,7 @@ def _tell_end(done: Finished) -> None:
         print(f"{are} in hand just now; sent again, the server knows the key. If it stays so, repeat this.")
     if done.unmatched:
         print(f"! {several(done.unmatched, 'receipt matches', 'receipts match')} nothing here: see above.")
+    if done.unread:
+        print(
+            f"! {several(done.unread, 'file or folder', 'files or folders')} of receipts could not be read: see above."
+        )

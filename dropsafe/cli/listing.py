@@ -89,7 +89,11 @@ def _nothing(args: Namespace) -> str:
         return f"No entry was found for that.{others}"
     if args.state:
         return f"No entry is in {' or '.join(f'{state}/' for state in args.state)}."
-    return "Nothing waits, and nothing needs a person."
+    from dropsafe.spool.walking import all_read
+
+    return (
+        "Nothing waits, and nothing needs a person." if all_read() else "No entry is in the folders that can be read."
+    )
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:

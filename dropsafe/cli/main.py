@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
 
 TAKES_A_VALUE = ("--config", "--instance", "--spool", "--set")
+GO_ON = ("run", "gui", "tray")
+"""They tell while they run what is the matter with the spool; how they end is no word about that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,9 @@ def _main(argv: Sequence[str]) -> int:
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     from dropsafe.cli.context import Context, Options
     from dropsafe.cli.parsers import parser_of
+    from dropsafe.cli.trouble import with_unread
+    from dropsafe.errors import ExitCode
+    from dropsafe.spool.walking import unread
 
     command = load(name)
     args = parser_of(name, command).parse_args(after)
@@ -127,10 +132,15 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
         from dropsafe.cli.spelling import spelled
 
         sys.stdout, sys.stderr = (spelled(stream, COMMANDS, options) for stream in (sys.stdout, sys.stderr))
-    with Context(Options(args.config, args.instance, args.spool, tuple(args.set), args.json)) as context:
-        code = command.run(args, context)
+    chosen = Options(args.config, args.instance, args.spool, tuple(args.set), args.json)
+    with Context(chosen) as context, unread() as folders:
+        try:
+            code = command.run(args, context)
+        except Exception:
+            with_unread(ExitCode.NEEDS_A_PERSON, folders)  # what was not found may lie there
+            raise
         sys.stdout.flush()
-        return code
+        return code if name in GO_ON else with_unread(code, folders)
 
 
 def load(name: str) -> Command:

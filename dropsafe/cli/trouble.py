@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +53,28 @@ def guarded(action: Callable[[], int], command: str = "") -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: whatever nobody expected is logged with its traceback
         trouble = in_words(error, _data(command)) or _unexpected(error, _data(command))
-        print(f"dropsafe: {trouble.message}", file=sys.stderr)
-        for line in trouble.remedy.splitlines():
-            print(f"  {line}", file=sys.stderr)
-        return trouble.exit_code
+        return _tell(trouble)
+
+
+def with_unread(code: int, folders: Mapping[str, OSError]) -> int:
+    """The exit code; not that of a success where folders of the spool could not be read, which is told."""
+    for folder, error in sorted(folders.items()):
+        trouble = Trouble(
+            f"The folder {printable(folder)} cannot be read ({error.strerror or error}). Nobody knows what is in it: it was "
+            "left out here. Nothing was deleted.",
+            "Look at the disk and at the rights, then try again. To save what can be read: dropsafe export DEST",
+            ExitCode.NEEDS_A_PERSON,
+        )
+        told = _tell(trouble)
+        code = code or told
+    return code
+
+
+def _tell(trouble: Trouble) -> int:
+    print(f"dropsafe: {trouble.message}", file=sys.stderr)
+    for line in trouble.remedy.splitlines():
+        print(f"  {line}", file=sys.stderr)
+    return trouble.exit_code
 
 
 def _data(command: str) -> str:

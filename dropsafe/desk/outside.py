@@ -16,14 +16,13 @@ from contextlib import suppress
 from typing import IO
 
 from dropsafe.errors import TemporaryError, UsageError
-from dropsafe.spool.carried import README
+from dropsafe.spool.carried import INCOMPLETE, README
 from dropsafe.spool.export import TooLarge, Writer, readme
 from dropsafe.spool.names import ID_LENGTH, is_id
 from dropsafe.spool.platform import regular, system
 from dropsafe.spool.sources import BLOCK
 from dropsafe.spool.spool import Spool
 
-INCOMPLETE = ".incomplete"
 _PART = ".part"
 _OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FAT = frozenset({"vfat", "msdos", "FAT", "FAT32"})
@@ -237,7 +236,7 @@ class _explained:  # noqa: N801 - used like a function
 
 def _failed(place: str, error: OSError) -> TemporaryError:
     return TemporaryError(
-        f"{place} could not be written ({error.strerror or error}). What is there by now is called {INCOMPLETE}; nothing "
+        f"{place} could not be written ({error.strerror or error}). What is there by now is called .incomplete; nothing "
         "in the spool was changed.",
         remedy="See that it is there, and has room. Then the same command again, which goes on with a folder.",
     )

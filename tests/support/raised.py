@@ -87,6 +87,25 @@ RAISED: dict[str, tuple[str, ...]] = {
         "It cannot be read (…). It is untouched, and not in the export; the rest goes on.",
         "What was submitted with it cannot be read (…). Its payload alone is in the export.",
     ),
+    "unit/test_cli_carrying.py::test_what_cannot_be_read_is_named_and_makes_it_end_with_1": (
+        "It is not in this export, or not all of it, as its manifest says: …",
+    ),
+    "unit/test_cli_carrying.py::test_an_import_names_what_its_export_lacks": (
+        "Nothing of this folder of the spool is in this export, as its manifest says: it could not be read.",
+    ),
+    "unit/test_cli_carrying.py::test_receipts_that_cannot_be_read_are_named": (
+        "…/… cannot be read: what was delivered, by the receipts in it, is not finished here.",
+    ),
+    "unit/test_cli_carrying.py::test_an_unfinished_export_is_not_sent_under_another_stations_name": (
+        "… is an export that was not finished, so nothing in it says which station its reports are from. Nothing was sent.",
+    ),
+    "unit/test_cli_carrying.py::test_an_export_tells_of_words_and_stations_that_it_could_not_read": (
+        "Whose reports these are cannot be read (…). They are in it, without their station's name.",
+        "The file that says why it is there cannot be read (…). It is in the export without that.",
+    ),
+    "unit/test_cli_unread.py::test_every_command_names_it_and_ends_with_1[list]": (
+        "The folder … cannot be read (…). Nobody knows what is in it: it was left out here. Nothing was deleted.",
+    ),
     "unit/test_spool_export.py::test_a_folder_that_cannot_be_listed_is_not_taken_for_empty": (
         "This folder …. Nobody knows what is in it, and nothing of it is in the export.",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from dropsafe.spool import Spool
 from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.platform import system
 from tests.support.carrying import one_in_each_state
+from tests.support.raw_server import RawServer, answering
 from tests.support.spools import make_spool, submit
+from tests.support.unread import dying
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def test_what_cannot_be_read_is_named_and_makes_it_end_with_1(
     code, said = types("export", tmp_path / "out")
     assert (code, bad in said, "Input/output error" in said, "1 entry is not in it" in said) == (1, True, True, True)
     code, said = types("import", tmp_path / "out", "--spool", other)
-    assert (code, "1 entry is not in this export" in said) == (0, True)
+    assert (code, bad in said, "as its manifest says: It cannot be read" in said) == (1, True, True)
 
 
 def test_a_full_queue_is_told_with_what_came_in(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
@@ -150,3 +153,106 @@ def test_a_delivery_from_a_copy_says_what_is_left_there(
     assert "1 in failed/, 1 in quarantine/, 1 in hold/" in said
     code, (report,) = types.json("deliver", "--from", tmp_path / "out", "--patience", "0")
     assert (code, report["waiting"], report["others"]) == (69, 2, {"failed": 1, "quarantine": 1, "hold": 1})
+
+
+def test_a_delivery_from_a_copy_names_what_should_be_there_and_is_not(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, linked, there = submit(spool, b"one", b"two", b"three")
+    types("export", tmp_path / "out")
+    paths = {entry_id: next((tmp_path / "out").rglob(f"{entry_id}_*")) for entry_id in (gone, linked)}
+    paths[gone].unlink()
+    paths[linked].unlink()
+    paths[linked].symlink_to("/etc/hostname")
+    (tmp_path / "out" / "hold").mkdir()
+    with RawServer(answering(201)) as server:
+        monkeypatch.setenv("DROPSAFE_DESTINATION__URL", server.url)
+        with monkeypatch.context() as patched:
+            dying(patched, tmp_path / "out" / "hold")
+            code, said = types("deliver", "--from", tmp_path / "out")
+    assert (code, [entry_id in said for entry_id in (gone, linked, there)]) == (1, [True, True, False])
+    assert ("1 entry delivered" in said, "! hold/" in said) == (True, True)
+
+
+def test_an_unfinished_export_is_not_sent_under_another_stations_name(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:9/in")
+    submit(spool, b"one")
+    types("export", tmp_path / "out")
+    (tmp_path / "out" / "manifest.json").unlink()
+    (tmp_path / "out").rename(tmp_path / "out.incomplete")
+    code, said = types("deliver", "--from", tmp_path / "out.incomplete", "--patience", "0")
+    assert (code, "was not finished" in said, "Nothing was sent" in said) == (1, True, True)
+    (tmp_path / "out.incomplete").rename(tmp_path / "out")
+    assert types("deliver", "--from", tmp_path / "out", "--patience", "0")[0] == 69
+
+
+def test_receipts_that_cannot_be_read_are_named(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = one_in_each_state(spool)
+    types("export", tmp_path / "out", ids["sent"])
+    with monkeypatch.context() as patched:
+        dying(patched, tmp_path / "out" / "receipts")
+        code, said = types("import-receipts", tmp_path / "out")
+    assert (code, "receipts/ cannot be read" in said, "0 entries finished" in said) == (1, True, True)
+    (file,) = (tmp_path / "out" / "receipts").iterdir()
+    file.unlink()
+    file.symlink_to("/etc/hostname")
+    assert types("import-receipts", tmp_path / "out")[0] == 0, "a link is no file of receipts"
+    file.unlink()
+    file.write_bytes(b"")
+    opened = system.open_regular
+
+    def open_regular(path: str) -> int:
+        if path == str(file):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return opened(path)
+
+    monkeypatch.setattr(system, "open_regular", open_regular)
+    code, said = types("import-receipts", tmp_path / "out")
+    assert (code, file.name in said, "1 file or folder of receipts" in said) == (1, True, True)
+
+
+def test_an_import_names_what_its_export_lacks(
+    spool: Spool, other: Path, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = spool.find(submit(spool, b"one")[0]).path.parent
+    with monkeypatch.context() as patched:
+        dying(patched, bucket)
+        types("export", tmp_path / "out")
+    code, said = types("import", tmp_path / "out", "--spool", other)
+    assert (code, str(bucket) in said) == (1, True)
+
+
+def test_an_export_tells_of_words_and_stations_that_it_could_not_read(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = one_in_each_state(spool)
+    reason = f"{spool.find(ids['failed']).path}.reason.json"
+    opened = system.open_regular
+
+    def open_regular(path: str) -> int:
+        if path == reason or path.endswith("stations.json"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return opened(path)
+
+    monkeypatch.setattr(system, "open_regular", open_regular)
+    code, said = types("export", tmp_path / "out")
+    assert (code, ids["failed"] in said, "stations.json" in said, "6 entries" in said) == (1, True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "waits"), [([], "in the spool: 1 waiting"), (["--from", "OUT"], "1 is not sent yet")]
+)
+def test_an_interrupted_delivery_says_so_and_what_waits(
+    spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch, words: list[str], waits: str
+) -> None:
+    monkeypatch.setenv("DROPSAFE_DESTINATION__URL", "http://127.0.0.1:9/in")
+    submit(spool, b"one")
+    types("export", tmp_path / "out")
+    monkeypatch.setattr("dropsafe.cli.progress.Sign.show", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    given = [str(tmp_path / "out") if word == "OUT" else word for word in words]
+    code, said = types("deliver", "--patience", "60", *given)
+    assert (code, "Interrupted: 0 entries delivered" in said, waits in said) == (130, True, True)

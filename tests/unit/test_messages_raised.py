@@ -248,9 +248,8 @@ def _whole_pending_copied(scene: Scene) -> None:
 def _folder_that_nobody_may_read(scene: Scene) -> None:
     from dropsafe.spool import listing
 
-    (scene.spool.path / "failed" / "mine").mkdir()
     scene.denied(listing.os, "scandir")
-    list(listing._unreadable(str(scene.spool.path / "failed" / "mine")))
+    list(listing.strangers(scene.spool.core.layout))
 
 
 def _folder_in_sent(scene: Scene) -> None:
