@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dropsafe.spool.accept import same_bytes
+from dropsafe.spool.belonging import misplaced, unreadable
 from dropsafe.spool.buckets import accept_moment
 from dropsafe.spool.conservation import read_books
 from dropsafe.spool.core import Core
@@ -231,34 +232,7 @@ def in_view(core: Core) -> Iterator[Step | Left]:
             yield Left(str(entry.path), why, "Compare the two, and remove this one if it is the same.")
         else:
             yield Step(Kind.HIDDEN, str(entry.path), entry.id, entry)
-    found = list(outside(layout))
-    known = find_all(layout, {entry.id for entry in found}) if found else {}
-    receipts = find_receipts(layout, {entry.id for entry in found} - known.keys()) if found else {}
-    for entry in found:
-        yield from _misplaced(entry, known.get(entry.id), receipts[entry.id].sha256 if entry.id in receipts else "")
-
-
-def _misplaced(entry: Entry, twin: Entry | None, proven: str) -> Iterator[Step | Left]:
-    path = str(entry.path)
-    try:
-        if not is_intact(entry.name, entry.path):
-            yield Step(Kind.DAMAGED, path, entry.id, entry)
-        elif proven.startswith(entry.name.digest16) or (twin is not None and same_bytes(path, str(twin.path))):
-            yield Step(Kind.STRAY_COPY, path, entry.id, entry, str(twin.path) if twin else "")
-        elif twin is None:
-            yield Step(Kind.MISPLACED, path, entry.id, entry)
-        else:
-            why = f"an entry with the id of {twin.path}, but with other bytes"
-            yield Left(path, why, "See which of them is wanted. To have this one sent too: dropsafe submit it.")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        yield _unreadable(path, error)
-
-
-def _unreadable(path: str, error: OSError) -> Left:
-    why = f"it cannot be read ({error.strerror}); that is not damage, and it stays where it is"
-    return Left(path, why, "Look at the disk and at the permissions; copy the spool elsewhere while it can be read.")
+    yield from misplaced(core)
 
 
 def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
@@ -281,7 +255,7 @@ def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
     except FileNotFoundError:
         return
     except OSError as error:
-        yield _unreadable(path, error)
+        yield unreadable(path, error)
 
 
 def _as_entry(state: State, path: str) -> list[Entry]:

@@ -19,10 +19,10 @@ from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
 from dropsafe.spool.misplaced import hidden_in, outside
-from dropsafe.spool.moves import DUPLICATE, is_intact
+from dropsafe.spool.moves import is_intact, is_settled
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
-from dropsafe.spool.reasons import read_reason, reason_path
+from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import read_receipts, receipt_files
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
@@ -205,12 +205,6 @@ def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
             yield Difference(
                 "twice", entry_id, there[0], meaning, "See which of them is wanted, and discard the other."
             )
-
-
-def is_settled(path: str) -> bool:
-    """Whether it was discarded as a copy."""
-    reason = read_reason(reason_path(path))
-    return reason is not None and reason.kind == DUPLICATE.kind
 
 
 def _reasons_alone(layout: Layout) -> Iterator[Difference]:

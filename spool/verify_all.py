@@ -11,12 +11,13 @@ from dropsafe.spool.conservation import balance, last_seen, read_books
 from dropsafe.spool.core import Core
 from dropsafe.spool.layout import PAUSE_FILE, STATIONS_FILE
 from dropsafe.spool.listing import ENTRY_STATES, find_all
+from dropsafe.spool.moves import is_settled
 from dropsafe.spool.plan import Planning, control_steps, in_view, without_entry
 from dropsafe.spool.receipts import find_receipts
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
 from dropsafe.spool.steps import Kind, Left, Step
-from dropsafe.spool.verify import Difference, Verified, Watch, is_settled, verify
+from dropsafe.spool.verify import Difference, Verified, Watch, verify
 
 
 def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> Iterator[Difference]:
