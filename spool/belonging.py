@@ -15,6 +15,7 @@ from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.conservation import last_states
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import files_of, find_all
 from dropsafe.spool.misplaced import outside
 from dropsafe.spool.moves import is_intact, is_settled
@@ -69,21 +70,22 @@ def _becomes(core: Core, entry: Entry, twin: Entry | None, proven: str, last: St
         why = (
             f"a whole report, of which nothing else is here but the copy {twin.path}, which was set aside for this one"
         )
-        return Left(path, why, f"To have it sent: {_move(core, path, State.PENDING)}")
+        return Left(path, why, f"To have it sent: {move_command(core.layout, path, State.PENDING)}")
     return Step(Kind.STRAY_COPY, path, entry.id, entry, str(twin.path))
 
 
 def _decide(core: Core, path: str, last: State) -> Left:
-    send = _move(core, path, State.PENDING)
+    send = move_command(core.layout, path, State.PENDING)
     if last is State.EXPIRED:
         why = "a whole report that lies outside of all states; it was delivered, and has expired since"
         return Left(path, why, f"Remove it when you like. To have it sent once more, under its key: {send}")
     why = f"a whole report that lies outside of all states, where nobody sends it; as far as is known it was in {last}/ last"
-    return Left(path, why, f"To put it back: {_move(core, path, last)} To have it sent: {send}")
+    return Left(path, why, f"To put it back: {move_command(core.layout, path, last)} To have it sent: {send}")
 
 
-def _move(core: Core, path: str, state: State) -> str:
-    return f"mv -n {shlex.quote(path)} {shlex.quote(core.layout.state(state) + '/')}"
+def move_command(layout: Layout, path: str, state: State) -> str:
+    """What a person types to bring an entry into a state."""
+    return f"mv -n {shlex.quote(path)} {shlex.quote(layout.state(state) + '/')}"
 
 
 def _last_states(core: Core, found: list[Entry]) -> dict[str, State]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dropsafe.spool.accept import same_bytes
-from dropsafe.spool.belonging import misplaced, unreadable
+from dropsafe.spool.belonging import misplaced, move_command, unreadable
 from dropsafe.spool.buckets import accept_moment
 from dropsafe.spool.conservation import read_books
 from dropsafe.spool.core import Core
@@ -27,6 +27,7 @@ from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, NotAName, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.platform import regular, system
+from dropsafe.spool.proofs import contradicting, proves, unproven
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import find_receipts, receipt_files
 from dropsafe.spool.recovery import ends_torn
@@ -49,6 +50,8 @@ class Planning:
     stopped: bool = False
     ids: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
+    sent: dict[str, str] = field(default_factory=dict)
+    """Id → the digest in its name."""
 
 
 Watch = Callable[[Planning], bool]
@@ -70,6 +73,7 @@ def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[
                 done.stopped = True
                 return
     yield from _copies(core, done)
+    yield from _proofs(core.layout, done)
     done.ids |= unseen.keys()
     yield from without_entry(core, done)
     yield from _empty_folders(core)
@@ -241,6 +245,8 @@ def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
         done.twice.add(entry_id)
     done.ids.add(entry_id)
     done.entries += 1
+    if state is State.SENT:
+        done.sent[entry_id] = parse_entry_name(os.path.basename(path)).digest16
     if state not in (*_SENDS, State.FAILED):
         return
     try:
@@ -297,6 +303,19 @@ def _copies(core: Core, done: Planning) -> Iterator[Step]:
                     yield Step(Kind.COPY, str(entry.path), entry_id, entry, str(all_of_it[0].path))
             except OSError:
                 continue  # gone by now, or told as unreadable
+
+
+def _proofs(layout: Layout, done: Planning) -> Iterator[Left]:
+    """What lies in the wrong state by its receipt: whether it is to be sent again is for a person to say."""
+    for entry in unproven(layout, done.sent):
+        why = "it lies in sent/, and no receipt says that the server has it; it is not sent from there"
+        yield Left(str(entry.path), why, f"To have it sent: {move_command(layout, str(entry.path), State.PENDING)}")
+    for entry, receipt in contradicting(layout, done.ids - done.sent.keys()):
+        if proves(receipt, entry) and entry.state is not State.DISCARDED:
+            again = ", from where it is sent again, under its key" if entry.state is State.PENDING else ""
+            why = f"the server has it since {receipt.at}, as a receipt says; all the same it lies in {entry.state}/{again}"
+            remedy = f"If it need not be sent again: {move_command(layout, str(entry.path), State.SENT)}"
+            yield Left(str(entry.path), why, remedy)
 
 
 def without_entry(core: Core, done: Planning) -> Iterator[Step | Left]:
