@@ -12,6 +12,7 @@ import pytest
 
 from dropsafe.spool import Spool, State
 from dropsafe.spool.claims import damage
+from dropsafe.spool.listing import strangers
 from dropsafe.spool.names import REASON_SUFFIX
 from dropsafe.spool.states import Event
 from dropsafe.spool.steps import Kind
@@ -56,7 +57,7 @@ def astray(spool: Spool, entry_id: str, folder: str = ".") -> Path:
     """Moved out of its state, as a person does; its reason stays behind."""
     path = spool.find(entry_id).path
     target = spool.path / folder / path.name
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return path.rename(target)
 
 
@@ -150,3 +151,20 @@ def test_a_report_whose_copy_was_set_aside_does_not_follow_it(spool: Spool) -> N
     repaired(spool)
     assert moved.exists()
     assert [str(moved) == each.path and "set aside" in each.why for each in planned(spool)[1]] == [True]
+
+
+@pytest.mark.parametrize(
+    "folder", ["receipts", "journal", "meta", "meta/20261123T14", "locks", "locks/strikes", "tmp", ".", "receipts/old"]
+)
+def test_nobody_is_told_to_move_a_whole_report_out_of_the_spool(spool: Spool, folder: str) -> None:
+    (made,) = submit(spool, b"undelivered")
+    path = astray(spool, made, folder)
+    (stranger,) = strangers(spool.core.layout)
+    assert path.is_relative_to(stranger.path)
+    assert "report" in stranger.why
+    assert "dropsafe repair" in stranger.remedy
+    assert "out of the spool" not in stranger.remedy
+    age(spool)
+    repaired(reopened(spool))
+    assert [each for each in strangers(spool.core.layout) if "report" in each.why] == []
+    assert spool.find(made).state is State.PENDING
