@@ -16,6 +16,7 @@ from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.belonging import misplaced, move_command, unreadable
 from dropsafe.spool.buckets import accept_moment
 from dropsafe.spool.conservation import read_books
+from dropsafe.spool.copies import copies_in_pending
 from dropsafe.spool.core import Core
 from dropsafe.spool.counter import RECORD_SIZE, parse_record
 from dropsafe.spool.entry import Entry
@@ -237,6 +238,8 @@ def in_view(core: Core) -> Iterator[Step | Left]:
         else:
             yield Step(Kind.HIDDEN, str(entry.path), entry.id, entry)
     yield from misplaced(core)
+    for entry, original in copies_in_pending(layout):
+        yield Step(Kind.STRAY_COPY, str(entry.path), entry.id, entry, original)
 
 
 def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
