@@ -312,7 +312,7 @@ def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) 
         if is_folder:
             tick()
             yield from _unreadable(path)
-            bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
+            bucket_like = state in (State.INFLIGHT, State.PENDING) or is_bucket(name)
             if not bucket_like:
                 why = "not a bucket: entries in it are seen, but are not served or expired"
                 yield Stranger(path, why, _OUT_OF_IT)
@@ -353,7 +353,8 @@ def is_entry_name(name: str) -> bool:
     return matched(name) is not None
 
 
-def _is_bucket(name: str) -> bool:
+def is_bucket(name: str) -> bool:
+    """Whether a folder's name is that of a bucket."""
     try:
         parse_bucket(name)
     except NotAName:

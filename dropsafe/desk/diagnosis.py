@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -19,13 +19,15 @@ from typing import Any, Final
 
 from dropsafe import __version__
 from dropsafe.config import Config
-from dropsafe.desk.redaction import Redaction, Redactor
+from dropsafe.desk.redaction import LEAST, Redaction, Redactor
+from dropsafe.printable import printable
 from dropsafe.spool import Spool
 from dropsafe.spool.audit import read_audit
 from dropsafe.spool.clock import iso
-from dropsafe.spool.layout import FOLDERS
-from dropsafe.spool.listing import access
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS
+from dropsafe.spool.listing import access, is_bucket, is_entry_name, strangers
 from dropsafe.spool.platform import system
+from dropsafe.spool.walking import PARKING
 
 MOST_CHARACTERS: Final = 100_000
 """Of each file, the newest; so that all of them fit into one answer of the service."""
@@ -51,7 +53,7 @@ def diagnose(
     values = dict(config.items())
     redactor = Redactor(
         secrets=_held_secrets(values),
-        names=None if names else frozenset(_names(spool)),
+        names=None if names else frozenset(_names(spool, values, status)),
         folders=[table["path"] for table in values.get("watch", [])],
     )
     bare = redactor.config("config.json", values)
@@ -115,13 +117,44 @@ def _held_secrets(values: Mapping[str, Any]) -> set[str]:
     return {secret.strip() for secret in found if len(secret.strip()) >= 4}
 
 
-def _names(spool: Spool) -> set[str]:
-    """Of reports, as they may be quoted: of those that are listed, and of those in the newest history."""
+def _names(spool: Spool, values: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
+    """Of reports, as they may be quoted: of those that are listed, of those in the newest history, and of files that lie
+    in the spool or in a drop folder and may be some."""
     names = {entry.name.original for entry in islice(spool.entries(), MOST_ENTRIES * 10)}
     for line in _journal(spool).splitlines():
         with suppress(ValueError):
             names.add(str(json.loads(line).get("name", "")))
-    return {name for name in names if name}
+    layout = spool.core.layout
+    strange = [stranger.path for stranger in islice(strangers(layout), MOST_ENTRIES * 10)]
+    for folder in (layout.pending, *(table["path"] for table in values.get("watch", []))):
+        strange += islice(_files_below(folder), MOST_ENTRIES * 10)
+    # What lay there when it was told may have gone since.
+    figures = read_audit(layout)
+    told = [*(figures.strangers if figures else ()), *(str(each.get("detail", "")) for each in _reasons(status))]
+    within = re.compile(rf"(?m){re.escape(layout.root)}/(.*?)(?:: |$)")
+    strange += [found for text in told for found in within.findall(text)]
+    for path in strange:
+        names |= set(_own_names(path.removeprefix(f"{layout.root}/")))
+    return {form for name in names if name for form in (name, printable(name))}
+
+
+def _reasons(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in status.get("reasons", []) if isinstance(each, Mapping)]
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for inner, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each != PARKING]  # what is in it is called by its id
+        yield from (f"{inner}/{name}" for name in names if not is_entry_name(name))
+
+
+def _own_names(path: str) -> Iterator[str]:
+    """The last part of a path, and those of folders above it, unless Dropsafe gave them; a word too short to be looked for
+    goes with what stands before it."""
+    parts = path.split("/") if not path.startswith("/") else [path.rpartition("/")[2]]
+    for number, part in enumerate(parts):
+        if part not in (*FOLDERS, *LOCK_FOLDERS) and not is_bucket(part) and not is_entry_name(part):
+            yield part if len(part) >= LEAST else "/".join(parts[max(0, number - 1) : number + 1])
 
 
 def _audit(spool: Spool) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import stat
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from dropsafe.cli.main import main
 from dropsafe.config import Config
 from dropsafe.config_keys import keys
+from dropsafe.desk.bundle_file import write_bundle
 from dropsafe.desk.diagnosis import MOST_CHARACTERS, diagnose
 from dropsafe.desk.redaction import HIDDEN, Redactor
+from dropsafe.printable import printable
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY, delivered, rejected
 
@@ -138,6 +141,54 @@ def test_the_bundle_has_what_helps_and_no_payload_name_or_secret(spool: Spool, c
     ]
     assert all(each.key in bundle.files["README.txt"] for each in bundle.redacted)
     assert "patient-4711.xml" in "".join(diagnose(spool, config, status, names=True).files.values())
+
+
+PLACES_OF_FILES = (
+    "sent/mustermann blood test.xml",
+    "receipts/mustermann: a.xml",
+    "hold/mustermann\u00fc\u202e.pdf",
+    "mustermann/any.xml",
+    "pending/.mustermann.part",
+    "../reports/mustermann of today.xml",
+)
+
+
+@pytest.mark.parametrize("place", PLACES_OF_FILES)
+def test_the_name_of_a_stray_file_is_in_no_part_of_it(spool: Spool, config: Config, tmp_path: Path, place: str) -> None:
+    path = spool.path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+    spool.audit()
+    status = {
+        "reasons": [
+            {"detail": "\n".join(map(printable, spool.stats().strangers)) + f"\n{printable(str(path))}: is left"}
+        ]
+    }
+    assert "mustermann" in json.dumps(status)
+    bundle = diagnose(spool, config, status)
+    assert [name for name, text in bundle.files.items() if "mustermann" in text] == []
+    assert "status.json" in [each.file for each in bundle.redacted]
+    assert json.loads(bundle.files["counts.json"])["stats"]["failed"] == 0
+    assert "mustermann" in diagnose(spool, config, status, names=True).files["status.json"]
+
+
+def test_the_name_of_a_stray_file_that_has_gone_since_is_in_no_part_of_it(spool: Spool, config: Config) -> None:
+    path = spool.path / "sent" / "mustermann of today.xml"
+    path.write_bytes(b"x")
+    spool.audit()
+    path.unlink()
+    bundle = diagnose(spool, config, {})
+    assert [name for name, text in bundle.files.items() if "mustermann" in text] == []
+
+
+def test_on_a_full_disk_no_half_of_a_bundle_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space"):
+        write_bundle({"a.txt": "a"}, str(tmp_path / "bundle.zip"))
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_had_does_not_keep_the_rest_away(
