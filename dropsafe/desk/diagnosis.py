@@ -34,6 +34,7 @@ MOST_CHARACTERS: Final = 100_000
 MOST_ENTRIES: Final = 300
 _TAIL_BYTES = 200_000
 _LIBRARIES = ("filelock", "jsonschema", "tomlkit", "platformdirs", "urllib3", "psutil", "watchdog")
+_NO_LOG = "Left out: without the configuration nobody knows which secrets to look for in it.\n"
 _PATIENCE = 5.0
 """Seconds for a command of the system."""
 
@@ -47,9 +48,17 @@ class Bundle:
 
 
 def diagnose(
-    spool: Spool, config: Config, status: Mapping[str, Any], *, names: bool = False, log: str = "", unit: str = ""
+    spool: Spool,
+    config: Config,
+    status: Mapping[str, Any],
+    *,
+    names: bool = False,
+    log: str = "",
+    unit: str = "",
+    broken: str = "",
 ) -> Bundle:
-    """Gather it. `log`: lines that the caller has; without them those of the log file. `unit`: that of the service."""
+    """Gather it. `log`: lines that the caller has; without them those of the log file. `unit`: that of the service.
+    `broken`: what is wrong with the configuration, if `config` is only what goes without its file."""
     values = dict(config.items())
     redactor = Redactor(
         secrets=_held_secrets(values),
@@ -58,12 +67,14 @@ def diagnose(
     )
     bare = redactor.config("config.json", values)
     files = {"config.json": _json({key: {"value": bare[key], "origin": config.origin(key)} for key in bare})}
+    if broken:
+        files = {"config.json": redactor.text("config.json", _json({"error": broken}))}
     parts: dict[str, Callable[[], str]] = {
         "status.json": lambda: _json(status),
         "counts.json": lambda: _json({"stats": asdict(spool.stats()), "audit": _audit(spool)}),
         "entries.jsonl": lambda: _entries(spool, names),
         "journal.jsonl": lambda: _journal(spool),
-        "log.txt": lambda: log or _log(config),
+        "log.txt": lambda: _NO_LOG if broken else log or _log(config),
         "system.json": lambda: _json(_system(spool)),
         "units.txt": lambda: _unit(unit) if unit else "",
     }
@@ -73,6 +84,21 @@ def diagnose(
         except Exception as error:  # noqa: BLE001 - a bundle about what is broken must come even so
             text = f"could not be had: {type(error).__name__}: {error}\n"
         files[name] = _tail(redactor.text(name, text))
+    return _bundle(files, redactor)
+
+
+def without_spool(broken: str, why: str) -> Bundle:
+    """What is left to tell where the configuration cannot be used, and the spool cannot be opened without it."""
+    redactor = Redactor()
+    told = {
+        "config.json": _json({"error": broken}),
+        "status.json": f"could not be had: {why}",
+        "system.json": _json({"versions": _versions()}),
+    }
+    return _bundle({name: redactor.text(name, text) for name, text in told.items()}, redactor)
+
+
+def _bundle(files: dict[str, str], redactor: Redactor) -> Bundle:
     redacted = tuple(sorted(redactor.found))
     files["redacted.json"] = _json([asdict(each) for each in redacted])
     return Bundle({"README.txt": _readme(files, redacted), **files}, redacted)
@@ -197,12 +223,7 @@ def _system(spool: Spool) -> dict[str, Any]:
     folders = {name: oct(os.stat(f"{root}/{name}").st_mode) for name in FOLDERS if os.path.isdir(f"{root}/{name}")}
     may = access(spool.core.layout)
     return {
-        "versions": {
-            "dropsafe": __version__,
-            "python": sys.version,
-            "system": platform.platform(),
-            **{name: _version(name) for name in _LIBRARIES},
-        },
+        "versions": _versions(),
         "disk": {
             "file_system": system.file_system(root),
             "room": asdict(system.room(root)),
@@ -217,6 +238,11 @@ def _system(spool: Spool) -> dict[str, Any]:
             "read_only": list(may.mounted),
         },
     }
+
+
+def _versions() -> dict[str, str]:
+    ours = {"dropsafe": __version__, "python": sys.version, "system": platform.platform()}
+    return ours | {name: _version(name) for name in _LIBRARIES}
 
 
 def _version(name: str) -> str:

@@ -226,3 +226,34 @@ def test_the_command_lists_what_was_taken_out_and_writes_one_new_file_of_ones_ow
     capsys.readouterr()
     assert main(["diagnose", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["redacted"][0]["file"] == "config.json"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "station_name = 5\n",
+        "this is = no [toml\n",
+        'destination.url = "https://ana:planted-secret@[bad/?key=planted-secret"\n',
+    ],
+)
+@pytest.mark.parametrize("where", ["in the file", "by option", "nowhere"])
+def test_it_is_made_where_the_configuration_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, where: str
+) -> None:
+    Spool.create(tmp_path / "spool", group="", limits=ROOMY).close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DROPSAFE_SPOOL", raising=False)
+    named = (
+        f"spool_dir = '{tmp_path / 'spool'}'\n" if where == "in the file" else f"spool_dir = '{tmp_path / 'none'}'\n"
+    )
+    (tmp_path / "dropsafe.toml").write_text(named + text)
+    option = ["--spool", str(tmp_path / "spool")] if where == "by option" else []
+    assert main(["diagnose", "--config", "dropsafe.toml", *option, "line-3.zip"]) == 0, capsys.readouterr().err
+    with zipfile.ZipFile("line-3.zip") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert "planted-secret" not in "".join(files.values())
+    assert list(json.loads(files["config.json"])) == ["error"]
+    assert "dropsafe.toml" in files["config.json"]
+    assert "versions" in files["system.json"]
+    is_found = where == "by option" or (where == "in the file" and "no [toml" not in text)
+    assert ("counts.json" in files) is is_found
