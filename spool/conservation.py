@@ -6,17 +6,17 @@ not a verdict: a crash, or somebody's own hand, both of which are legal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
-from dropsafe.spool.journal import ARRIVALS
+from dropsafe.spool.journal import ARRIVALS, Journal
 from dropsafe.spool.listing import find_all
 from dropsafe.spool.names import stamp_time
 from dropsafe.spool.receipts import find_receipts
-from dropsafe.spool.states import TRANSITIONS, Event
+from dropsafe.spool.states import TRANSITIONS, Event, State
 
 _LED_TO = {event.value: row.target.value for (_, event), row in TRANSITIONS.items()}
 
@@ -83,6 +83,16 @@ def last_seen(core: Core, ids: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         last[line["id"]] = line
     for entry_id in ids:
         yield entry_id, _words(entry_id, last.get(entry_id, {}))
+
+
+def last_states(journal: Journal, ids: Collection[str]) -> dict[str, State]:
+    """Where each was last by the history; those of which it says nothing are missing from the answer."""
+    last: dict[str, State] = {}
+    for line in journal.read(ids):
+        # Neither tells of a move of this file: a person's own hand left a reason behind, or a copy was set aside.
+        if "earlier_reason" not in line and line["event"] != Event.CLASHED and line["event"] in _LED_TO:
+            last[line["id"]] = State(_LED_TO[line["event"]])
+    return last
 
 
 def _words(entry_id: str, line: Mapping[str, Any]) -> str:

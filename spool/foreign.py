@@ -12,11 +12,12 @@ from pathlib import Path
 from dropsafe.errors import DropsafeError
 from dropsafe.spool.attempt import Taken
 from dropsafe.spool.audit import TICK_EVERY
+from dropsafe.spool.copies import Original, original_of
 from dropsafe.spool.core import Core
-from dropsafe.spool.dropfolder import Candidate, DropFolder, look
+from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, look
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import Stranger, files_of, find_all, is_entry_name
-from dropsafe.spool.names import REASON_SUFFIX
+from dropsafe.spool.names import REASON_SUFFIX, name_within
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import find_receipt, find_receipts
 from dropsafe.spool.states import WITH_REASON
@@ -25,6 +26,8 @@ from dropsafe.spool.walking import PARKING, note_unread
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""
 _TICK = 2.0
+_COPY = "a copy of a report that is known here, under a longer name; it is not sent a second time"
+_REMOVE = "dropsafe repair moves it to discarded/; or remove this copy"
 _ARRIVING = 60.0
 """Seconds for which a reason file may wait for its entry."""
 
@@ -83,6 +86,7 @@ class ForeignFiles:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._clean: dict[str, int] = {}
+        self._compared: dict[str, tuple[Fingerprint, Original | None]] = {}
 
     def scan(self) -> Iterator[Candidate | Stranger]:
         """What could be adopted. Raises OSError if `pending/` cannot be read."""
@@ -121,12 +125,36 @@ class ForeignFiles:
                 clean = False
             elif not name.startswith(".") and not self._absorbs(path, name):
                 clean = False
-                yield from look(path)
+                yield from self._look(path)
         if clean:
             if len(self._clean) > 10_000:
                 self._clean.clear()
             self._clean[folder] = changed
         below += reversed(found)
+
+    def _look(self, path: str) -> Iterator[Candidate | Stranger]:
+        for item in look(path):
+            if not isinstance(item, Candidate) or name_within(os.path.basename(path)) is None:
+                yield item
+                continue
+            try:
+                is_copy = self._is_copy(item)
+            except FileNotFoundError:
+                continue  # one of the two has moved on: at the next look it is known
+            except OSError:
+                is_copy = False  # which intake tells
+            yield Stranger(path, _COPY, _REMOVE) if is_copy else item
+
+    def _is_copy(self, item: Candidate) -> bool:
+        """Compared once, and again when it has changed or what it is a copy of has moved on."""
+        seen, original = self._compared.get(item.path, (None, None))
+        is_there = original is None or not original.path or os.path.lexists(original.path)
+        if seen != item.seen or not is_there:
+            original = original_of(self._core.layout, item.path)
+            if len(self._compared) > 10_000:
+                self._compared.clear()
+            self._compared[item.path] = (item.seen, original)
+        return original is not None
 
     def _bring_up(self, path: str) -> Iterator[Stranger]:
         """Nobody else looks for entries deeper than one level: a person has copied a whole `pending/` into this one."""

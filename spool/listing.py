@@ -57,6 +57,10 @@ _OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one fold
 _AWAY = "Move it out of the spool."
 _SEND_OR_AWAY = "If it should be sent, move it to pending/; else out of the spool."
 _META = "If it says what was submitted with an entry, give it back its name, meta/HOUR/ID.json; else move it out of the spool."
+_REPORT = "dropsafe repair puts it back, or says what is known of it. By hand, to have it sent: mv it into pending/"
+_REPORTS = (
+    "dropsafe repair puts them back, or says what is known of them. By hand, to have them sent: mv them into pending/"
+)
 _NAMES_IN = {
     "tmp": (HOLDER_NAME, _SEND_OR_AWAY),
     "receipts": (
@@ -232,7 +236,7 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
     known = {MARK, OF_THE_SYSTEM, *FOLDERS}
     for path, name, is_folder in scan(layout.root):
         if name not in known and not is_spool(path):
-            yield Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
+            yield _report(path) or Stranger(path, "nothing of that name belongs in a spool", _SEND_OR_AWAY)
         elif name in FOLDERS and not is_folder:
             why = "not the spool's own folder: what lies behind a link may be on another disk, where nothing can be moved to"
             yield Stranger(
@@ -242,21 +246,34 @@ def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterat
         yield from _strangers_in_state(layout, state, tick)
     for path, name, is_folder in scan(layout.locks):
         if name not in LOCK_FOLDERS and not _IN_LOCKS.fullmatch(name):
-            yield Stranger(path, "nothing of that name belongs in locks/", _AWAY)
+            yield _report(path) or Stranger(path, "nothing of that name belongs in locks/", _AWAY)
         elif not is_folder if name in LOCK_FOLDERS else not _is_regular(path):
             why = "not what Dropsafe keeps under that name: a link, say, which is not followed"
             yield Stranger(path, why, "Remove it; Dropsafe makes its own anew.")
+        for inner, _, _ in scan(path) if name in LOCK_FOLDERS else ():
+            if report := _report(inner):
+                yield report
     for hour, _, is_folder in scan(layout.meta):
         for path, name, _ in scan(hour) if is_folder else ():
             if not (name.endswith(".json") and is_id(name.removesuffix(".json"))):
-                yield Stranger(path, "nothing of that name belongs in meta/", _META)
+                yield _report(path) or Stranger(path, "nothing of that name belongs in meta/", _META)
     for folder, (belongs, remedy) in _NAMES_IN.items():
         for path, name, is_folder in scan(f"{layout.root}/{folder}"):
             if not belongs.fullmatch(name):
-                yield Stranger(path, f"nothing of that name belongs in {folder}/", remedy)
+                yield _report(path) or Stranger(path, f"nothing of that name belongs in {folder}/", remedy)
             elif folder == "receipts" and (is_folder or not os.access(path, os.R_OK)):
                 why = "cannot be read: deliveries proven in it look unproven"
                 yield Stranger(path, why, "Make it readable for the service's user.")
+
+
+def _report(path: str) -> Stranger | None:
+    """What lies where no entries are, if it is one all the same: whoever removed it might remove what is not delivered."""
+    if not os.path.isdir(path) or os.path.islink(path):
+        if is_entry_name(os.path.basename(path)):
+            return Stranger(path, "a whole report, and nobody sends it from there", _REPORT)
+    elif any(is_entry_name(name) for _, _, names in os.walk(path) for name in names):
+        return Stranger(path, "a folder with whole reports in it, and nobody sends them from there", _REPORTS)
+    return None
 
 
 def access(layout: Layout) -> Access:
@@ -298,7 +315,7 @@ def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) 
             inside, error = listed(path)
             if error is not None:
                 yield unreadable(path, error)
-            bucket_like = state in (State.INFLIGHT, State.PENDING) or _is_bucket(name)
+            bucket_like = state in (State.INFLIGHT, State.PENDING) or is_bucket(name)
             if not bucket_like:
                 why = "not a bucket: entries in it are seen, but are not served or expired"
                 yield Stranger(path, why, _OUT_OF_IT)
@@ -339,7 +356,8 @@ def is_entry_name(name: str) -> bool:
     return matched(name) is not None
 
 
-def _is_bucket(name: str) -> bool:
+def is_bucket(name: str) -> bool:
+    """Whether a folder's name is that of a bucket."""
     try:
         parse_bucket(name)
     except NotAName:

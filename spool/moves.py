@@ -325,6 +325,12 @@ def is_intact(name: EntryName, path: Path) -> bool:
     return digest_of(path).startswith(name.digest16)
 
 
+def is_settled(path: str) -> bool:
+    """Whether the entry there was discarded as a copy."""
+    reason = read_reason(reason_path(path))
+    return reason is not None and reason.kind == DUPLICATE.kind
+
+
 def refuse_changed(entry: Entry) -> None:
     """Raises UsageError for one in `failed/` or `quarantine/` that a retry would bring to `quarantine/`, as it was edited
     or damaged. No verdict on what cannot be read: the uploader says of such an entry why it waits."""

@@ -121,6 +121,15 @@ def parse_entry_name(text: str) -> EntryName:
     return EntryName(*match.groups())
 
 
+def name_within(text: str) -> EntryName | None:
+    """The entry's name that a longer file name ends with, as file managers name a copy; None if it ends with none."""
+    found = _ENTRY.search(text, 1)
+    try:
+        return parse_entry_name(found[0]) if found else None
+    except NotAName:
+        return None
+
+
 def matched(text: str) -> re.Match[str] | None:
     """The same as far as it is cheap, for where very many are gone through: its parts, None if it is no entry's."""
     match = _ENTRY.fullmatch(text)

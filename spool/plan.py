@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dropsafe.spool.accept import same_bytes
+from dropsafe.spool.belonging import misplaced, move_command, unreadable
 from dropsafe.spool.buckets import accept_moment
 from dropsafe.spool.conservation import read_books
+from dropsafe.spool.copies import copies_in_pending
 from dropsafe.spool.core import Core
 from dropsafe.spool.counter import RECORD_SIZE, parse_record
 from dropsafe.spool.entry import Entry
@@ -26,6 +28,7 @@ from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, NotAName, is_id, parse_bucket, parse_entry_name
 from dropsafe.spool.platform import regular, system
+from dropsafe.spool.proofs import contradicting, proves, unproven
 from dropsafe.spool.reasons import read_reason
 from dropsafe.spool.receipts import find_receipts, receipt_files
 from dropsafe.spool.recovery import ends_torn
@@ -48,6 +51,8 @@ class Planning:
     stopped: bool = False
     ids: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
+    sent: dict[str, str] = field(default_factory=dict)
+    """Id → the digest in its name."""
 
 
 Watch = Callable[[Planning], bool]
@@ -69,6 +74,7 @@ def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[
                 done.stopped = True
                 return
     yield from _copies(core, done)
+    yield from _proofs(core.layout, done)
     done.ids |= unseen.keys()
     yield from without_entry(core, done)
     yield from _empty_folders(core)
@@ -231,34 +237,9 @@ def in_view(core: Core) -> Iterator[Step | Left]:
             yield Left(str(entry.path), why, "Compare the two, and remove this one if it is the same.")
         else:
             yield Step(Kind.HIDDEN, str(entry.path), entry.id, entry)
-    found = list(outside(layout))
-    known = find_all(layout, {entry.id for entry in found}) if found else {}
-    receipts = find_receipts(layout, {entry.id for entry in found} - known.keys()) if found else {}
-    for entry in found:
-        yield from _misplaced(entry, known.get(entry.id), receipts[entry.id].sha256 if entry.id in receipts else "")
-
-
-def _misplaced(entry: Entry, twin: Entry | None, proven: str) -> Iterator[Step | Left]:
-    path = str(entry.path)
-    try:
-        if not is_intact(entry.name, entry.path):
-            yield Step(Kind.DAMAGED, path, entry.id, entry)
-        elif proven.startswith(entry.name.digest16) or (twin is not None and same_bytes(path, str(twin.path))):
-            yield Step(Kind.STRAY_COPY, path, entry.id, entry, str(twin.path) if twin else "")
-        elif twin is None:
-            yield Step(Kind.MISPLACED, path, entry.id, entry)
-        else:
-            why = f"an entry with the id of {twin.path}, but with other bytes"
-            yield Left(path, why, "See which of them is wanted. To have this one sent too: dropsafe submit it.")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        yield _unreadable(path, error)
-
-
-def _unreadable(path: str, error: OSError) -> Left:
-    why = f"it cannot be read ({error.strerror}); that is not damage, and it stays where it is"
-    return Left(path, why, "Look at the disk and at the permissions; copy the spool elsewhere while it can be read.")
+    yield from misplaced(core)
+    for entry, original in copies_in_pending(layout):
+        yield Step(Kind.STRAY_COPY, str(entry.path), entry.id, entry, original)
 
 
 def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
@@ -267,6 +248,8 @@ def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
         done.twice.add(entry_id)
     done.ids.add(entry_id)
     done.entries += 1
+    if state is State.SENT:
+        done.sent[entry_id] = parse_entry_name(os.path.basename(path)).digest16
     if state not in (*_SENDS, State.FAILED):
         return
     try:
@@ -281,7 +264,7 @@ def _entry(state: State, path: str, done: Planning) -> Iterator[Step | Left]:
     except FileNotFoundError:
         return
     except OSError as error:
-        yield _unreadable(path, error)
+        yield unreadable(path, error)
 
 
 def _as_entry(state: State, path: str) -> list[Entry]:
@@ -323,6 +306,19 @@ def _copies(core: Core, done: Planning) -> Iterator[Step]:
                     yield Step(Kind.COPY, str(entry.path), entry_id, entry, str(all_of_it[0].path))
             except OSError:
                 continue  # gone by now, or told as unreadable
+
+
+def _proofs(layout: Layout, done: Planning) -> Iterator[Left]:
+    """What lies in the wrong state by its receipt: whether it is to be sent again is for a person to say."""
+    for entry in unproven(layout, done.sent):
+        why = "it lies in sent/, and no receipt says that the server has it; it is not sent from there"
+        yield Left(str(entry.path), why, f"To have it sent: {move_command(layout, str(entry.path), State.PENDING)}")
+    for entry, receipt in contradicting(layout, done.ids - done.sent.keys()):
+        if proves(receipt, entry) and entry.state is not State.DISCARDED:
+            again = ", from where it is sent again, under its key" if entry.state is State.PENDING else ""
+            why = f"the server has it since {receipt.at}, as a receipt says; all the same it lies in {entry.state}/{again}"
+            remedy = f"If it need not be sent again: {move_command(layout, str(entry.path), State.SENT)}"
+            yield Left(str(entry.path), why, remedy)
 
 
 def without_entry(core: Core, done: Planning) -> Iterator[Step | Left]:

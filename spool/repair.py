@@ -194,7 +194,8 @@ def _cut_receipts(core: Core, step: Step, undo: UndoList) -> str:
 
 def _move(core: Core, step: Step, undo: UndoList, target: State, act: Callable[[], str]) -> str:
     """The line names the target by its pattern: in which bucket it will lie is known afterwards."""
-    found = f"{_quoted(core.layout.state(target))}/*/{_quoted(step.name)}"
+    name = str(step.entry.name) if step.entry else step.name  # its own may be one that a file manager gave it
+    found = f"{_quoted(core.layout.state(target))}/*/{_quoted(name)}"
     folder = _quoted(os.path.dirname(step.path))
     undo.add(step, f"mkdir -p {folder} && mv -n {found} {_quoted(step.path)}")
     where = act()

@@ -56,7 +56,7 @@ WORDS = {
         "cut that line off; what it holds is kept in the undo list",
     ),
     Kind.MISPLACED: (
-        "A whole entry lies where nobody sends it, and is not known anywhere else.",
+        "A whole entry lies where nobody sends it, and is not known anywhere else. As far as is known, it waited.",
         "move it to pending/: it is sent under its own id",
     ),
     Kind.HIDDEN: (

@@ -19,11 +19,12 @@ from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
 from dropsafe.spool.misplaced import hidden_in, outside
-from dropsafe.spool.moves import DUPLICATE, is_intact
+from dropsafe.spool.moves import is_intact, is_settled
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
 from dropsafe.spool.platform import regular
-from dropsafe.spool.reasons import read_reason, reason_path
-from dropsafe.spool.receipts import read_receipts, receipt_files
+from dropsafe.spool.proofs import unproven
+from dropsafe.spool.reasons import read_reason
+from dropsafe.spool.receipts import receipt_files
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
 from dropsafe.spool.written import parse_json
@@ -151,13 +152,9 @@ def _damaged(entry: Entry) -> Difference:
 
 
 def _unproven(layout: Layout, done: Verified) -> Iterator[Difference]:
-    """Sent entries whose receipt is missing. Listed first, so that a receipt written meanwhile is found."""
-    left = dict(done._sent)
+    """Sent entries whose receipt is missing, after the files of receipts that do not say all that they should."""
     for path in receipt_files(layout):
         try:
-            for receipt in read_receipts(path):
-                if receipt.sha256.startswith(left.get(receipt.id, "-")):
-                    del left[receipt.id]
             broken = _broken_lines(path)
         except FileNotFoundError:
             continue
@@ -169,12 +166,10 @@ def _unproven(layout: Layout, done: Verified) -> Iterator[Difference]:
             lines = several(broken, "damaged line", "damaged lines")
             meaning = f"This file of receipts has {lines}: what stood there looks unproven."
             yield Difference("receipts", "", path, meaning, "Restore the file from a backup, if there is one.")
-    found = find_all(layout, left.keys()) if left else {}
-    for entry_id, entry in found.items():
-        if entry.state is State.SENT:
-            meaning = "It lies in sent/, and no receipt here says that the server has it. It is kept."
-            remedy = "To send it again under the same key, move it to pending/."
-            yield Difference("unproven", entry_id, str(entry.path), meaning, remedy)
+    for entry in unproven(layout, done._sent):
+        meaning = "It lies in sent/, and no receipt here says that the server has it. It is kept."
+        remedy = "To send it again under the same key, move it to pending/."
+        yield Difference("unproven", entry.id, str(entry.path), meaning, remedy)
 
 
 def _broken_lines(path: str) -> int:
@@ -205,12 +200,6 @@ def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
             yield Difference(
                 "twice", entry_id, there[0], meaning, "See which of them is wanted, and discard the other."
             )
-
-
-def is_settled(path: str) -> bool:
-    """Whether it was discarded as a copy."""
-    reason = read_reason(reason_path(path))
-    return reason is not None and reason.kind == DUPLICATE.kind
 
 
 def _reasons_alone(layout: Layout) -> Iterator[Difference]:

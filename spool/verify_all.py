@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dropsafe.spool.conservation import balance, last_seen, read_books
 from dropsafe.spool.core import Core
 from dropsafe.spool.layout import PAUSE_FILE, STATIONS_FILE
-from dropsafe.spool.listing import ENTRY_STATES, find_all
+from dropsafe.spool.listing import ENTRY_STATES
 from dropsafe.spool.plan import Planning, control_steps, in_view, without_entry
-from dropsafe.spool.receipts import find_receipts
+from dropsafe.spool.proofs import contradicting, proves
 from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
 from dropsafe.spool.steps import Kind, Left, Step
-from dropsafe.spool.verify import Difference, Verified, Watch, is_settled, verify
+from dropsafe.spool.verify import Difference, Verified, Watch, verify
 
 
 def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> Iterator[Difference]:
@@ -62,18 +62,16 @@ def _kind(found: Step | Left) -> str:
 
 def _contradictions(core: Core, done: Verified) -> Iterator[Difference]:
     """Receipts that speak of an entry which is here otherwise: not sent, or with other bytes."""
-    proven = find_receipts(core.layout, done.ids) if done.ids else {}
-    twice = find_all(core.layout, proven.keys()) if proven else {}
-    for entry_id, entry in twice.items():
-        receipt = proven[entry_id]
-        if not receipt.sha256.startswith(entry.name.digest16):
-            if entry.state is not State.SENT:  # of which the missing proof is told already
-                meaning = "A receipt proves the delivery of other bytes under this id. This one is not delivered, and is kept."
-                remedy = f"If it is right as it is, and should be sent too: dropsafe readmit {entry_id}"
-                yield Difference("other-bytes", entry_id, str(entry.path), meaning, remedy)
-        elif entry.state not in (State.SENT, State.INFLIGHT) and not is_settled(str(entry.path)):
+    for entry, receipt in contradicting(core.layout, done.ids):
+        if proves(receipt, entry):
             meaning = (
                 f"A receipt says that the server has it since {receipt.at}; all the same it lies in {entry.state}/."
             )
             remedy = "Somebody sent it back, or restored a copy. It goes again under the same key, known to the server."
-            yield Difference("delivered", entry_id, str(entry.path), meaning, remedy)
+            yield Difference("delivered", entry.id, str(entry.path), meaning, remedy)
+        elif entry.state is not State.SENT:  # of which the missing proof is told already
+            meaning = (
+                "A receipt proves the delivery of other bytes under this id. This one is not delivered, and is kept."
+            )
+            remedy = f"If it is right as it is, and should be sent too: dropsafe readmit {entry.id}"
+            yield Difference("other-bytes", entry.id, str(entry.path), meaning, remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +121,19 @@ class Context:
         if config.fallback_reason:
             Config.load(self.config_path)  # raises what was wrong
         return config
+
+    def go_without_file(self) -> None:
+        """For what has to work beside a file that cannot be used: environment and command line alone, and of the file only
+        which spool it names, as far as that can be read."""
+        from dropsafe.config import Config
+        from dropsafe.errors import DropsafeError
+
+        named: tuple[str, ...] = ()
+        with suppress(DropsafeError):
+            spool_dir = Config.inspect(self.config_path)["spool_dir"]
+            named = (f"spool_dir={spool_dir}",) if isinstance(spool_dir, str) else ()
+        settings = (*named, *self.settings)
+        self.config = Config.in_force(os.devnull, environ=self.environ, settings=settings, instance=self.instance)
 
     def config_file_exists(self) -> bool:
         return os.path.lexists(self.config_path)

@@ -8,7 +8,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from dropsafe.errors import ExitCode, UsageError
+from dropsafe.errors import ConfigError, DropsafeError, ExitCode, NoPermission, UsageError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 HELP = """Gather what somebody needs who helps from afar: the status, the configuration, counts, the newest history and log
 lines, versions, the disk, the unit, and a list of entries. Never in it: a report, a password or token, the value of a
 header; names of reports only with --names. What was taken out is listed before anything is written, and in the bundle.
-Look through it with --preview before you hand it on."""
+Look through it with --preview before you hand it on. It is made also where the configuration cannot be used: then with what is
+wrong with it in its place, and without log and unit."""
 EXAMPLES = ("dropsafe diagnose", "dropsafe diagnose --preview", "dropsafe diagnose /mnt/stick/line-3.zip --names")
 
 
@@ -28,18 +29,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.running import heard
-    from dropsafe.cli.status import facts
     from dropsafe.desk.bundle_file import write_bundle
-    from dropsafe.desk.diagnosis import diagnose
 
     if args.dest and args.preview:
         raise UsageError(
             "--preview writes no file, so none can be named. Nothing was written.", remedy="Leave one out."
         )
-    told = heard(context)
-    unit = f"dropsafe{f'-{context.instance}' if context.instance else ''}.service"
-    bundle = diagnose(context.spool, context.config, facts(context, told), names=args.names, unit=unit)
+    bundle = _bundle(context, args.names)
     if args.preview:
         _show(bundle, context.options.json)
         return ExitCode.OK
@@ -55,6 +51,33 @@ def run(args: Namespace, context: Context) -> int:
 
         print(f"Written: {os.path.abspath(dest)} ({words(size)}). Look through it before you hand it on.")
     return ExitCode.OK
+
+
+def _bundle(context: Context, names: bool) -> Bundle:
+    from dropsafe.cli.running import heard
+    from dropsafe.cli.status import facts
+    from dropsafe.desk.diagnosis import diagnose, without_spool
+
+    broken = ""
+    try:
+        config = context.config
+    except (ConfigError, NoPermission) as error:
+        broken = _words(error)
+        context.go_without_file()
+        config = context.config
+    try:
+        spool = context.spool
+    except DropsafeError as error:
+        if not broken:
+            raise
+        return without_spool(broken, _words(error))
+    unit = f"dropsafe{f'-{context.instance}' if context.instance else ''}.service"
+    status = facts(context, heard(context))
+    return diagnose(spool, config, status, names=names, unit="" if broken else unit, broken=broken)
+
+
+def _words(error: DropsafeError) -> str:
+    return f"{error.message}\n{error.remedy}\n"
 
 
 def _tell(bundle: Bundle) -> None:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -19,19 +19,22 @@ from typing import Any, Final
 
 from dropsafe import __version__
 from dropsafe.config import Config
-from dropsafe.desk.redaction import Redaction, Redactor
+from dropsafe.desk.redaction import LEAST, Redaction, Redactor
+from dropsafe.printable import printable
 from dropsafe.spool import Spool
 from dropsafe.spool.audit import read_audit
 from dropsafe.spool.clock import iso
-from dropsafe.spool.layout import FOLDERS
-from dropsafe.spool.listing import access
+from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS
+from dropsafe.spool.listing import access, is_bucket, is_entry_name, strangers
 from dropsafe.spool.platform import system
+from dropsafe.spool.walking import PARKING
 
 MOST_CHARACTERS: Final = 100_000
 """Of each file, the newest; so that all of them fit into one answer of the service."""
 MOST_ENTRIES: Final = 300
 _TAIL_BYTES = 200_000
 _LIBRARIES = ("filelock", "jsonschema", "tomlkit", "platformdirs", "urllib3", "psutil", "watchdog")
+_NO_LOG = "Left out: without the configuration nobody knows which secrets to look for in it.\n"
 _PATIENCE = 5.0
 """Seconds for a command of the system."""
 
@@ -45,23 +48,33 @@ class Bundle:
 
 
 def diagnose(
-    spool: Spool, config: Config, status: Mapping[str, Any], *, names: bool = False, log: str = "", unit: str = ""
+    spool: Spool,
+    config: Config,
+    status: Mapping[str, Any],
+    *,
+    names: bool = False,
+    log: str = "",
+    unit: str = "",
+    broken: str = "",
 ) -> Bundle:
-    """Gather it. `log`: lines that the caller has; without them those of the log file. `unit`: that of the service."""
+    """Gather it. `log`: lines that the caller has; without them those of the log file. `unit`: that of the service.
+    `broken`: what is wrong with the configuration, if `config` is only what goes without its file."""
     values = dict(config.items())
     redactor = Redactor(
         secrets=_held_secrets(values),
-        names=None if names else frozenset(_names(spool)),
+        names=None if names else frozenset(_names(spool, values, status)),
         folders=[table["path"] for table in values.get("watch", [])],
     )
     bare = redactor.config("config.json", values)
     files = {"config.json": _json({key: {"value": bare[key], "origin": config.origin(key)} for key in bare})}
+    if broken:
+        files = {"config.json": redactor.text("config.json", _json({"error": broken}))}
     parts: dict[str, Callable[[], str]] = {
         "status.json": lambda: _json(status),
         "counts.json": lambda: _json({"stats": asdict(spool.stats()), "audit": _audit(spool)}),
         "entries.jsonl": lambda: _entries(spool, names),
         "journal.jsonl": lambda: _journal(spool),
-        "log.txt": lambda: log or _log(config),
+        "log.txt": lambda: _NO_LOG if broken else log or _log(config),
         "system.json": lambda: _json(_system(spool)),
         "units.txt": lambda: _unit(unit) if unit else "",
     }
@@ -71,6 +84,21 @@ def diagnose(
         except Exception as error:  # noqa: BLE001 - a bundle about what is broken must come even so
             text = f"could not be had: {type(error).__name__}: {error}\n"
         files[name] = _tail(redactor.text(name, text))
+    return _bundle(files, redactor)
+
+
+def without_spool(broken: str, why: str) -> Bundle:
+    """What is left to tell where the configuration cannot be used, and the spool cannot be opened without it."""
+    redactor = Redactor()
+    told = {
+        "config.json": _json({"error": broken}),
+        "status.json": f"could not be had: {why}",
+        "system.json": _json({"versions": _versions()}),
+    }
+    return _bundle({name: redactor.text(name, text) for name, text in told.items()}, redactor)
+
+
+def _bundle(files: dict[str, str], redactor: Redactor) -> Bundle:
     redacted = tuple(sorted(redactor.found))
     files["redacted.json"] = _json([asdict(each) for each in redacted])
     return Bundle({"README.txt": _readme(files, redacted), **files}, redacted)
@@ -115,13 +143,44 @@ def _held_secrets(values: Mapping[str, Any]) -> set[str]:
     return {secret.strip() for secret in found if len(secret.strip()) >= 4}
 
 
-def _names(spool: Spool) -> set[str]:
-    """Of reports, as they may be quoted: of those that are listed, and of those in the newest history."""
+def _names(spool: Spool, values: Mapping[str, Any], status: Mapping[str, Any]) -> set[str]:
+    """Of reports, as they may be quoted: of those that are listed, of those in the newest history, and of files that lie
+    in the spool or in a drop folder and may be some."""
     names = {entry.name.original for entry in islice(spool.entries(), MOST_ENTRIES * 10)}
     for line in _journal(spool).splitlines():
         with suppress(ValueError):
             names.add(str(json.loads(line).get("name", "")))
-    return {name for name in names if name}
+    layout = spool.core.layout
+    strange = [stranger.path for stranger in islice(strangers(layout), MOST_ENTRIES * 10)]
+    for folder in (layout.pending, *(table["path"] for table in values.get("watch", []))):
+        strange += islice(_files_below(folder), MOST_ENTRIES * 10)
+    # What lay there when it was told may have gone since.
+    figures = read_audit(layout)
+    told = [*(figures.strangers if figures else ()), *(str(each.get("detail", "")) for each in _reasons(status))]
+    within = re.compile(rf"(?m){re.escape(layout.root)}/(.*?)(?:: |$)")
+    strange += [found for text in told for found in within.findall(text)]
+    for path in strange:
+        names |= set(_own_names(path.removeprefix(f"{layout.root}/")))
+    return {form for name in names if name for form in (name, printable(name))}
+
+
+def _reasons(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in status.get("reasons", []) if isinstance(each, Mapping)]
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for inner, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if each != PARKING]  # what is in it is called by its id
+        yield from (f"{inner}/{name}" for name in names if not is_entry_name(name))
+
+
+def _own_names(path: str) -> Iterator[str]:
+    """The last part of a path, and those of folders above it, unless Dropsafe gave them; a word too short to be looked for
+    goes with what stands before it."""
+    parts = path.split("/") if not path.startswith("/") else [path.rpartition("/")[2]]
+    for number, part in enumerate(parts):
+        if part not in (*FOLDERS, *LOCK_FOLDERS) and not is_bucket(part) and not is_entry_name(part):
+            yield part if len(part) >= LEAST else "/".join(parts[max(0, number - 1) : number + 1])
 
 
 def _audit(spool: Spool) -> dict[str, Any] | None:
@@ -164,12 +223,7 @@ def _system(spool: Spool) -> dict[str, Any]:
     folders = {name: oct(os.stat(f"{root}/{name}").st_mode) for name in FOLDERS if os.path.isdir(f"{root}/{name}")}
     may = access(spool.core.layout)
     return {
-        "versions": {
-            "dropsafe": __version__,
-            "python": sys.version,
-            "system": platform.platform(),
-            **{name: _version(name) for name in _LIBRARIES},
-        },
+        "versions": _versions(),
         "disk": {
             "file_system": system.file_system(root),
             "room": asdict(system.room(root)),
@@ -184,6 +238,11 @@ def _system(spool: Spool) -> dict[str, Any]:
             "read_only": list(may.mounted),
         },
     }
+
+
+def _versions() -> dict[str, str]:
+    ours = {"dropsafe": __version__, "python": sys.version, "system": platform.platform()}
+    return ours | {name: _version(name) for name in _LIBRARIES}
 
 
 def _version(name: str) -> str:

@@ -59,6 +59,11 @@ def _copied_into(spool: Spool, folder: str, source: str) -> None:
     shutil.copy2(path, target / path.name)
 
 
+def _copied_as(spool: Spool, prefix: str) -> None:
+    path = entry_path(spool, submit(spool, b"copied by hand")[0])
+    shutil.copy2(path, spool.path / "pending" / f"{prefix}{path.name}")
+
+
 def _edited(spool: Spool, state: str) -> None:
     if state == "failed":
         entry_id = rejected(spool, b"to be edited")
@@ -170,6 +175,7 @@ WRECKS: dict[str, Wreck] = {
     "copy in hold": Wreck(lambda spool: _copied_into(spool, "hold", "pending"), (Kind.COPY,)),
     "sent one copied to pending": Wreck(lambda spool: _copied_into(spool, "pending", "sent"), (Kind.COPY,)),
     "copy in the root": Wreck(lambda spool: _copied_into(spool, ".", "pending"), (Kind.STRAY_COPY,)),
+    "copy that a file manager named": Wreck(lambda spool: _copied_as(spool, "Copy (2) of "), (Kind.STRAY_COPY,)),
     "sent one copied to tmp": Wreck(lambda spool: _copied_into(spool, "tmp", "sent"), (Kind.STRAY_COPY,)),
     "edited in pending": Wreck(lambda spool: _edited(spool, "pending"), (Kind.DAMAGED,)),
     "edited in hold": Wreck(lambda spool: _edited(spool, "hold"), (Kind.DAMAGED,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import stat
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from dropsafe.cli.main import main
 from dropsafe.config import Config
 from dropsafe.config_keys import keys
+from dropsafe.desk.bundle_file import write_bundle
 from dropsafe.desk.diagnosis import MOST_CHARACTERS, diagnose
 from dropsafe.desk.redaction import HIDDEN, Redactor
+from dropsafe.printable import printable
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY, delivered, rejected
 
@@ -140,6 +143,54 @@ def test_the_bundle_has_what_helps_and_no_payload_name_or_secret(spool: Spool, c
     assert "patient-4711.xml" in "".join(diagnose(spool, config, status, names=True).files.values())
 
 
+PLACES_OF_FILES = (
+    "sent/mustermann blood test.xml",
+    "receipts/mustermann: a.xml",
+    "hold/mustermann\u00fc\u202e.pdf",
+    "mustermann/any.xml",
+    "pending/.mustermann.part",
+    "../reports/mustermann of today.xml",
+)
+
+
+@pytest.mark.parametrize("place", PLACES_OF_FILES)
+def test_the_name_of_a_stray_file_is_in_no_part_of_it(spool: Spool, config: Config, tmp_path: Path, place: str) -> None:
+    path = spool.path / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+    spool.audit()
+    status = {
+        "reasons": [
+            {"detail": "\n".join(map(printable, spool.stats().strangers)) + f"\n{printable(str(path))}: is left"}
+        ]
+    }
+    assert "mustermann" in json.dumps(status)
+    bundle = diagnose(spool, config, status)
+    assert [name for name, text in bundle.files.items() if "mustermann" in text] == []
+    assert "status.json" in [each.file for each in bundle.redacted]
+    assert json.loads(bundle.files["counts.json"])["stats"]["failed"] == 0
+    assert "mustermann" in diagnose(spool, config, status, names=True).files["status.json"]
+
+
+def test_the_name_of_a_stray_file_that_has_gone_since_is_in_no_part_of_it(spool: Spool, config: Config) -> None:
+    path = spool.path / "sent" / "mustermann of today.xml"
+    path.write_bytes(b"x")
+    spool.audit()
+    path.unlink()
+    bundle = diagnose(spool, config, {})
+    assert [name for name, text in bundle.files.items() if "mustermann" in text] == []
+
+
+def test_on_a_full_disk_no_half_of_a_bundle_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space"):
+        write_bundle({"a.txt": "a"}, str(tmp_path / "bundle.zip"))
+    assert os.listdir(tmp_path) == []
+
+
 def test_what_cannot_be_had_does_not_keep_the_rest_away(
     spool: Spool, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,3 +226,34 @@ def test_the_command_lists_what_was_taken_out_and_writes_one_new_file_of_ones_ow
     capsys.readouterr()
     assert main(["diagnose", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["redacted"][0]["file"] == "config.json"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "station_name = 5\n",
+        "this is = no [toml\n",
+        'destination.url = "https://ana:planted-secret@[bad/?key=planted-secret"\n',
+    ],
+)
+@pytest.mark.parametrize("where", ["in the file", "by option", "nowhere"])
+def test_it_is_made_where_the_configuration_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, where: str
+) -> None:
+    Spool.create(tmp_path / "spool", group="", limits=ROOMY).close()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DROPSAFE_SPOOL", raising=False)
+    named = (
+        f"spool_dir = '{tmp_path / 'spool'}'\n" if where == "in the file" else f"spool_dir = '{tmp_path / 'none'}'\n"
+    )
+    (tmp_path / "dropsafe.toml").write_text(named + text)
+    option = ["--spool", str(tmp_path / "spool")] if where == "by option" else []
+    assert main(["diagnose", "--config", "dropsafe.toml", *option, "line-3.zip"]) == 0, capsys.readouterr().err
+    with zipfile.ZipFile("line-3.zip") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert "planted-secret" not in "".join(files.values())
+    assert list(json.loads(files["config.json"])) == ["error"]
+    assert "dropsafe.toml" in files["config.json"]
+    assert "versions" in files["system.json"]
+    is_found = where == "by option" or (where == "in the file" and "no [toml" not in text)
+    assert ("counts.json" in files) is is_found

@@ -282,7 +282,7 @@ def _receipts_unreadable(scene: Scene) -> None:
     from dropsafe.spool import verify as module
 
     delivered(scene.spool, b"one")
-    scene.denied(module, "read_receipts")
+    scene.denied(module, "_broken_lines")
     list(verify(scene.spool, (State.SENT,), 0, Verified()))
 
 

@@ -16,7 +16,7 @@ from dropsafe.spool.foreign import ForeignFiles, adopt_settled, adoption_folder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import Stranger
 from tests.support.drops import needs_long_paths, very_deep
-from tests.support.spools import ids, submit
+from tests.support.spools import delivered, ids, submit
 
 PROPER = "20261123T143001.123Z_4k7q2m5x_9c56cc51b374c3ba_report.xml"
 
@@ -159,3 +159,50 @@ def test_folders_in_pending_may_lie_deeper_in_one_another_than_calls_may(spool: 
     with very_deep(pending) as deepest:
         (deepest / "deep.xml").write_text("deep")
         assert [Path(path).name for path in found(ForeignFiles(spool.core), pending)] == ["deep.xml"]
+
+
+@pytest.mark.parametrize("prefix", ["Kopie von ", "Copy of ", "Copy (2) of "])
+@pytest.mark.parametrize("place", ["pending", "hold", "delivered"])
+def test_a_copy_that_a_file_manager_named_is_not_sent_twice(
+    spool: Spool, pending: Path, prefix: str, place: str
+) -> None:
+    (made,) = delivered(spool, b"once") if place == "delivered" else submit(spool, b"once")
+    if place == "hold":
+        spool.hold(made)
+    path = spool.find(made).path
+    copy = put(pending, f"{prefix}{path.name}", b"once")
+    if place == "delivered":
+        path.unlink()
+    foreign = ForeignFiles(spool.core)
+    for _ in range(2):
+        (told,) = foreign.scan()
+        assert isinstance(told, Stranger)
+        assert (told.path, "second time" in told.why) == (str(copy), True)
+    assert adopt_settled(spool.core) == 0
+    assert copy.exists()
+
+
+@pytest.mark.parametrize(
+    "case", ["other bytes", "unknown", "the known one is damaged", "only a discarded copy is here"]
+)
+def test_what_is_no_copy_of_what_is_known_is_adopted(spool: Spool, pending: Path, case: str) -> None:
+    (made,) = submit(spool, b"once")
+    path = spool.find(made).path
+    put(pending, f"Copy of {path.name}", b"other" if case == "other bytes" else b"once")
+    if case == "unknown":
+        path.unlink()
+    elif case == "the known one is damaged":
+        path.write_bytes(b"damaged")
+    elif case.startswith("only"):
+        spool.core.mover.discard_duplicate(spool.find(made))
+    assert adopt_settled(spool.core) == 1
+
+
+def test_a_copy_whose_original_goes_away_is_adopted_after_all(spool: Spool, pending: Path) -> None:
+    (made,) = submit(spool, b"once")
+    path = spool.find(made).path
+    put(pending, f"Copy of {path.name}", b"once")
+    foreign = ForeignFiles(spool.core)
+    assert [type(item) for item in foreign.scan()] == [Stranger]
+    path.unlink()
+    assert [type(item) for item in foreign.scan()] == [Candidate]
