@@ -34,7 +34,7 @@ from dropsafe.spool.receipts import find_receipts, receipt_files
 from dropsafe.spool.recovery import ends_torn
 from dropsafe.spool.states import WITH_REASON, State
 from dropsafe.spool.steps import Kind, Left, Step
-from dropsafe.spool.walking import PARKING
+from dropsafe.spool.walking import PARKING, all_read
 
 AT_REST = 60.0
 """Seconds for which what looks left behind must have been there."""
@@ -76,7 +76,8 @@ def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[
     yield from _copies(core, done)
     yield from _proofs(core.layout, done)
     done.ids |= unseen.keys()
-    yield from without_entry(core, done)
+    if all_read():  # else the entry of what seems to have none may lie where nobody could look
+        yield from without_entry(core, done)
     yield from _empty_folders(core)
     handled = set(unseen.values())
     for stranger in strangers(core.layout):

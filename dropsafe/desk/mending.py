@@ -18,6 +18,7 @@ from dropsafe.spool.states import State
 from dropsafe.spool.steps import Left, Step
 from dropsafe.spool.verify import Verified, verify
 from dropsafe.spool.verify_all import verify_all
+from dropsafe.spool.walking import unread
 
 MOST_TOLD = 500
 """Differences, steps and ids in one result, so that it fits into a frame."""
@@ -47,7 +48,7 @@ def repaired(spool: Spool, job: Job, *, acts: bool) -> Value:
     """What a repair would do; with `acts` it does it, and says where the undo list is."""
     done, steps, left, mended, refused = Planning(), 0, 0, 0, 0
     kept: list[Value] = []
-    with closing(UndoList(spool.core)) as undo:
+    with unread(), closing(UndoList(spool.core)) as undo:  # the plan asks whether it could look everywhere
         for found in plan(spool.core, done, lambda figures: job.step(figures.entries)):
             told = _left(found)
             if isinstance(found, Step):

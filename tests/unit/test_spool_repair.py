@@ -16,7 +16,9 @@ from dropsafe.spool import Spool, State, durable
 from dropsafe.spool.plan import Planning, plan
 from dropsafe.spool.repair import UndoList, carry_out
 from dropsafe.spool.steps import Kind, Left, Step
+from dropsafe.spool.walking import unread
 from tests.support.spools import counted, delivered, failing, here, rejected, reopened, submit
+from tests.support.unread import dying
 from tests.support.wrecks import WRECKS, age
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the commands are for a POSIX shell")
@@ -232,3 +234,15 @@ def test_nothing_that_has_a_payload_is_ever_unlinked(spool: Spool) -> None:
         assert len(repaired(opened)) > 20
     ours = (".json", ".lock", ".meta", ".reason", "aaaaaaaa")
     assert [name for name in unlinked if not name.endswith(ours) and not name.startswith("audit.")] == []
+
+
+def test_what_speaks_of_an_entry_in_an_unreadable_folder_is_no_orphan(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.submit(b"x", name="x.xml", attributes={"serial": "A1"})
+    (entry,) = spool.entries(State.PENDING)
+    dying(monkeypatch, entry.path.parent)
+    with unread():
+        steps, _ = planned(spool)
+    assert [step for step in steps if "meta" in step.path] == []
+    assert list((spool.path / "meta").rglob("*.json"))
