@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -16,13 +16,8 @@ def dying(monkeypatch: pytest.MonkeyPatch, *folders: Path | str, after: int = 0)
     bad = {str(folder) for folder in folders}
     scan, names = os.scandir, os.listdir
 
-    @contextmanager
-    def half(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        with scan(path) as listing:
-            yield _until(listing, after, path)
-
     def scandir(path: str) -> object:
-        return half(path) if str(path) in bad else scan(path)
+        return _Half(scan(path), after, path) if str(path) in bad else scan(path)
 
     def listdir(path: str) -> list[str]:
         if str(path) in bad:
@@ -33,7 +28,25 @@ def dying(monkeypatch: pytest.MonkeyPatch, *folders: Path | str, after: int = 0)
     monkeypatch.setattr(os, "listdir", listdir)
 
 
-def _until(listing: Iterator[os.DirEntry[str]], count: int, path: str) -> Iterator[os.DirEntry[str]]:
-    for _, item in zip(range(count), listing, strict=False):
-        yield item
-    raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+class _Half:
+    """What os.scandir gives, of which no more than so many can be had."""
+
+    def __init__(self, listing: Iterator[os.DirEntry[str]], count: int, path: str) -> None:
+        self._listing = listing
+        self._left = count
+        self._path = path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listing.close()  # type: ignore[attr-defined]
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> os.DirEntry[str]:
+        if not self._left:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self._path)
+        self._left -= 1
+        return next(self._listing)
