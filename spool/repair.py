@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,7 @@ from dropsafe.spool.reasons import Reason
 from dropsafe.spool.recovery import cut_if_left
 from dropsafe.spool.states import Event, State
 from dropsafe.spool.steps import Kind, Step
+from dropsafe.spool.written import parse_json
 
 DELIVERED_COPY = Reason(
     kind="duplicate",
@@ -77,6 +78,20 @@ class UndoList:
             durable.fsync_directory("undo.fsync_folder", os.path.dirname(self.path))
         durable.write("undo.write", self._descriptor, json.dumps(line).encode() + b"\n", self.path)
         durable.fsync("undo.fsync", self._descriptor, self.path)
+
+
+def commands_in(lines: Iterable[str]) -> list[tuple[str, str]]:
+    """(what was done, the command that takes it back) of an undo list, the newest first, but for what was not done."""
+    found: list[tuple[str, str, str]] = []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):  # torn by a crash, or none of ours
+            told = parse_json(line)
+            if "not_done" in told:
+                if found and found[-1][0] == told["path"]:
+                    found.pop()
+            elif told.get("undo"):
+                found.append((told["path"], f"{told['did']}: {told['path']}", told["undo"]))
+    return [(did, undo) for _, did, undo in reversed(found)]
 
 
 def _free_name(core: Core) -> str:

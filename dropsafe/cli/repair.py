@@ -20,7 +20,12 @@ sends them, second copies, damaged entries outside of quarantine/, torn receipts
 folders, wrong rights, a lost counter. Without --yes it only says what it would do to each, and why. No report is ever
 deleted: entries are moved, and what is removed besides is kept, word for word, in an undo list. It may run beside the
 service, be interrupted, and be run again. What it leaves to a person is told with what to do."""
-EXAMPLES = ("dropsafe repair", "dropsafe repair --yes", "dropsafe repair --yes --undo /mnt/stick/undo.jsonl")
+EXAMPLES = (
+    "dropsafe repair",
+    "dropsafe repair --yes",
+    "dropsafe repair --yes --undo /mnt/stick/undo.jsonl",
+    "dropsafe repair --show-undo /mnt/stick/undo.jsonl",
+)
 EXITS = {
     1: "there is something to do (without --yes), or something was not done or is left to a person",
     130: "interrupted; what was done by then stands, and is in the undo list",
@@ -32,6 +37,12 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--undo", metavar="FILE", default="", help="where to write the undo list (default: a new file in journal/)"
     )
+    parser.add_argument(
+        "--show-undo",
+        metavar="FILE",
+        default="",
+        help="only print the commands of that undo list, as they are typed, the newest first",
+    )
 
 
 def run(args: Namespace, context: Context) -> int:
@@ -41,6 +52,8 @@ def run(args: Namespace, context: Context) -> int:
     from dropsafe.spool.repair import UndoList, carry_out
     from dropsafe.spool.steps import Step
 
+    if args.show_undo:
+        return _show(args.show_undo)
     core, done = context.spool.core, Planning()
     undo = UndoList(core, args.undo)
     teller = _Teller(context.options.json, args.yes)
@@ -63,6 +76,16 @@ def run(args: Namespace, context: Context) -> int:
     if done.stopped:
         return INTERRUPTED
     return ExitCode.NEEDS_A_PERSON if teller.needs_a_person else ExitCode.OK
+
+
+def _show(path: str) -> int:
+    from dropsafe.printable import printable
+    from dropsafe.spool.repair import commands_in
+
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for did, undo in commands_in(file):
+            print(f"# {printable(did)}\n{undo}")
+    return ExitCode.OK
 
 
 class _Teller:

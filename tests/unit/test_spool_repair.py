@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.main import main
 from dropsafe.errors import UsageError
 from dropsafe.spool import Spool, State, durable
 from dropsafe.spool.plan import Planning, plan
-from dropsafe.spool.repair import UndoList, carry_out
+from dropsafe.spool.repair import UndoList, carry_out, commands_in
 from dropsafe.spool.steps import Kind, Left, Step
 from dropsafe.spool.walking import unread
 from tests.support.spools import counted, delivered, failing, here, rejected, reopened, submit
@@ -129,6 +130,46 @@ def test_the_undo_list_takes_every_step_back_by_hand(wrecked: Spool) -> None:
         subprocess.run(["/bin/sh", "-euc", line["undo"]], check=True)
     after = {path: content for path, content in lies().items() if not path.endswith(".reason.json") or path in before}
     assert after == before
+
+
+@posix
+def test_the_commands_of_an_undo_list_are_told_as_they_are_typed(
+    spool: Spool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(spool, b"lost", name="Müller's.xml")
+    (entry,) = spool.entries(State.PENDING)
+    lost = entry.path.rename(spool.path / entry.path.name)
+    (step,), _ = planned(spool)
+    undo = UndoList(spool.core, str(tmp_path / "undo"))
+    assert carry_out(spool.core, step, undo) == ""
+    undo.close()
+    with open(tmp_path / "undo", "a") as file:
+        file.write('{"torn')
+    assert not lost.exists()
+    assert main(["repair", "--spool", str(spool.path), "--show-undo", str(tmp_path / "undo")]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"# misplaced: {lost}\n")
+    subprocess.run(["/bin/sh", "-euc", told], check=True)
+    assert lost.exists()
+
+
+def test_of_an_undo_list_the_newest_comes_first_and_what_was_not_done_not_at_all() -> None:
+    def line(path: str, **facts: str) -> str:
+        return json.dumps({"path": path} | facts)
+
+    done = [line(path, did="copy", undo=f"undo {path}") for path in ("a", "b", "c")]
+    begun = line("a", did="rights", undo="not done")
+    lines = [
+        done[0],
+        line("a", to="x"),
+        done[1],
+        line("b", not_done="why"),
+        begun,
+        line("a", not_done="why"),
+        "{",
+        done[2],
+    ]
+    assert [undo for _, undo in commands_in(lines)] == ["undo c", "undo a"]
 
 
 def test_a_step_that_the_undo_list_cannot_take_is_not_begun(spool: Spool) -> None:
