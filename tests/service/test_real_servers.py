@@ -219,7 +219,8 @@ class TestTls:
         Path(known["password_file"]).write_text("wrong")
         answer = put(tmp_path, secure(server), **known)
         alarm(answer, "401: the credentials are refused", "password_file")
-        assert server.requests()[-1].split()[2] == USER, "nginx knew the name"
+        # It writes its log after the answer.
+        assert eventually(server.requests)[-1].split()[2] == USER, "nginx knew the name"
 
     def test_plain_http_to_the_port_of_https_alarms(self, server: Nginx, tmp_path: Path) -> None:
         alarm(put(tmp_path, f"http://localhost:{server.secure}/{{id}}"), "wants https", "destination.url")
