@@ -71,6 +71,7 @@ class Admission:
         self._waiting_lock = threading.Lock()
         self._auditing = threading.Lock()
         self._audits = 0
+        self._own_audit = threading.local()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -186,6 +187,7 @@ class Admission:
         """Set the count to what was listed plus what has arrived since `begun`."""
         with self.locked():
             count = self._file.read(self._boot)
+            self._own_audit.epoch = None
             if count is None:
                 # Removed by hand meanwhile, and with it what has arrived: it stays missing, and the next audit counts.
                 return replace(begun, entries=entries, bytes=size)
@@ -194,6 +196,7 @@ class Admission:
             count.epoch += 1
             count.audited = self._clock.now()
             self._file.write(count)
+            self._own_audit.epoch = count.epoch
             return count
 
     def close(self) -> None:
@@ -217,8 +220,9 @@ class Admission:
             with self._auditing:
                 if self._audits == audits:  # no other thread has just done it
                     self._audit()
-                    # It has counted the very files for which places are wanted: they lay in tmp/ all the while.
-                    self.give_back(self.departing(), request.entries, request.bytes)
+                    # It has counted the very files for which places are wanted: they lay in tmp/ all the while. Of the
+                    # epoch in which it ended: one that another process began earlier and ended since has not seen them.
+                    self.give_back(Departure(self._own_audit.epoch), request.entries, request.bytes)
                     self._audits += 1
             request.served, request.audited = False, True
 

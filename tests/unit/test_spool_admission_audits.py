@@ -200,3 +200,23 @@ def test_a_counter_that_is_removed_during_an_audit_stays_missing(spool: Spool) -
     submit(other, b"4")
     assert counted(spool) == 4
     other.close()
+
+
+def test_a_submitters_own_audit_gives_nothing_back_that_another_one_has_not_counted(
+    spool: Spool, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(spool, b"1", b"2")
+    spool.audit()
+    with reopened(spool, max_queue_size=3) as full, reopened(spool) as other:
+        full.core.admission.returning(1, 1)  # the count is too high, so that the next one has it counted anew
+        clock.advance(61)
+        began = other.core.admission.audit_begins((0, 0))  # it lists before the next file lies in tmp/
+        own = full.core.admission._audit
+
+        def while_the_other_ends() -> None:
+            own()
+            other.core.admission.audit_ends(began, 2, 2)
+
+        monkeypatch.setattr(full.core.admission, "_audit", while_the_other_ends)
+        submit(full, b"3")
+        assert counted(full) == here(full) == 3
