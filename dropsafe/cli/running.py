@@ -56,7 +56,7 @@ def heard(context: Context) -> Heard:
     if who is None:
         return Heard(None, Source.FOLDER)
     if found := in_spool(spool):
-        return Heard(found, Source.FILE, STARTED_OTHERWISE)
+        return Heard(found, Source.FILE, told.why or STARTED_OTHERWISE)
     unknown: dict[str, Any] = {
         "condition": "UNKNOWN",
         "spool_id": spool.spool_id,

@@ -54,7 +54,7 @@ def test_status_says_who_tells_it(
     assert {worker["name"] for worker in told["workers"]} == {"uploader", "watcher", "janitor"}
     monkeypatch.setattr(context, "_CONNECT_TIME", 0.1)
     service.process.send_signal(signal.SIGSTOP)
-    assert f"read from what the service publishes, process {pid}: " in person.types("status")
+    assert f"read from what the service publishes, process {pid}: The service does not answer" in person.types("status")
     service.process.kill()
     service.process.wait(PATIENCE)
     assert "read from the spool's folder: no service answers" in person.types("status")
