@@ -56,9 +56,10 @@ def test_rule_4_eight_processes_never_exceed_the_limit_and_lose_nothing(tmp_path
                         accepted.append(mine.submit(f"{number} {turn}".encode(), name="x").id)
                     except QueueFullError as full:
                         refused.append((full.figures["max_queue_size"], full.figures["waiting"]))
-                assert set(refused) == {(limit, limit)}
+                # First of all, or the one who watches would wait for ever.
                 (told / str(number)).write_text("\n".join([str(len(refused)), *accepted]))
                 mine.close()
+                assert set(refused) <= {(limit, limit)}, "whoever was quick may never have met it"
 
             return produce
 
