@@ -115,13 +115,13 @@ def _main(argv: Sequence[str]) -> int:
 
 def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     from dropsafe.cli.context import Context, Options
-    from dropsafe.cli.parsers import parser_of
+    from dropsafe.cli.parsers import parsed, parser_of
     from dropsafe.cli.trouble import with_unread
     from dropsafe.errors import ExitCode
     from dropsafe.spool.walking import unread
 
     command = load(name)
-    args = parser_of(name, command).parse_args(after)
+    args = parsed(parser_of(name, command), after)
     args.config = args.config or shared.config
     args.instance = args.instance or shared.instance
     args.spool = args.spool or shared.spool

@@ -5,9 +5,10 @@ What `--help` shows, the manual page and shell completion are all made from thes
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Mapping
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Mapping, Sequence
 from textwrap import fill
+from typing import NoReturn
 
 from dropsafe import __version__
 from dropsafe.cli.main import Command, add_shared, load
@@ -20,6 +21,7 @@ COMMON_EXITS: Mapping[int, str] = {
     77: "no permission; who to ask for what is told",
     78: "the configuration has an error",
 }
+_MISSING = "the following arguments are required: "
 
 
 def exits_of(command: Command) -> dict[int, str]:
@@ -27,10 +29,28 @@ def exits_of(command: Command) -> dict[int, str]:
     return dict(sorted({**COMMON_EXITS, **getattr(command, "EXITS", {})}.items()))
 
 
+class _Parser(ArgumentParser):
+    """Says of what is missing only what must be there; argparse names also what may be left out."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith(_MISSING):
+            missing = message.removeprefix(_MISSING).split(", ")
+            optional = {action.metavar for action in self._actions if action.nargs in ("*", "?")}
+            names = " and ".join(name for name in missing if name not in optional)
+            message = f"what is missing: {names}. Nothing was changed. More: {self.prog} --help"
+        super().error(message)
+
+
+def parsed(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
+    """Options may stand anywhere, also between the other words; after `--` nothing is an option."""
+    takes_all = any(action.nargs == REMAINDER for action in parser._actions)
+    return parser.parse_args(words) if takes_all or "--" in words else parser.parse_intermixed_args(words)
+
+
 def parser_of(name: str, command: Command | None = None) -> ArgumentParser:
     """The parser of that command."""
     command = command or load(name)
-    parser = ArgumentParser(
+    parser = _Parser(
         prog=f"dropsafe {name}",
         description=_description(command.HELP),
         epilog=_epilog(command),

@@ -23,6 +23,7 @@ from dropsafe.cli import main as main_module
 from dropsafe.cli.context import Context, Options
 from dropsafe.cli.escaping import ERASE, escaped
 from dropsafe.cli.main import COMMANDS, load, main, split
+from dropsafe.cli.parsers import parsed, parser_of
 from dropsafe.cli.trouble import ONLY_READ, guarded
 from dropsafe.config_file import put_back
 
@@ -102,6 +103,23 @@ def test_every_command_in_the_table_is_there(name: str, capsys: pytest.CaptureFi
     assert main([name, "--help"]) == 0
     assert "--set KEY=VALUE" in capsys.readouterr().out
     assert load(name).HELP
+
+
+def test_options_may_stand_between_the_other_words() -> None:
+    named = {"config": ["set", "KEY", "VALUE"], "pause": ["intake"], "resume": ["intake"], "service": ["install"]}
+    named |= {"export": ["DEST", "ID"], "submit": ["FILE", "FILE"], "retry": ["ID", "ID"]}
+    for name in COMMANDS.keys() - {"completion"}:  # what stands behind that is another command's line
+        parser = parser_of(name)
+        needed = sum(not action.option_strings and action.nargs not in ("*", "?") for action in parser._actions)
+        words = named.get(name, ["WORD"] * needed)
+        among = [*words[:1], "--config", "FILE", *words[1:], "--json"]
+        marked = ["--", *words] if words else []
+        assert vars(parsed(parser, among)) == vars(parsed(parser, ["--json", "--config", "FILE", *marked])), name
+
+
+def test_only_what_must_be_there_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export"]) == 2
+    assert "what is missing: DEST. Nothing was changed. More: dropsafe export --help" in capsys.readouterr().err
 
 
 def test_help_lists_every_command_and_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
