@@ -73,6 +73,10 @@ def _of_spool(root: str, order: Order) -> Iterator[Finding]:
         with Spool.create(root, group=GROUP if order.shared else "") if order.make else Spool(root):
             closed = [name for name in FOLDERS if not _all_access(os.path.join(root, name))]
     except DropsafeError as error:
+        if closed_on_the_way := _closed_parent(root):
+            text = f"The service cannot reach the spool {root}: {closed_on_the_way} is closed to it."
+            yield Finding(text, f"setfacl --modify=u:{_me()}:x {quote(closed_on_the_way)}")
+            return
         yield Finding(error.message, give if order.shared and isinstance(error, NoPermission) else error.remedy)
         return
     if closed:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dropsafe.errors import UsageError
+from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.methods import wrong
 from dropsafe.spool.layout import MARK, STATIONS_FILE
@@ -259,6 +259,17 @@ def with_station(meta: bytes | None, station: str) -> bytes | None:
     if not station or not isinstance(content, dict) or content.get("station"):
         return meta
     return json.dumps({**content, "station": station}, indent=1).encode("ascii") + b"\n"
+
+
+def refuse_unfinished(carried: Carried) -> None:
+    """Raises DropsafeError for an export that was interrupted, and does not say whose entries it has."""
+    if carried.is_unfinished:
+        raise DropsafeError(
+            f"{carried.path} is an export that was not finished, so nothing in it says which station its reports are from. "
+            "Nothing was changed.",
+            remedy="Finish it: the same dropsafe export again. If that is no longer possible: give the folder a name that "
+            "does not end in .incomplete; what is there then counts as this machine's station's.",
+        )
 
 
 def refuse_empty(carried: Carried) -> None:

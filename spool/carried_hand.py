@@ -17,9 +17,9 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from dropsafe.errors import DropsafeError, NoPermission, SpoolError, TemporaryError, UsageError
+from dropsafe.errors import NoPermission, SpoolError, TemporaryError, UsageError
 from dropsafe.spool import durable
-from dropsafe.spool.carried import CARRIER, Carried, CarriedEntry
+from dropsafe.spool.carried import CARRIER, Carried, CarriedEntry, refuse_unfinished
 from dropsafe.spool.clock import SYSTEM_CLOCK
 from dropsafe.spool.entry import Entry, Meta
 from dropsafe.spool.health import told
@@ -166,13 +166,7 @@ def _refuse(carried: Carried) -> None:
             f"{carried.path} is a .zip, into which no receipts can be written. Nothing was sent.",
             remedy="Unpack it, and name the folder.",
         )
-    if carried.is_unfinished:
-        raise DropsafeError(
-            f"{carried.path} is an export that was not finished, so nothing in it says which station its reports are from. "
-            "Nothing was sent.",
-            remedy="Finish it: the same dropsafe export again. If that is no longer possible: give the folder a name that "
-            "does not end in .incomplete; what is there is then sent under this machine's station.",
-        )
+    refuse_unfinished(carried)
     service = f"{carried.path}/locks/service{LOCK_SUFFIX}"
     if carried.is_spool and os.path.lexists(service) and _is_held(service):
         raise TemporaryError(

@@ -16,7 +16,17 @@ from dropsafe.errors import NoPermission, SpoolError
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock, iso
 from dropsafe.spool.facts import Suitability, suitability
-from dropsafe.spool.layout import DEFAULT_GROUP, FOLDERS, FORMAT, LOCK_FOLDERS, MARK, OF_THE_SYSTEM, is_spool, modes_of
+from dropsafe.spool.layout import (
+    DEFAULT_GROUP,
+    FOLDERS,
+    FORMAT,
+    LOCK_FOLDERS,
+    MARK,
+    OF_THE_SYSTEM,
+    is_spool,
+    modes_of,
+    not_a_folder,
+)
 from dropsafe.spool.platform import system
 
 _NO_SAFE_RENAME = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
@@ -25,10 +35,14 @@ _NO_SAFE_RENAME = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 def make(root: str, group: str | None, clock: Clock) -> None:
     """Make a spool of that folder, unless it is one. Raises SpoolError, NoPermission."""
     try:
+        if os.path.lexists(root) and not os.path.isdir(root):
+            raise NotADirectoryError
         if not os.path.exists(os.path.join(root, MARK)):
             _make(root, _chosen_group(group), clock)
         # Also when it was there: whoever wrote the mark may have been killed before this.
         durable.fsync_directory("mark.fsync_folder", root)
+    except NotADirectoryError as error:
+        raise not_a_folder(root) from error
     except PermissionError as error:
         raise NoPermission(
             f"The spool {root} could not be made: {error.strerror} ({error.filename}).",

@@ -18,15 +18,17 @@ from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, look
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import Stranger, files_of, find_all, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX, name_within
-from dropsafe.spool.reasons import read_reason
+from dropsafe.spool.reasons import read_reason, reason_in
 from dropsafe.spool.receipts import find_receipt, find_receipts
 from dropsafe.spool.states import WITH_REASON
 from dropsafe.spool.walking import PARKING, note_unread
+from dropsafe.spool.written import read_json
 
 SETTLE = 2.0
 """Seconds for which a foreign file must be unchanged."""
 _TICK = 2.0
 _COPY = "a copy of a report that is known here, under a longer name; it is not sent a second time"
+_REASON_COPY = "a copy of the reason of a report that is known here; it is no report, and not sent"
 _REMOVE = "dropsafe repair moves it to discarded/; or remove this copy"
 _ARRIVING = 60.0
 """Seconds for which a reason file may wait for its entry."""
@@ -133,6 +135,9 @@ class ForeignFiles:
         below += reversed(found)
 
     def _look(self, path: str) -> Iterator[Candidate | Stranger]:
+        if self._is_copied_reason(path):
+            yield Stranger(path, _REASON_COPY, "Remove it.")
+            return
         for item in look(path):
             if not isinstance(item, Candidate) or name_within(os.path.basename(path)) is None:
                 yield item
@@ -144,6 +149,19 @@ class ForeignFiles:
             except OSError:
                 is_copy = False  # which intake tells
             yield Stranger(path, _COPY, _REMOVE) if is_copy else item
+
+    def _is_copied_reason(self, path: str) -> bool:
+        """Whether a file manager made it of a reason that belongs to an entry which is known here."""
+        name = os.path.basename(path)
+        of_entry = name_within(name.removesuffix(REASON_SUFFIX)) if name.endswith(REASON_SUFFIX) else None
+        try:
+            return (
+                of_entry is not None
+                and reason_in(read_json(path), of_entry.id) is not None
+                and self._is_known(of_entry.id)
+            )
+        except (OSError, ValueError):
+            return False
 
     def _is_copy(self, item: Candidate) -> bool:
         """Compared once, and again when it has changed or what it is a copy of has moved on."""

@@ -129,7 +129,7 @@ def problems(vitals: Vitals, low: Room | None, limits: Limits, warn_age: float, 
         yield Problem("old", text, "See why the others are not delivered: dropsafe list --state pending")
     if count := len(vitals.strangers):
         things = "1 thing does" if count == 1 else f"{count}{' or more' * (count >= MAX_STRANGERS)} things do"
-        text = f"{things} not belong in the spool and were left alone."
+        text = f"{things} not belong in the spool and {'was' if count == 1 else 'were'} left alone."
         yield Problem(
             "stranger",
             text,
@@ -146,5 +146,6 @@ def told(pause: Pause) -> str:
         f"until {pause.until}" if pause.until else "",
     ]
     words = " ".join(part for part in parts if part)
-    text = f"{words}: {pause.why}" if words and pause.why else words or pause.why
+    because = f"because {pause.why}" if pause.why else ""  # of a file that says nothing of who and when
+    text = f"{words}: {pause.why}" if words and pause.why else words or because
     return printable(text)

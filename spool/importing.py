@@ -16,7 +16,7 @@ from dropsafe.errors import DiskFullError, DropsafeError, QueueFullError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import never_fits, same_bytes
 from dropsafe.spool.buckets import accept_moment
-from dropsafe.spool.carried import Carried, CarriedEntry, NotTaken, with_station
+from dropsafe.spool.carried import Carried, CarriedEntry, NotTaken, refuse_unfinished, with_station
 from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
@@ -92,8 +92,10 @@ class Import:
         """By id, the digests that have come in by this import: somebody may have copied an entry's file there."""
 
     def run(self, done: Imported) -> Iterator[NotTaken]:
-        """What was not taken, as it is found; the figures go to `done`. Raises LockTimeout, SpoolError, NoPermission."""
+        """What was not taken, as it is found; the figures go to `done`. Raises LockTimeout, SpoolError, NoPermission;
+        DropsafeError for an export that was not finished."""
         self._done = done
+        refuse_unfinished(self._carried)
         with closing(import_lock(self._core)):
             self._look()
             for entry in self._carried.entries:

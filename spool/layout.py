@@ -6,6 +6,7 @@ Without `spool.json` nothing starts: an unmounted disk is not an empty spool.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 
@@ -100,9 +101,24 @@ def _without_mark(root: str) -> str:
     if os.path.isdir(os.path.join(root, "pending")):
         return (
             f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
-            f"spool (dropsafe init --spool {root}-new). See docs/recover.md."
+            f"spool (dropsafe init --spool {root}-new). See docs/recover.md.\n{_without_it(root)}"
         )
     return f"{mount} To make a new spool: dropsafe init --spool {root} --url https://… (the address of your server)"
+
+
+def _without_it(root: str) -> str:
+    return (
+        f"To send what waits without it: dropsafe deliver --from {shlex.quote(root)}\n"
+        f"To take all into another spool: dropsafe import {shlex.quote(root)} --spool DIR"
+    )
+
+
+def not_a_folder(root: str) -> SpoolError:
+    """The error for a path that is a file, or leads through one."""
+    return SpoolError(
+        f"{root} is not a folder, so it is no spool. Nothing was changed.",
+        remedy="Name the folder of the spool: --spool DIR, or spool_dir in the configuration.",
+    )
 
 
 def open_layout(path: str) -> Layout:
@@ -119,11 +135,14 @@ def open_layout(path: str) -> Layout:
         ) from None
     except PermissionError:
         raise no_permission(root) from None
+    except NotADirectoryError:
+        raise not_a_folder(root) from None
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is damaged: this is no JSON"
         raise SpoolError(
             f"{mark} cannot be read ({why}). Nothing was changed; the entries are untouched.",
-            remedy="Restore that file from a backup, or copy it from docs/spool-format.md; it holds no entries.",
+            remedy="Restore that file from a backup, or copy it from docs/spool-format.md; it holds no entries.\n"
+            + _without_it(root),
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("spool_id"), str) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
-from dropsafe.spool.carried import Carried
+from dropsafe.spool.carried import CARRIER, Carried
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
@@ -111,7 +111,7 @@ def _judge(receipt: Receipt, here: list[Entry], own: list[Receipt], done: Finish
             "There is no such entry here, and none was delivered from here. Nothing was changed for it.",
             "If it is another spool's, import its receipts there.",
         )
-    if any(not known.worker.startswith(f"{KIND}-") for known in same):
+    if any(not known.worker.startswith((f"{KIND}-", f"{CARRIER}-")) for known in same):
         return Unmatched(
             receipt.id,
             "It was delivered from here before, and somebody has had it sent again since. It is left as it is.",

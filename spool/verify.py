@@ -14,6 +14,7 @@ from itertools import islice
 from dropsafe.errors import SpoolError
 from dropsafe.plural import several
 from dropsafe.printable import printable
+from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.conservation import Equation
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.layout import Layout
@@ -196,10 +197,22 @@ def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
     for entry_id, paths in places.items():
         there = [path for path in paths if os.path.lexists(path) and not is_settled(path)]
         if len(there) > 1:
+            if _same(there[0], there[1]):
+                meaning = f"The same report, with the same bytes, is also at {there[1]}. Nothing is lost."
+                remedy = "`dropsafe repair --yes` moves one of the two to discarded/."
+                yield Difference("twice", entry_id, there[0], meaning, remedy)
+                continue
             meaning = f"The same id is also at {there[1]}. Nothing is lost; where they meet, both are kept."
             yield Difference(
                 "twice", entry_id, there[0], meaning, "See which of them is wanted, and discard the other."
             )
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return same_bytes(one, other)
+    except OSError:
+        return False  # gone by now, or told as unreadable
 
 
 def _reasons_alone(layout: Layout) -> Iterator[Difference]:

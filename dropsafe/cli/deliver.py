@@ -177,8 +177,12 @@ def _lower(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
+_SERVER = {"closed": "server available", "open": "server unavailable", "probing": "server being tried"}
+
+
 def _progress(told: dict[str, object]) -> str:
-    return f"delivered {told['delivered']}   in hand {told['in_hand']}   server {told['breaker']}"
+    server = _SERVER.get(str(told["breaker"]), "")
+    return f"delivered {told['delivered']}   in hand {told['in_hand']}   {server}".rstrip()
 
 
 def _tell(report: dict[str, object], *, stopped: bool) -> None:

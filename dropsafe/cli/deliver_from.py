@@ -60,7 +60,7 @@ def run_from(source: str, patience: float, context: Context) -> int:
         else:
             for each in absent:
                 tell(each.id, each.file, each.why, each.remedy)
-            _tell(report, hand, states, stopped=stopped)
+            _tell(report, hand, states, source, stopped=stopped)
     return int(code)
 
 
@@ -70,8 +70,8 @@ def _others(carried: Carried) -> dict[str, int]:
     return {state: states.count(state) for state in ("failed", "quarantine", "hold") if state in states}
 
 
-def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int], *, stopped: bool) -> None:
-    from dropsafe.cli.words import number, several, size
+def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int], source: str, *, stopped: bool) -> None:
+    from dropsafe.cli.words import number, quoted, several, size
     from dropsafe.printable import printable
 
     done = f"{several(report.delivered, 'entry', 'entries')} delivered ({size(report.bytes)})"
@@ -100,6 +100,6 @@ def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int], *, 
         print(f"{several(hand.waiting, 'is', 'are')} not sent yet. The same command again goes on.")
     if states:
         counts = ", ".join(f"{number(count)} in {state}/" for state, count in states.items())
-        print(f"A person decides about {counts}: they were not sent. To work on them: dropsafe import SRC")
+        print(f"A person decides about {counts}: they were not sent. To work on them: dropsafe import {quoted(source)}")
     if report.delivered or hand.before:
-        print("On the machine from which it comes: dropsafe import-receipts SRC")
+        print(f"On the machine from which it comes: dropsafe import-receipts {quoted(source)}")

@@ -27,7 +27,7 @@ EXAMPLES = (
 EXITS = {
     1: "done, but some could not be read, or are damaged: they are named, and listed in manifest.json",
     75: "DEST could not be written; what is there by then is called DEST.incomplete",
-    130: "interrupted; the same command again goes on",
+    130: "interrupted; the same command again goes on with a folder, and begins a .zip anew",
 }
 _STATES = ("pending", "inflight", "failed", "quarantine", "hold", "discarded", "sent")
 
@@ -93,11 +93,13 @@ def tell(entry_id: str, place: str, why: str, remedy: str) -> None:
 
 def _tell_end(done: Exported, dest: str) -> None:
     from dropsafe.cli.words import number, several, size
+    from dropsafe.desk.outside import is_zip
 
     states = ", ".join(f"{number(count)} {state}" for state, count in done.states.items())
     what = f"{several(done.exported, 'entry', 'entries')} ({size(done.bytes)}{f': {states}' if states else ''})"
     if done.stopped:
-        print(f"Interrupted: {what} exported so far, in {dest}.incomplete. The same command again goes on.")
+        then = "begins the .zip anew" if is_zip(dest) else "goes on"
+        print(f"Interrupted: {what} exported so far, in {dest}.incomplete. The same command again {then}.")
         return
     kept = f" {number(done.kept)} of them were there from before." if done.kept else ""
     print(f"{what} exported to {dest}.{kept} Nothing in the spool was changed.")

@@ -66,7 +66,7 @@ def run(args: Namespace, context: Context) -> int:
         if done.seen and context.options.json:
             print(json.dumps({"summary": done.told()}))
         elif done.seen:
-            _tell_end(done)
+            _tell_end(done, args.source)
     if done.full is not None:
         raise done.full
     if done.stopped:
@@ -74,8 +74,8 @@ def run(args: Namespace, context: Context) -> int:
     return ExitCode.NEEDS_A_PERSON if done.not_taken else ExitCode.OK
 
 
-def _tell_end(done: Imported) -> None:
-    from dropsafe.cli.words import number, several, size
+def _tell_end(done: Imported, source: str) -> None:
+    from dropsafe.cli.words import number, quoted, several, size
 
     states = ", ".join(f"{number(count)} {state}" for state, count in done.states.items())
     what = (
@@ -86,7 +86,7 @@ def _tell_end(done: Imported) -> None:
         print(f"{several(done.known, 'was', 'were')} known here, and passed over.")
     if done.delivered:
         were = several(done.delivered, "was", "were")
-        print(f"{were} delivered already, as the receipts there say: dropsafe import-receipts SRC")
+        print(f"{were} delivered already, as the receipts there say: dropsafe import-receipts {quoted(source)}")
     for old, new in done.renamed.items():
         print(f"{old} is {new} here: this spool knows other bytes under that id. Both are kept.")
     if done.not_taken:

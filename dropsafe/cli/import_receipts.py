@@ -62,15 +62,19 @@ def run(args: Namespace, context: Context) -> int:
     if context.options.json:
         print(json.dumps({"summary": asdict(done)}))
     else:
-        _tell_end(done)
+        _tell_end(done, args.source)
     if done.stopped:
         return INTERRUPTED
     return ExitCode.NEEDS_A_PERSON if done.unmatched or done.unread else ExitCode.OK
 
 
-def _tell_end(done: Finished) -> None:
-    from dropsafe.cli.words import several
+def _tell_end(done: Finished, source: str) -> None:
+    from dropsafe.cli.words import quoted, several
 
+    if not (done.seen or done.unread or done.stopped):
+        print(f"0 entries finished: there is no receipt in {source}, so nobody has delivered from it yet.")
+        print(f"To send from there what waits (unpack a .zip before): dropsafe deliver --from {quoted(source)}")
+        return
     print(f"{several(done.finished, 'entry', 'entries')} finished by their receipts, and not sent again.")
     if done.known:
         print(f"{several(done.known, 'was', 'were')} known here as delivered already.")

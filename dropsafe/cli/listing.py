@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dropsafe.cli.context import Context
     from dropsafe.desk.standstill import Standstill
 
-HELP = """The entries that are not delivered, state by state, oldest first. Delivered ones are shown with --state sent,
+HELP = """The entries that are not delivered, state by state; in each, oldest first, but for those that wait for their next
+try: they follow in the order of that time (--sort age: oldest first throughout). Delivered ones are shown with --state sent,
 discarded ones with --state discarded. NEXT TRY is when an entry of pending/ is due: "now" waits for nothing but its
 turn, "waits" (also of one that the service keeps in hand) for what the line below the table says."""
 EXAMPLES = (

@@ -115,7 +115,7 @@ class Command:
         held: Callable[[], int],
     ) -> int:
         from dropsafe.cli.progress import Progress
-        from dropsafe.cli.running import Asked, try_now
+        from dropsafe.cli.running import NO_SERVICE, Asked, try_now
         from dropsafe.desk.moving import Result
         from dropsafe.spool.choosing import Survey
 
@@ -135,6 +135,9 @@ class Command:
         if survey.count > 1 or args.dry_run:
             teller.say(f"{described(survey)}: {self.name}")
         if args.dry_run:
+            due = sum(map(context.spool.is_due, entries())) if self.event is Event.RETRY else 0
+            if due:
+                teller.say(_due_already(due))
             teller.say("Nothing was changed: this was a dry run.")
             return ExitCode.OK
         if callable(chosen) and survey.count > 1 and not args.yes and not self._agreed(survey.count):
@@ -145,7 +148,10 @@ class Command:
         in_hand = 0 if callable(chosen) else held()
         is_sent = self.event in _SENDING and (result.moved or result.due or in_hand)
         asked = try_now(context) if is_sent else Asked(runs=False)
-        return teller.end(result, survey.count + len(errors), asked, in_hand)
+        code = teller.end(result, survey.count + len(errors), asked, in_hand)
+        if is_sent and not asked.runs:
+            teller.say(NO_SERVICE)
+        return code
 
     def _agreed(self, count: int) -> bool:
         answer = may_go_on(f"{self.name} {count:,} entries?")
@@ -238,9 +244,7 @@ class _Teller:
             several(result.moved, *self._command.done) + self._undo(result) if result.moved else "Nothing was changed."
         )
         if result.due:
-            print(
-                f"{several(result.due, 'was', 'were')} due already: only its turn keeps an entry like that from being sent."
-            )
+            print(_due_already(result.due))
         if gone > 0:
             print(
                 f"{number(gone)} had been moved meanwhile by the service, another program or a person. Nothing is lost."
@@ -282,6 +286,10 @@ class _Teller:
             print(f"! {told.message} {told.remedy}".rstrip() if told else f"! {error}")
         if len(errors) > _TOLD:
             print(f"! … and {len(errors) - _TOLD + more:,} more")
+
+
+def _due_already(count: int) -> str:
+    return f"{several(count, 'was', 'were')} due already: only its turn keeps an entry like that from being sent."
 
 
 def _in_hand(context: Context, ids: Sequence[str]) -> set[str]:

@@ -115,7 +115,7 @@ class _Teller:
         if refused:
             print(f"    Not done: {printable(refused)}.")
         else:
-            print(f"    {'Done' if self._acts else 'It would'}: {step.does}.")
+            print(f"    To do: {step.does}.{' Done.' if self._acts else ''}")
 
     def left(self, left: Left) -> None:
         from dropsafe.printable import printable

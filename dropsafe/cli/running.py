@@ -115,4 +115,5 @@ def _probe(context: Context) -> Value:
     return context.service.delivery_probe()
 
 
+NO_SERVICE = "No service runs here, so nothing is sent until one does. To send it now: dropsafe deliver"
 TRIES_NOW = "The service tries the server now."

@@ -27,7 +27,8 @@ class Facts:
     `due_in` 0: due. `destination` is what the running service says against it, empty if nothing, `next_probe` the seconds
     until it tries that again, if they are known. `word` names the entry
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
-    whether the lock file of the worker that holds it is there. `was_accepted`: whether the history says so. `path` is its
+    whether the lock file of the worker that holds it is there. `was_changed`: whether its bytes are known not to be those that
+    were accepted. `was_accepted`: whether the history says so. `path` is its
     file's, which a person may have to look at and mend."""
 
     id: str
@@ -53,6 +54,7 @@ class Facts:
     strikes: int = 0
     successor: str = ""
     predecessor: str = ""
+    was_changed: bool = False
     was_accepted: bool = True
     path: str = ""
     last: Mapping[str, Any] = field(default_factory=dict)
@@ -69,6 +71,12 @@ class Explanation:
 def explain(facts: Facts) -> Explanation:
     """The words for that state. The first line names the entry."""
     lines, commands = _WORDS[facts.state](facts)
+    if facts.was_changed:
+        changed = (
+            "Its file was changed since it was accepted: when its turn to be sent comes it goes to quarantine/ instead, and is "
+            f"kept there. If the change is meant, then: dropsafe readmit {facts.word}"
+        )
+        lines = [lines[0], changed, *lines[1:]]
     if facts.predecessor:
         commands = [*commands, ("before it was readmitted", f"dropsafe history {facts.predecessor}")]
     return Explanation([line for line in lines if line][:MOST_LINES], commands)

@@ -14,9 +14,13 @@ from dropsafe.spool.clock import from_iso
 from dropsafe.spool.health import told
 from dropsafe.spool.journal import ARRIVALS, earlier_id, later_id
 from dropsafe.spool.locks import lock_path
+from dropsafe.spool.moves import is_intact
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import State
+
+_MOST_READ = 64 << 20
+"""Bytes of an entry that is compared with its digest while somebody waits for the answer."""
 
 
 def gathered(spool: Spool, service: Service | None, word: str) -> Facts:
@@ -64,8 +68,19 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
         strikes=spool.core.strikes.count(entry.id),
         predecessor=earlier_id(history, entry.id),
         path=str(entry.path),
+        was_changed=_was_changed(entry),
         was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
+
+
+def _was_changed(entry: Entry) -> bool:
+    """Whether it would be found damaged when its turn comes, as far as that is known at once."""
+    if entry.state not in (State.PENDING, State.HOLD, State.DISCARDED) or entry.size > _MOST_READ:
+        return False
+    try:
+        return not is_intact(entry.name, entry.path)
+    except OSError:
+        return False  # it has moved on, or cannot be read: no verdict
 
 
 def _of_receipt(spool: Spool, receipt: Receipt) -> Facts:

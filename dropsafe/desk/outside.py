@@ -13,9 +13,10 @@ import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
-from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.errors import DropsafeError, NoPermission, TemporaryError, UsageError
 from dropsafe.spool.carried import INCOMPLETE, README
 from dropsafe.spool.export import TooLarge, Writer, readme
 from dropsafe.spool.names import ID_LENGTH, is_id
@@ -34,7 +35,7 @@ _NOT_THERE = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM)
 
 
 def writer_for(place: str, spool: Spool) -> Writer:
-    """For a folder, or a .zip if the name ends so. Raises UsageError, TemporaryError."""
+    """For a folder, or a .zip if the name ends so. Raises UsageError, TemporaryError, NoPermission."""
     place = os.path.abspath(place)
     parent, root = os.path.realpath(os.path.dirname(place)), os.path.realpath(spool.path)
     if os.path.lexists(place):
@@ -51,11 +52,16 @@ def writer_for(place: str, spool: Spool) -> Writer:
             f"There is no folder {parent} in which to make the export. Nothing was changed.",
             remedy="Check the path, and that the stick or the disk is mounted.",
         )
-    kind = ZipWriter if place.lower().endswith(".zip") else FolderWriter
+    kind = ZipWriter if is_zip(place) else FolderWriter
     try:
         return kind(place, readme(spool))
     except OSError as error:
         raise _failed(place, error) from error
+
+
+def is_zip(place: str) -> bool:
+    """Whether what is made there is one .zip."""
+    return place.lower().endswith(".zip")
 
 
 class FolderWriter:
@@ -234,12 +240,26 @@ class _explained:  # noqa: N801 - used like a function
             raise _failed(self._place, error) from error
 
 
-def _failed(place: str, error: OSError) -> TemporaryError:
+def _failed(place: str, error: OSError) -> DropsafeError:
+    if isinstance(error, PermissionError):
+        folder = os.path.dirname(place)
+        return NoPermission(
+            f"You may not write {place} ({error.strerror}). Nothing in the spool was changed.",
+            remedy=f"Choose a folder that you may write to; or ask {_owner(folder)} for the right to write in {folder}.",
+        )
     return TemporaryError(
         f"{place} could not be written ({error.strerror or error}). What is there by now is called .incomplete; nothing "
         "in the spool was changed.",
-        remedy="See that it is there, and has room. Then the same command again, which goes on with a folder.",
+        remedy="See that it is there, and has room. Then the same command again: it goes on with a folder, and begins a "
+        ".zip anew.",
     )
+
+
+def _owner(folder: str) -> str:
+    """Who may grant a right to it."""
+    with suppress(OSError, KeyError, NotImplementedError):
+        return f"{Path(folder).owner()}, whose folder it is,"
+    return "an administrator"
 
 
 def _refuse_busy(descriptor: int, path: str) -> None:

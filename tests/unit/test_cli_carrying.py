@@ -70,7 +70,34 @@ def test_there_and_back_again(spool: Spool, other: Path, tmp_path: Path, types: 
     code, said = types("import-receipts", spool.path, "--spool", other)
     assert (code, "match" in said) == (1, True)
     code, said = types("import-receipts", tmp_path / "out")
-    assert (code, "0 entries finished" in said) == (0, True)
+    assert (code, "so nobody has delivered from it yet" in said) == (0, True)
+
+
+@pytest.mark.parametrize("mark", [None, b"{torn"])
+def test_without_its_mark_a_spool_says_how_to_go_on_and_so_it_does(
+    spool: Spool, other: Path, types: Typed, mark: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(spool, b"one")
+    (spool.path / "spool.json").unlink() if mark is None else (spool.path / "spool.json").write_bytes(mark)
+    code, said = types("export", spool.path.parent / "out")
+    assert (code, f"dropsafe deliver --from {spool.path}\n" in said) == (73, True)
+    assert f"dropsafe import {spool.path} --spool DIR" in said
+    with RawServer(answering(201)) as server:
+        monkeypatch.setenv("DROPSAFE_DESTINATION__URL", server.url)
+        code, said = types("deliver", "--from", spool.path)
+    assert (code, f"dropsafe import-receipts {spool.path}" in said) == (0, True)
+    assert types("import", spool.path, "--spool", other)[0] == 0
+
+
+def test_what_was_delivered_from_the_spools_own_folder_is_finished(
+    spool: Spool, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = submit(spool, b"one")
+    with RawServer(answering(201)) as server:
+        monkeypatch.setenv("DROPSAFE_DESTINATION__URL", server.url)
+        assert types("deliver", "--from", spool.path)[0] == 0
+    code, said = types("import-receipts", spool.path)
+    assert (code, "1 entry finished" in said, spool.find(made).state) == (0, True, "sent")
 
 
 def test_the_same_for_programs(spool: Spool, other: Path, tmp_path: Path, types: Typed) -> None:
@@ -183,7 +210,9 @@ def test_an_unfinished_export_is_not_sent_under_another_stations_name(
     (tmp_path / "out" / "manifest.json").unlink()
     (tmp_path / "out").rename(tmp_path / "out.incomplete")
     code, said = types("deliver", "--from", tmp_path / "out.incomplete", "--patience", "0")
-    assert (code, "was not finished" in said, "Nothing was sent" in said) == (1, True, True)
+    assert (code, "was not finished" in said, "Nothing was changed" in said) == (1, True, True)
+    code, said = types("import", tmp_path / "out.incomplete")
+    assert (code, "was not finished" in said) == (1, True)
     (tmp_path / "out.incomplete").rename(tmp_path / "out")
     assert types("deliver", "--from", tmp_path / "out", "--patience", "0")[0] == 69
 

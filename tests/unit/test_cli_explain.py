@@ -73,6 +73,11 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ["due, but no service runs here", "Nothing is lost"],
         ["deliver", "run", "hold"],
     ),
+    "edited while it waits": (
+        replace(BASE, was_changed=True),
+        ["was changed since it was accepted", "goes to quarantine/", "dropsafe readmit 4k7q2m5x"],
+        ["status", "hold"],
+    ),
     "a suspect": (replace(BASE, strikes=2), ["2 of 3 counted against it", "sent alone"], ["status", "hold"]),
     "claimed": (
         replace(BASE, state=State.INFLIGHT, holder="uploader-x"),
@@ -303,6 +308,18 @@ def test_a_claim_whose_lock_file_is_gone_is_told_apart(spool_dir: Path, capsys: 
         assert "the next `dropsafe deliver`, finds it" in " ".join(told(capsys, made)["lines"])
         (spool_dir / "locks" / f"{hand.name}.lock").unlink()
         assert "lock file is gone" in told(capsys, made)["lines"][1]
+
+
+def test_an_edit_of_what_is_on_hold_is_noticed(spool_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Spool(spool_dir) as spool:
+        made = spool.submit(b"x", name="r.xml").id
+        spool.hold(made)
+        path = spool.find(made).path
+    assert main(["explain", made]) == 0
+    assert "was changed" not in capsys.readouterr().out
+    path.write_bytes(b"edited")
+    assert main(["explain", made]) == 0
+    assert "was changed since it was accepted" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["explain", "history", "show"])

@@ -290,6 +290,10 @@ def test_a_spool_of_another_user_is_found_and_a_missing_one_is_not_made(trial: T
     ((text, _),) = trial.findings(watch="")
     assert "…/spool" in text
     assert not (trial.place / "spool").exists(), "its disk may not be mounted"
+    trial.denied.add(trial.place)
+    assert trial.findings(watch="") == [
+        ("The service cannot reach the spool …/spool: … is closed to it.", "setfacl --modify=u:dropsafe:x …")
+    ]
 
 
 def test_each_trouble_with_a_drop_folder_has_the_command_that_mends_it(

@@ -16,7 +16,7 @@ import pytest
 
 from dropsafe.desk import outside
 from dropsafe.desk.outside import writer_for
-from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.errors import NoPermission, TemporaryError, UsageError
 from dropsafe.schemas import load_schema
 from dropsafe.schemas.methods import wrong
 from dropsafe.spool import Spool, State
@@ -234,6 +234,19 @@ def test_a_full_stick_is_told_and_leaves_what_says_that_it_is_not_all(
     with closing(writer), pytest.raises(TemporaryError, match="could not be written"):
         list(Export(spool, Chosen(), writer).run(Exported()))
     assert [path.name for path in tmp_path.iterdir() if path.name != "spool"] == [f"{name}.incomplete"]
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_who_may_not_write_there_is_told_whom_to_ask(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "mkdir" if name == "out" else "open", closed)
+    with pytest.raises(NoPermission, match="You may not write") as caught:
+        writer_for(str(tmp_path / name), spool)
+    assert (caught.value.exit_code, f"write in {tmp_path}" in caught.value.remedy) == (77, True)
 
 
 @linux

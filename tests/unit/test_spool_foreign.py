@@ -16,7 +16,7 @@ from dropsafe.spool.foreign import ForeignFiles, adopt_settled, adoption_folder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.listing import Stranger
 from tests.support.drops import needs_long_paths, very_deep
-from tests.support.spools import delivered, ids, submit
+from tests.support.spools import delivered, ids, rejected, submit
 
 PROPER = "20261123T143001.123Z_4k7q2m5x_9c56cc51b374c3ba_report.xml"
 
@@ -180,6 +180,19 @@ def test_a_copy_that_a_file_manager_named_is_not_sent_twice(
         assert (told.path, "second time" in told.why) == (str(copy), True)
     assert adopt_settled(spool.core) == 0
     assert copy.exists()
+
+
+def test_a_copy_of_a_reason_is_no_report(spool: Spool, pending: Path) -> None:
+    made = rejected(spool)
+    entry = spool.find(made)
+    reason = Path(f"{entry.path}.reason.json").read_bytes()
+    copy = put(pending, f"Copy of {entry.path.name}.reason.json", reason)
+    (told,) = ForeignFiles(spool.core).scan()
+    assert isinstance(told, Stranger)
+    assert adopt_settled(spool.core) == 0
+    assert copy.read_bytes() == reason
+    entry.path.unlink()
+    assert adopt_settled(spool.core) == 1, "of a report that nobody knows it may be a report of its own"
 
 
 @pytest.mark.parametrize(

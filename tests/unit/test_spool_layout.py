@@ -110,6 +110,17 @@ def test_an_empty_folder_becomes_a_spool(tmp_path: Path) -> None:
         assert stat.S_IMODE(spool.path.stat().st_mode) == 0o700
 
 
+def test_a_file_is_no_spool_and_stays_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "report.xml"
+    file.write_bytes(b"precious")
+    before = file.stat()
+    for path in (file, file / "spool"):
+        for opens in (Spool, Spool.create):
+            with pytest.raises(SpoolError, match="is not a folder"):
+                opens(path)
+    assert (file.read_bytes(), file.stat().st_mode) == (b"precious", before.st_mode)
+
+
 @pytest.mark.parametrize(
     "content", ["report.xml", "pending/report.xml", "photos/", "pending/20260101T000000-000/x", ".git/"]
 )

@@ -157,6 +157,15 @@ def test_it_changes_nothing_at_all(spool: Spool, case: str) -> None:
     assert tree(spool) == before
 
 
+def test_two_of_one_id_with_other_bytes_are_not_said_to_be_the_same(spool: Spool) -> None:
+    made = in_every_state(spool)
+    copy_into_hold(spool, made)
+    (copy,) = (spool.path / "hold").glob(f"{made['failed']}_*")
+    copy.write_bytes(b"other")
+    (found,) = (each for each in differences(spool) if each.kind == "twice")
+    assert "both are kept" in found.meaning
+
+
 def test_what_a_service_moves_meanwhile_is_no_difference(spool: Spool) -> None:
     (made,) = submit(spool, b"1")
     found = []
