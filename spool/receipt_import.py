@@ -1,7 +1,7 @@
 """Receipts of a carried copy, imported: what was delivered from there is finished here, and not sent again.
 
-A receipt counts where it names an entry of this spool by its id and the whole digest of its bytes, and is news: one that
-this spool wrote itself is not, for then a person has had the entry sent again since. The receipt is durable here before
+A receipt counts where it names an entry of this spool by its id and the whole digest of its bytes, and is news: one of
+this spool's own uploader is not, for then a person has had the entry sent again since. The receipt is durable here before
 its entry moves to `sent/`; killed between the two, the next import finds the receipt, and finishes the entry.
 """
 
