@@ -30,6 +30,9 @@ class Counts(QObject):
     def files_wait(self, count: int) -> str:
         return self.tr("%Ln file(s) wait", "", count)
 
+    def files_left_alone(self, count: int) -> str:
+        return self.tr("%Ln file(s) cannot be taken", "", count)
+
     def deaths(self, count: int) -> str:
         return self.tr("%Ln death(s)", "", count)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QUrl, Signal
+from PySide6.QtGui import QDesktopServices
 
 from dropsafe.gui.base_page import BasePage
 from dropsafe.gui.remedies import Step
+from dropsafe.gui.trouble import Trouble
+from dropsafe.printable import printable
 
 
 class Page(BasePage):
@@ -22,3 +25,15 @@ class Page(BasePage):
     def go(self, page: str, **view: Any) -> None:
         """Have the window show another page."""
         self.step.emit(Step("", page=page, view=view))
+
+    def open_outside(self, url: QUrl) -> None:
+        """Have the system's own program show it: the file manager, the browser. A person is told where there is none."""
+        if not QDesktopServices.openUrl(url):
+            shown = url.toLocalFile() or url.toString()
+            self.report(
+                Trouble(
+                    self.tr("It could not be opened"),
+                    self.tr("This system names no program for it: {0}. Nothing was changed.").format(printable(shown)),
+                    self.tr("Open it by hand, in a file manager or a browser."),
+                )
+            )

@@ -83,11 +83,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Which service and spool the window is about, and how its configuration is read again."""
+    """Which service and spool the window is about, and how its configuration is read again.
+
+    `spell` writes the commands of a remedy so that, typed anywhere, they mean the same service and spool.
+    """
 
     read: Callable[[], Config]
     path: Path
     instance: str | None = None
+    spell: Callable[[str], str] = str
 
 
 class Desks:
@@ -141,7 +145,7 @@ class Desks:
             assert self._looker is not None
             status = self._looker.status_get()
             stats = self._looker.spool_stats()
-            reasons = gravest_first(counted_now(status["reasons"], stats["reasons"]))
+            reasons = gravest_first(counted_now(self._spelled(status["reasons"]), self._spelled(stats["reasons"])))
             return Snapshot(Source.SERVICE, {**status, **_condition(status, reasons)}, stats)
         except DropsafeError as error:
             self.hang_up()
@@ -150,7 +154,10 @@ class Desks:
             folder = self.folder()
             status = folder.status_get()
             return Snapshot(
-                Source.FOLDER, {**status, "reasons": gravest_first(status["reasons"])}, folder.spool_stats(), why
+                Source.FOLDER,
+                {**status, "reasons": gravest_first(self._spelled(status["reasons"]))},
+                folder.spool_stats(),
+                why,
             )
         except (DropsafeError, OSError) as error:
             self._leave_folder()
@@ -163,8 +170,20 @@ class Desks:
             desk: Any = self.folder()
         else:
             desk = self.service()
-        answer: Value = getattr(desk, method)(*args, **params)
+        try:
+            answer: Value = self._spelled(getattr(desk, method)(*args, **params))
+        except DropsafeError as error:
+            error.remedy = self._station.spell(error.remedy)
+            raise
         return answer
+
+    def _spelled(self, value: Any, key: str = "") -> Any:
+        """With the commands of each remedy as they are to be typed."""
+        if isinstance(value, dict):
+            return {name: self._spelled(part, name) for name, part in value.items()}
+        if isinstance(value, list):
+            return [self._spelled(part) for part in value]
+        return self._station.spell(value) if key == "remedy" and isinstance(value, str) else value
 
     def hang_up(self) -> None:
         """Leave the service: it is connected to anew when it is asked next."""

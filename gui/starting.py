@@ -229,12 +229,15 @@ class Starter(QObject):
 
 
 def _program() -> list[str]:
-    return [sys.executable, "-m", "dropsafe"]
+    """Not what a folder of that name in the working directory holds: -P."""
+    return [sys.executable, "-P", "-m", "dropsafe"]
 
 
 def _plain(errors: str) -> tuple[str, str]:
     """What a command said, without its name; and what it said to do, which stands indented."""
     lines = [line for line in errors.splitlines() if line.strip()]
+    if any(line.startswith("Traceback ") for line in lines):
+        lines = lines[-1:]  # the rest is for the details
     told = [line.removeprefix("dropsafe: ").strip() for line in lines if not line.startswith("  ")]
     remedies = [line.strip() for line in lines if line.startswith("  ")]
     return " ".join(told)[:500], " ".join(remedies)[:500]

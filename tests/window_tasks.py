@@ -171,6 +171,7 @@ def change_the_address_wrongly_then_rightly() -> None:
             window.see("1 setting changed")
             window.click("Save…")
             window.click("Save 1 setting")
+            window.see("Saved: 1 setting.")
             eventually(lambda: station.config.read_bytes() != before, "the file", patience=PATIENCE)
         assert tomllib.loads(station.config.read_text("utf-8"))["destination"]["url"] == address
         told = station.desk.config_get()["values"]["destination.url"]["value"]

@@ -168,8 +168,8 @@ class Watcher:
         room = WAITS_TOLD
         folders = []
         for watched in self._watched[1:]:
-            waiting = list(islice(watched.waiting.values(), room))
-            room -= len(waiting)
+            told = list(islice(_obstacles(watched), room))
+            room -= len(told)
             folders.append(
                 {
                     "path": watched.folder.path,
@@ -179,7 +179,8 @@ class Watcher:
                     "remedy": watched.trouble.remedy if watched.trouble else "",
                     "last_name": watched.last_name[:MOST_SHOWN],
                     "last_at": watched.last_at or None,
-                    "waits": [{"why": w.attempt.why[:MOST_SHOWN], "remedy": w.attempt.remedy} for w in waiting],
+                    "left_alone": len(watched.strangers),
+                    "waits": [{"why": why[:MOST_SHOWN], "remedy": remedy} for why, remedy in told],
                 }
             )
         return {
@@ -381,6 +382,14 @@ def _is_worth_telling(record: logging.LogRecord) -> bool:
 def _named_in_log(problem: Problem) -> Problem:
     """Also for whoever may not see its `detail`, or cannot, for the spool that keeps it can only be read."""
     return replace(problem, remedy=f"{problem.remedy} What is meant is named in {log_place()}.")
+
+
+def _obstacles(watched: Watched) -> Iterator[tuple[str, str]]:
+    """Why each thing that is not taken is not, and what to do."""
+    for stranger in watched.strangers:
+        yield stranger, "Replace it by a regular file, or move it away."
+    for wait in watched.waiting.values():
+        yield wait.attempt.why, wait.attempt.remedy
 
 
 def _identity(path: str) -> tuple[int, int] | None:

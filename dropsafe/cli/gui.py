@@ -41,12 +41,15 @@ class Opening:
             from dropsafe.gui.app import Wanted, run
         except ImportError as error:
             raise missing(error) from error
+        from dropsafe.cli.main import COMMANDS
+        from dropsafe.cli.spelling import speller
         from dropsafe.gui.sources import Station
         from dropsafe.gui.theme import Scheme
 
         scheme = Scheme.DARK if args.dark else Scheme.LIGHT if args.light else None
         context.config  # noqa: B018 - what is wrong with it is told here, before a window opens
-        station = Station(lambda: read(context), context.config_path, context.instance)
+        spell = speller(COMMANDS, places_of(context))
+        station = Station(lambda: read(context), context.config_path, context.instance, spell)
         return run(Wanted(station, options_of(context), scheme, self.in_tray))
 
 
@@ -75,14 +78,18 @@ def read(context: Context) -> Config:
 
 def options_of(context: Context) -> list[str]:
     """The shared options that this command was given, for those that are started from here."""
+    words = [word for name, value in places_of(context).items() if value for word in (name, value)]
+    return words + [word for setting in context.options.settings for word in ("--set", setting)]
+
+
+def places_of(context: Context) -> dict[str, str | None]:
+    """Those that say which service and spool are meant, from wherever they are typed."""
     options = context.options
-    words: list[str] = []
-    for name, value in (("--config", options.config), ("--instance", options.instance), ("--spool", options.spool)):
-        if value:
-            words += [name, os.path.abspath(value) if name != "--instance" else value]
-    for setting in options.settings:
-        words += ["--set", setting]
-    return words
+    return {
+        "--config": options.config and os.path.abspath(options.config),
+        "--instance": options.instance,
+        "--spool": options.spool and os.path.abspath(options.spool),
+    }
 
 
 def check_display() -> None:

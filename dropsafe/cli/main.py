@@ -129,9 +129,10 @@ def _run(name: str, shared: Namespace, after: Sequence[str]) -> int:
     args.json = shared.json or args.json
     options = {"--config": args.config, "--instance": args.instance, "--spool": args.spool}
     if not args.json and any(options.values()):
-        from dropsafe.cli.spelling import spelled
+        from dropsafe.cli.spelling import spelled, speller
 
-        sys.stdout, sys.stderr = (spelled(stream, COMMANDS, options) for stream in (sys.stdout, sys.stderr))
+        spell = speller(COMMANDS, options)
+        sys.stdout, sys.stderr = (spelled(stream, spell) for stream in (sys.stdout, sys.stderr))
     chosen = Options(args.config, args.instance, args.spool, tuple(args.set), args.json)
     with Context(chosen) as context, unread() as folders:
         try:

@@ -58,7 +58,17 @@ class Stage:
 
     def start_service(self) -> None:
         """Start `dropsafe run`, and wait until it runs. Raises WorkerFailed, with the end of its log."""
-        command = [sys.executable, "-m", "dropsafe", "run", "--config", str(self.config), "--instance", self.instance]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "dropsafe",
+            "run",
+            "--config",
+            str(self.config),
+            "--instance",
+            self.instance,
+        ]
         flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
         with open(self.log, "ab") as log:
             self._service = subprocess.Popen(

@@ -24,6 +24,7 @@ def watched(tables: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any
                 "remedy": folder.get("remedy", ""),
                 "last_name": folder.get("last_name", ""),
                 "last_at": folder.get("last_at"),
+                "left_alone": folder.get("left_alone", 0),
                 "waits": folder.get("waits", []),
             }
         )

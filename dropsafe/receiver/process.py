@@ -144,7 +144,7 @@ class ReceiverProcess:
         return content
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-m", "dropsafe", "receive", "--json", "--until-input-ends"]
+        command = [sys.executable, "-P", "-m", "dropsafe", "receive", "--json", "--until-input-ends"]
         return [*command, "--listen", f"{HOST}:{self._port}", "--data", str(self.data), *self._options]
 
     def _running(self) -> subprocess.Popen[bytes]:

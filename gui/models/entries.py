@@ -38,7 +38,7 @@ TONES: Final = {
 }
 NAMES: Final = {
     "pending": "waiting",
-    "inflight": "in hand",
+    "inflight": "being sent",
     "sent": "delivered",
     "failed": "refused",
     "quarantine": "quarantine",

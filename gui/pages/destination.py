@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
 from dropsafe.gui.page import Page
+from dropsafe.gui.reach import destination_sign, is_paused, uploader_figures, why_down
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
@@ -69,15 +70,13 @@ class DestinationPage(Page):
         self.setLayout(column(area))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        status, stats = snapshot.status, snapshot.stats
+        status, stats, down, figures = snapshot.status, snapshot.stats, why_down(snapshot), uploader_figures(snapshot)
         self._runs = snapshot.runs
-        reasons = status.get("reasons", [])
-        down = next((r for r in reasons if r["code"].startswith("destination-")), None)
-        self._paused = any(r["code"] == "paused-delivery" for r in reasons)
+        self._paused = is_paused(snapshot)
         address = status.get("in_force", {}).get("destination") or self.config.get("destination.url") or ""
         self._address.setText(printable(address.partition("?")[0]) or self.tr("No address is set (destination.url)."))
-        figures: Value = next((w["figures"] for w in status.get("workers", []) if w["name"] == "uploader"), {})
-        self._show_state(down)
+        self._state.show_state(*destination_sign(snapshot))
+        self._show_why(down)
         wait = figures.get("next_probe_seconds", 0)
         self._next.setText(self.tr("It is tried again by itself in {0}.").format(span(float(wait))) if wait else "")
         self._next.setVisible(bool(wait) and down is not None)
@@ -115,17 +114,7 @@ class DestinationPage(Page):
             self._job = None
         super().cleanup()
 
-    def _show_state(self, down: Value | None) -> None:
-        if not self._runs:
-            self._state.show_state(Tone.QUIET, self.tr("not tried: no service runs"))
-        elif self._paused:
-            self._state.show_state(Tone.QUIET, self.tr("delivery is paused"))
-        elif down is None:
-            self._state.show_state(Tone.WELL, self.tr("up: reports are delivered as they come"))
-        elif down["code"] == "destination-refuses":
-            self._state.show_state(Tone.PERSON, self.tr("refuses us: somebody has to mend that"))
-        else:
-            self._state.show_state(Tone.SOON, self.tr("down: reports wait, and go out when it is back"))
+    def _show_why(self, down: Value | None) -> None:
         words = [printable(down[key]) for key in ("text", "detail") if down[key]] if down else []
         if down and down["remedy"]:
             words.append(f"→ {printable(down['remedy'])}")

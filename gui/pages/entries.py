@@ -39,6 +39,9 @@ CALM: Final = 500
 """Milliseconds for which events are gathered before the list is renewed."""
 NARROW: Final = 320
 """A table that is not as wide has no room for buttons beside the filter."""
+FOLLOWED: Final = 2.0
+"""Seconds after which the details of what moves by itself are renewed."""
+MOVES: Final = ("pending", "inflight")
 LATER: Final = 3_000
 """Milliseconds after which rows that did not come are asked for again."""
 
@@ -84,6 +87,7 @@ class EntriesPage(Page):
         self._tabs.currentChanged.connect(self._anew)
         self.subscribe_event("entries", self._heard)
         self.subscribe_event("gap", self._heard)
+        self.every(FOLLOWED, self._follow)
         self._filter = Filter(self._tabs.states)
         self._chosen = Chosen(self._filter)
         self._pager.show(self._filter.states)
@@ -173,15 +177,21 @@ class EntriesPage(Page):
             self._calm.start()
 
     def _has_changed(self) -> None:
-        """Renew the list, or, where that would disturb, say that it could be."""
+        """Renew the list, or, where that would disturb, say that it could be; the details are renewed in any case."""
         if not self.isVisible():
             return
+        self._inspector.show_again()
         if self._chosen.count or self._model.is_found:
             self._changed.show()
         elif not self._pager.rests:
             self.refresh()
         elif not self._calm.isActive():
             self._calm.start()
+
+    def _follow(self) -> None:
+        """What is sent leaves no trace in the list of another tab: the details must not go on saying that it waits."""
+        if self.isVisible() and self._inspector.state in MOVES:
+            self._inspector.show_again()
 
     # Selection
 

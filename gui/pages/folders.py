@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
@@ -94,13 +93,15 @@ class FoldersPage(Page):
         sign = ToneSign()
         if folder["trouble"]:
             sign.show_state(Tone.PERSON, self.tr("cannot be used"))
+        elif folder["left_alone"]:
+            sign.show_state(Tone.SOON, counted.files_left_alone(folder["left_alone"]))
         elif folder["waiting"]:
             sign.show_state(Tone.BUSY, counted.files_wait(folder["waiting"]))
         else:
             sign.show_state(Tone.WELL if self._runs else Tone.QUIET, self.tr("nothing waits"))
         opening = button(self.tr("Open"), "plain", self.tr("Show it in the file manager"))
         opening.setAccessibleName(self.tr("Open {0}").format(path))
-        opening.clicked.connect(lambda _=False, where=path: QDesktopServices.openUrl(QUrl.fromLocalFile(where)))
+        opening.clicked.connect(lambda _=False, where=path: self.open_outside(QUrl.fromLocalFile(where)))
         head = row(label(printable(path), "title", selectable=True), sign, 1, opening, spacing=GRID * 2)
         facts = [self.tr("pattern {0}").format(folder["pattern"]), self.tr("taken {0}").format(number(folder["taken"]))]
         if folder["last_name"]:

@@ -10,7 +10,6 @@ from PySide6.QtCore import QEvent, QSize, Qt, QTimer, QUrl, qVersion
 from PySide6.QtGui import (
     QBrush,
     QColor,
-    QDesktopServices,
     QTextBlock,
     QTextCursor,
     QTextDocument,
@@ -165,7 +164,7 @@ class HelpPage(Page):
     def _follow(self, url: QUrl) -> None:
         """A link that was clicked. Only what leads out of the documentation goes to the system's own browser."""
         if url.scheme() in ("http", "https"):
-            QDesktopServices.openUrl(url)
+            self.open_outside(url)
         elif url.scheme():
             self._missing(url.toString())
         else:

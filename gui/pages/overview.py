@@ -10,19 +10,18 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 from dropsafe.desk.desk import Value
 from dropsafe.gui.chart import HourChart
 from dropsafe.gui.page import Page
+from dropsafe.gui.reach import destination_sign, rate_in_words, rate_of
 from dropsafe.gui.remedies import CONDITION_TONES
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import Figure, ToneSign, button, column, label, row
-from dropsafe.gui.words import clock, moment, number, since, size, span
+from dropsafe.gui.words import clock, moment, number, since, size
 from dropsafe.printable import printable
 
 CHART_EVERY = 5.0
 OLD_COUNT = 5.0
 """Seconds after which it is said how old the counts are, as the command line says it."""
-RATE_OVER = 300.0
-"""Seconds of the last hour from which the present rate is taken."""
 
 _WORKER_TONES = {"ready": Tone.WELL, "starting": Tone.BUSY, "stopping": Tone.BUSY, "waiting": Tone.PERSON}
 
@@ -37,7 +36,7 @@ class OverviewPage(Page):
         self._rate: float | None = None
         self._runs: bool | None = None
         self._waiting = Figure(self.tr("waiting"))
-        self._in_hand = Figure(self.tr("in hand"))
+        self._in_hand = Figure(self.tr("being sent"))
         self._delivered = Figure(self.tr("delivered and kept"))
         self._needs = Figure(self.tr("need a person"))
         self._hold = Figure(self.tr("on hold"))
@@ -98,18 +97,11 @@ class OverviewPage(Page):
         self._room.setText(self.tr("{0} free at {1}").format(size(stats["free_bytes"]), printable(stats["path"])))
         self._as_of.setText(self.tr("All but those waiting were counted {0}.").format(since(counts["as_of"])))
         self._as_of.setVisible(time.time() - moment(counts["as_of"]) > OLD_COUNT)
-        self._show_service(snapshot, counts["waiting"])
+        self._show_service(snapshot)
 
-    def _show_service(self, snapshot: Snapshot, waiting: int) -> None:
+    def _show_service(self, snapshot: Snapshot) -> None:
         status = snapshot.status
-        down = next((r for r in status["reasons"] if r["code"].startswith("destination-")), None)
-        if not snapshot.runs:
-            self._destination.show_state(Tone.QUIET, self.tr("not tried: no service runs"))
-        elif down is not None:
-            tone = Tone.PERSON if down["code"] == "destination-refuses" else Tone.SOON
-            self._destination.show_state(tone, self.tr("nothing can be delivered"))
-        else:
-            self._destination.show_state(Tone.WELL, self.tr("up"))
+        self._destination.show_state(*destination_sign(snapshot))
         in_force = status.get("in_force", {})
         self._address.setText(printable(in_force.get("destination", "")))
         workers = status["workers"]
@@ -121,15 +113,7 @@ class OverviewPage(Page):
             sign.setVisible(sign is self._workers[0])
         for sign in self._workers[: len(workers)]:
             sign.setVisible(True)
-        self._rate_words.setText(self._rate_in_words(snapshot, waiting))
-
-    def _rate_in_words(self, snapshot: Snapshot, waiting: int) -> str:
-        if not snapshot.runs or self._rate is None:
-            return "–"
-        words = self.tr("{0} delivered a minute").format(number(round(self._rate * 60)))
-        if waiting and self._rate > 0:
-            return f"{words}; {self.tr('at this rate empty in {0}').format(span(waiting / self._rate))}"
-        return f"{words}; {self.tr('nothing waits')}" if not waiting else words
+        self._rate_words.setText(rate_in_words(snapshot, self._rate))
 
     def _proof(self, stats: Value) -> str:
         return self.tr("proof: {0}").format(stats["grade"]) if stats["grade"] else ""
@@ -143,10 +127,7 @@ class OverviewPage(Page):
     def _show_series(self, series: Value) -> None:
         points = series["points"]
         self._chart.show_series(series["step_seconds"], points)
-        steps = max(1, round(RATE_OVER / series["step_seconds"]))
-        counted = points[-steps:]
-        seconds = max(1.0, len(counted) * series["step_seconds"])
-        self._rate = sum(point[1] for point in counted) / seconds
+        self._rate = rate_of(series["step_seconds"], points)
 
     def _no_series(self, _trouble: Trouble) -> None:
         """The banner says that the service went; the chart keeps what it had."""

@@ -40,6 +40,7 @@ class SettingsPage(Page):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
         self._before: dict[str, Any] = {}
+        self._saved = ""
         self._lines: dict[str, _Line] = {}
         self._file = label("", "faint", selectable=True, wrap=True)
         self._find = QLineEdit()
@@ -151,7 +152,7 @@ class SettingsPage(Page):
 
     def _changed(self, name: str) -> None:
         line = self._lines[name]
-        line.touched = True
+        line.touched, self._saved = True, ""
         timer = self._checks.get(name)
         if timer is None:
             timer = QTimer(self)
@@ -199,6 +200,7 @@ class SettingsPage(Page):
     def _write(self, changed: dict[str, Any]) -> None:
         def written(answer: Value) -> None:
             outvoted = [entry for entry in answer["changed"] if entry["outvoted_by"]]
+            self._saved = self.tr("Saved: {0}.").format(counted.settings(len(changed)))
             self._reset()
             if outvoted:
                 first = outvoted[0]
@@ -227,7 +229,8 @@ class SettingsPage(Page):
             self._state.setText(self.tr("{0} changed, not saved yet.").format(counted.settings(len(changed))))
         else:
             runs = snapshot.runs if snapshot else self.bridge is not None and self.bridge.latest.runs
-            self._state.setText("" if runs else self.tr("No service runs: what is saved counts when it starts."))
+            later = "" if runs else self.tr("No service runs: what is saved counts when it starts.")
+            self._state.setText(f"{self._saved} {later}".strip())
         self._undo.setEnabled(bool(changed or wrong))
         allow(
             self._save,

@@ -30,7 +30,12 @@ _DOES = {
     "janitor": "counts, tidies up what was delivered, and watches the disk",
 }
 _FIGURES = {
-    "uploader": (("delivered", "delivered"), ("deferred", "deferred"), ("rejected", "refused"), ("in_hand", "in hand")),
+    "uploader": (
+        ("delivered", "delivered"),
+        ("deferred", "deferred"),
+        ("rejected", "refused"),
+        ("in_hand", "being sent"),
+    ),
     "watcher": (("taken", "taken"),),
     "janitor": (),
 }

@@ -32,6 +32,13 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%Ln file(s) cannot be taken</source>
+        <translation>
+            <numerusform>%Ln file cannot be taken</numerusform>
+            <numerusform>%Ln files cannot be taken</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%Ln death(s)</source>
         <translation>
             <numerusform>%Ln death</numerusform>

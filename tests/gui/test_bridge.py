@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QObject
 
+from dropsafe.cli.spelling import speller
+from dropsafe.config import Config
+from dropsafe.errors import DropsafeError
 from dropsafe.gui import bridge as bridge_module
 from dropsafe.gui import sources
 from dropsafe.gui.bridge import Bridge
-from dropsafe.gui.sources import Snapshot, Source, Station
+from dropsafe.gui.sources import Desks, Snapshot, Source, Station
 from dropsafe.gui.trouble import Trouble
 from dropsafe.spool import Spool
 from dropsafe.supervisor.ipc.office import Service
 from tests.support.leaks import settle
-from tests.support.spools import ROOMY
+from tests.support.spools import ROOMY, rejected
 from tests.support.window import Heard, a_desktop, pause, until
 
 
@@ -153,3 +156,20 @@ def test_it_can_be_closed_twice_and_before_it_began(bridge: Bridge) -> None:
     bridge._thread.join(5.0)
     assert not bridge._thread.is_alive()
     bridge.close()
+
+
+def test_commands_of_remedies_mean_the_spool_that_the_window_shows(tmp_path: Path) -> None:
+    Spool.create(tmp_path / "spool", group="").close()
+    settings = Config({"spool_dir": str(tmp_path / "spool"), "ipc.address": str(tmp_path / "none.sock")})
+    with Spool(tmp_path / "spool", ROOMY) as spool:
+        entry = rejected(spool)
+    spell = speller(["list", "retry", "explain", "run"], {"--config": "/etc/line 3.toml"})
+    desks = Desks(Station(lambda: settings, tmp_path / "dropsafe.toml", spell=spell))
+    named = "dropsafe --config '/etc/line 3.toml' "
+    told = [reason["remedy"] for reason in desks.snapshot().status["reasons"]]
+    assert any(f"{named}list" in remedy for remedy in told)
+    assert desks.ask("entries_explain", entry)["state"] == "failed"
+    with pytest.raises(DropsafeError) as refused:
+        desks.ask("entries_get", "4k7q")
+    assert named in refused.value.remedy
+    desks.close()

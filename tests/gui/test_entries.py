@@ -243,6 +243,11 @@ def test_a_readmission_is_asked_about_and_the_details_follow_the_new_id(desktop:
     assert answer(page, "Readmit 1 report") == "Readmit 1 report?"
     until(lambda: page._inspector.id not in ("", before) and page._inspector.state == "pending", "the new id")
     assert spool.stats().failed == 1
+    hand = spool.take_hand("uploader")
+    assert page._inspector.id in [entry.id for entry in hand.claim(100)]
+    page._follow()
+    until(lambda: page._inspector.state == "inflight" and "being sent" in words(page), "that it is being sent")
+    hand.close()
 
 
 def test_typing_over_the_table_filters(desktop: Desktop) -> None:

@@ -75,7 +75,8 @@ def test_links_lead_within_a_page_and_to_others_and_outside_only_to_the_browser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toString()))
+    has_browser = [True]
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: (opened.append(url.toString()), *has_browser)[-1])
     with a_spool(tmp_path) as spool, a_desktop(tmp_path, spool, runs=False) as desktop:
         desktop.open()
         page, browser = helping(desktop, page="recover.md")
@@ -90,6 +91,10 @@ def test_links_lead_within_a_page_and_to_others_and_outside_only_to_the_browser(
         assert opened == []
         browser.anchorClicked.emit(QUrl("https://example.com/x"))
         assert opened == ["https://example.com/x"]
+        assert desktop.told() == []
+        has_browser[0] = False
+        browser.anchorClicked.emit(QUrl("https://example.com/y"))
+        until(lambda: any("names no program for it" in told for told in desktop.told()), "that nothing opens it")
         browser.anchorClicked.emit(QUrl("../deploy/check_server.py"))
         until(lambda: any("check_server" in told for told in desktop.told()), "that it is not here")
 

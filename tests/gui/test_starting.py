@@ -55,8 +55,12 @@ def told(program: Program) -> str:
     return "\n".join(f"{n.trouble.title}\n{n.trouble.text}\n{n.trouble.remedy}" for n in notices)
 
 
-def test_it_starts_and_the_banner_becomes_well_as_often_as_it_is_wanted(station: Path) -> None:
+def test_it_starts_and_the_banner_becomes_well_as_often_as_it_is_wanted(
+    station: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Spool.create(station.parent / "spool", group="").close()
+    (station.parent / "dropsafe").mkdir()  # a folder of that name where the window was started from is not the program
+    monkeypatch.chdir(station.parent)
     with a_program(station) as program:
         assert program.bridge.latest.source is Source.FOLDER
         press(program, "Start the service")
@@ -86,6 +90,11 @@ def test_one_that_cannot_start_says_why(station: Path) -> None:
         assert "is not a spool: it has no spool.json" in said
         assert "dropsafe init" in said
         assert "dropsafe:" not in said.partition("\n")[0]
+
+
+def test_of_a_traceback_a_person_is_told_its_last_line() -> None:
+    words = 'Traceback (most recent call last):\n  File "x", line 1\nImportError: no module named x\n'
+    assert starting._plain(words) == ("ImportError: no module named x", "")
 
 
 def test_one_that_never_answers_is_told_of(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:

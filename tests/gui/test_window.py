@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 
+from dropsafe.desk.watching import watched
 from dropsafe.gui.pages import PAGES
+from dropsafe.gui.pages.folders import FoldersPage
 from dropsafe.gui.remedies import gravest_first
 from dropsafe.gui.sources import Source
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
-from tests.support.window import a_desktop, pause, until
+from tests.support.window import a_desktop, pause, the_application, until
 
 
 def words(window: object) -> str:
@@ -59,6 +63,27 @@ def test_every_page_opens_with_and_without_a_service_and_tells_no_error(tmp_path
                 pause(50)
                 assert desktop.window.page(place.key).isVisible()
             assert desktop.told() == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "says"),
+    [
+        ({}, "nothing waits"),
+        ({"waiting": 2}, "2 files wait"),
+        ({"waiting": 2, "left_alone": 1}, "1 file cannot be taken"),
+        ({"trouble": "It is gone.", "remedy": "Make it.", "left_alone": 1}, "cannot be used"),
+    ],
+)
+def test_a_drop_folder_with_a_file_that_is_left_alone_is_not_called_empty(shown: dict[str, Any], says: str) -> None:
+    the_application()
+    page = FoldersPage({})
+    page._runs = True
+    seen = {"path": "/data", "waits": [{"why": "/data/a: no regular file", "remedy": "Move it away."}], **shown}
+    page._show(watched([{"path": "/data", "pattern": "*"}], [seen], paused=False))
+    told = [each.text() for each in page.findChildren(QLabel)]
+    assert says in told
+    assert "/data/a: no regular file" in told
+    page.cleanup()
 
 
 def test_what_needs_a_person_stands_above_what_does_not() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.cli.main import COMMANDS, main
-from dropsafe.cli.spelling import spelled
+from dropsafe.cli.spelling import spelled, speller
 from dropsafe.spool import Spool
 from tests.support.spools import rejected
 
@@ -18,7 +18,7 @@ from tests.support.spools import rejected
 def written(text: str, **options: str) -> str:
     stream = io.StringIO()
     given = {f"--{name}": options.get(name) for name in ("config", "instance", "spool")}
-    print(text, file=spelled(stream, COMMANDS, given))
+    print(text, file=spelled(stream, speller(COMMANDS, given)))
     return stream.getvalue().rstrip("\n")
 
 

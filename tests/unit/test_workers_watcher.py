@@ -211,6 +211,9 @@ def test_what_is_no_regular_file_is_left_alone_and_shown(tmp_path: Path, kind: s
         assert "odd.xml" in problem["detail"]
         assert "odd.xml" not in problem["text"], "what anybody may read names no file"
         assert os.path.lexists(path)
+        (folder,) = bench.link.progress["folders"]
+        assert folder["left_alone"] == 1
+        assert folder["waits"][0]["why"].startswith(str(path))
 
 
 def test_a_folder_that_is_missing_is_shown_and_taken_from_once_it_is_there(tmp_path: Path) -> None:

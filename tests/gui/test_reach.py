@@ -1,0 +1,76 @@
+"""What the pages say of the server: no rate that is not one, and no "up" that nobody has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from dropsafe.desk.desk import Value
+from dropsafe.gui.reach import destination_sign, rate_in_words, rate_of
+from dropsafe.gui.sources import Snapshot, Source
+from dropsafe.gui.theme import Tone
+
+
+def snapshot(*codes: str, waiting: int = 0, inflight: int = 0, runs: bool = True, **figures: int) -> Snapshot:
+    status: Value = {
+        "reasons": [{"code": code} for code in codes],
+        "workers": [{"name": "janitor", "figures": {}}, {"name": "uploader", "figures": figures}],
+    }
+    stats = {"counts": {"waiting": waiting, "inflight": inflight}}
+    return Snapshot(Source.SERVICE if runs else Source.FOLDER, status, stats)
+
+
+def steps(*delivered: int) -> Sequence[Sequence[int]]:
+    return [(0, count, 0) for count in (*(0 for _ in range(360 - len(delivered))), *delivered)]
+
+
+@pytest.mark.parametrize(
+    ("delivered", "a_second"),
+    [
+        ((), 0.0),
+        ((7,), 0.7),  # it has just begun
+        ((10, 16, 2), 1.3),  # the running step is not over
+        ((20, *(10,) * 12, 3), 1.0),  # older than the minutes that count
+        ((30, *(0,) * 11), 30 / 110),  # it came to a halt
+        ((500, *(0,) * 40), 0.0),
+    ],
+)
+def test_the_rate_is_of_now_and_not_of_a_time_in_which_nothing_was_sent(
+    delivered: tuple[int, ...], a_second: float
+) -> None:
+    assert rate_of(10.0, steps(*delivered)) == pytest.approx(a_second)
+
+
+@pytest.mark.parametrize(
+    ("shown", "rate", "words"),
+    [
+        (snapshot(), 0.5, "30 delivered a minute; nothing waits"),
+        (snapshot(waiting=40, inflight=20), 1.0, "60 delivered a minute; at this rate empty in 1 min"),
+        (snapshot(inflight=98), 0.0, "0 delivered a minute"),
+        (snapshot("destination-down", waiting=40), 1.0, "nothing is delivered at present"),
+        (snapshot("paused-delivery", waiting=40), 1.0, "nothing is delivered at present"),
+        (snapshot(waiting=40, runs=False), 1.0, "–"),
+        (snapshot(waiting=40), None, "–"),
+    ],
+)
+def test_what_is_being_sent_is_not_yet_delivered(shown: Snapshot, rate: float | None, words: str) -> None:
+    assert rate_in_words(shown, rate) == words
+
+
+@pytest.mark.parametrize(
+    ("shown", "tone", "begins"),
+    [
+        (snapshot(delivered=1), Tone.WELL, "up"),
+        (snapshot(rejected=1), Tone.WELL, "up"),
+        (snapshot(delivered=0, rejected=0), Tone.QUIET, "not known yet"),
+        (snapshot("destination-down", delivered=9), Tone.SOON, "down"),
+        (snapshot("destination-refuses", delivered=9), Tone.PERSON, "refuses us"),
+        (snapshot("paused-delivery", delivered=9), Tone.QUIET, "delivery is paused"),
+        (snapshot(delivered=9, runs=False), Tone.QUIET, "not tried"),
+    ],
+)
+def test_a_server_is_up_only_once_it_has_answered(shown: Snapshot, tone: Tone, begins: str) -> None:
+    sign, words = destination_sign(shown)
+    assert sign is tone
+    assert words.startswith(begins)
