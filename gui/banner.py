@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 from dropsafe.desk.desk import Value
 from dropsafe.gui.counts import counted
 from dropsafe.gui.icons import TONE_ICONS, pixmap
-from dropsafe.gui.remedies import Step, steps, tone_of, tone_of_status
+from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
 from dropsafe.gui.widgets import allow, button, column, label, row
@@ -179,7 +179,9 @@ def _line(snapshot: Snapshot) -> tuple[Tone, str]:
         return Tone.BUSY, _("The service starts.")
     if not reasons:
         return Tone.WELL, _("All is well.")
-    return tone_of_status(status), printable(reasons[0]["text"])
+    # The gravest first; that nothing moves at all must not hide behind it.
+    told = [reasons[0], *(reason for reason in reasons[1:] if stands_still(reason["code"]))]
+    return tone_of_status(status), printable(" ".join(reason["text"] for reason in told))
 
 
 def _in_order(buttons: Sequence[QWidget]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
 from dropsafe.desk.desk import Value
@@ -16,6 +16,9 @@ from dropsafe.gui.trouble import Trouble
 
 class Inspector(QObject):
     """Asks for `page`. `id` and `state` are of the entry that is shown; "" if none is."""
+
+    moved = Signal(str, str)
+    """An id, and the state that the entry is found in by now."""
 
     def __init__(self, page: BasePage) -> None:
         super().__init__(page)
@@ -62,6 +65,7 @@ class Inspector(QObject):
         if entry_id != self.id:
             return
         self.state = entry["state"]
+        self.moved.emit(entry_id, self.state)
         bridge = self._page.bridge
         assert bridge is not None
         reasons = bridge.latest.status.get("reasons", ())

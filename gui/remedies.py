@@ -103,6 +103,11 @@ def tone_of(code: str) -> Tone:
     return Tone.QUIET if code.startswith("paused-") else Tone.SOON
 
 
+def stands_still(code: str) -> bool:
+    """Whether that reason is one for which nothing at all is delivered."""
+    return code == "paused-delivery" or code.startswith("destination-")
+
+
 _BY_GRAVITY = (Tone.PERSON, Tone.SOON, Tone.QUIET)
 
 

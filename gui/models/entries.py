@@ -169,6 +169,20 @@ class EntriesModel(QAbstractTableModel):
         rows = self._blocks.get(place // BLOCK, ())
         return rows[place % BLOCK] if place % BLOCK < len(rows) else None
 
+    def renew(self, place: int, entry_id: str, state: str) -> None:
+        """It is still in its row, though in another state by now: the row stays where it is, and says so."""
+        row = self.row(place)
+        if row is None or row["id"] != entry_id or row["state"] == state:
+            return
+        renewed = {**row, "state": state, "error": "", "next_try": None}
+        if self._found is not None:
+            self._found[place] = renewed
+        else:
+            rows = list(self._blocks[place // BLOCK])
+            rows[place % BLOCK] = renewed
+            self._blocks[place // BLOCK] = rows
+        self._changed(place, place + 1)
+
     def want(self, place: int) -> Row | None:
         """The same, and if it is not held its block is fetched."""
         return self._seen(place)

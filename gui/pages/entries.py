@@ -72,6 +72,7 @@ class EntriesPage(Page):
         self._inspector = Inspector(self)
         self._inspector.pane.offered.connect(self._take)
         self._inspector.pane.closed.connect(self._close_pane)
+        self._inspector.moved.connect(self._moved)
         self._bulk = Bulk(self)
         self._bulk.ended.connect(self._show_outcome)
         self._exporter = Exporter(self)
@@ -187,6 +188,11 @@ class EntriesPage(Page):
             self.refresh()
         elif not self._calm.isActive():
             self._calm.start()
+
+    def _moved(self, entry_id: str, state: str) -> None:
+        """The row that is chosen says the same as its details, though it stands still."""
+        for first, _ in self._table.ranges()[:1]:
+            self._model.renew(first, entry_id, state)
 
     def _follow(self) -> None:
         """What is sent leaves no trace in the list of another tab: the details must not go on saying that it waits."""

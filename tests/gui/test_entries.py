@@ -244,9 +244,18 @@ def test_a_readmission_is_asked_about_and_the_details_follow_the_new_id(desktop:
     until(lambda: page._inspector.id not in ("", before) and page._inspector.state == "pending", "the new id")
     assert spool.stats().failed == 1
     hand = spool.take_hand("uploader")
-    assert page._inspector.id in [entry.id for entry in hand.claim(100)]
+    taken = hand.claim(100)
+    assert page._inspector.id in [entry.id for entry in taken]
     page._follow()
     until(lambda: page._inspector.state == "inflight" and "being sent" in words(page), "that it is being sent")
+    show(page, "pending", 7)
+    place = shown(page).index("line-4-0005.json")
+    select(page, place, place)
+    until(lambda: page._inspector.state == "inflight", "its details")
+    hand.give_back([entry for entry in taken if entry.id == page._inspector.id])
+    page._follow()
+    until(lambda: page._model.index(place, STATE).data() == "waiting", "the row, which stands still")
+    assert page._chosen.count == 1
     hand.close()
 
 
