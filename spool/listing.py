@@ -40,7 +40,7 @@ from dropsafe.spool.names import (
 )
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-from dropsafe.spool.walking import PARKING, Seen, any_name, listed, names_in, scan, walk
+from dropsafe.spool.walking import PARKING, Seen, all_read, any_name, listed, names_in, scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -209,7 +209,7 @@ def _look(
             elif not is_folder:
                 direct[name] = path
         yield from _entries(((direct[name], name) for name in choose(list(direct))), state)
-        for folder, _ in sorted(folders, key=lambda each: _distance(*each, near)) if near else folders:
+        for folder, _ in sorted(folders, key=lambda each: _distance(each[0], each[1], near)) if near else folders:
             if seen is None or seen.is_news(folder):
                 yield from _entries(((f"{folder}/{name}", name) for name in sorted(choose(names_in(folder)))), state)
 
@@ -261,6 +261,11 @@ def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
         return EntryNotFound(
             f"{len(ids):,} entries have an id that begins with {prefix!r}: {named}. Nothing was changed.",
             remedy="Give more of the id.",
+        )
+    if not all_read():
+        return EntryNotFound(
+            f"No entry in the folders that can be read has an id that begins with {prefix!r}. Nothing was changed.",
+            remedy="Which folder of the spool cannot be read, and what to do: dropsafe status",
         )
     return EntryNotFound(
         f"No entry in this spool has an id that begins with {prefix!r}. Nothing was changed.",

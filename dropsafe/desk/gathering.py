@@ -17,6 +17,7 @@ from dropsafe.spool.locks import lock_path
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import State
+from dropsafe.spool.walking import all_read
 
 
 def gathered(spool: Spool, service: Service | None, word: str) -> Facts:
@@ -84,4 +85,6 @@ def _of_receipt(spool: Spool, receipt: Receipt) -> Facts:
 def _of_history(spool: Spool, entry_id: str) -> Facts:
     history = spool.history(entry_id)
     successor = later_id(history, entry_id)
-    return Facts(id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor)
+    return Facts(
+        id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor, all_read=all_read()
+    )
