@@ -58,11 +58,17 @@ class AuditFigures:
 
 
 def audit(
-    layout: Layout, admission: Admission, producer: Producer, clock: Clock, tick: Callable[[], None] = lambda: None
+    layout: Layout,
+    admission: Admission,
+    producer: Producer,
+    clock: Clock,
+    unread_told: dict[str, str],
+    tick: Callable[[], None] = lambda: None,
 ) -> AuditFigures:
     """Count, correct, and leave the figures in `locks/audit.json`. Raises LockTimeout, OSError.
 
-    `tick` is called every 10,000 names or so: an audit of a million takes seconds.
+    `tick` is called every 10,000 names or so: an audit of a million takes seconds. `unread_told` has the folders that could
+    not be read at the last one, and why: what is known of them is not logged again.
     """
     last = read_audit(layout)
     begun = admission.audit_begins((last.accepted, last.expired) if last else (0, 0))
@@ -87,12 +93,13 @@ def audit(
         counted = max(counted, begun.entries)
         waiting_bytes = max(waiting_bytes, begun.bytes, last.waiting_bytes if last else 0)
         oldest = min(filter(None, (oldest, last.oldest if last else "")), default="")
-    for folder, error in folders.items():
-        log.warning(
-            "%s cannot be read (%s): of what lies there the last figures stand", folder, error.strerror or error
-        )
-    ended = admission.audit_ends(begun, counted, staged_bytes + waiting_bytes)
     closed = [unreadable(folder, error) for folder, error in folders.items()]
+    for stranger in closed:
+        if unread_told.get(stranger.path) != stranger.why:  # a disk may be broken for days: once is enough
+            log.warning("%s %s: of what lies there the last figures stand", stranger.path, stranger.why)
+    unread_told.clear()
+    unread_told.update({stranger.path: stranger.why for stranger in closed})
+    ended = admission.audit_ends(begun, counted, staged_bytes + waiting_bytes)
     figures = AuditFigures(
         at=iso(clock.now()),
         counts=counts,

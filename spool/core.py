@@ -42,10 +42,12 @@ class Core:
     stations: Stations
     mover: Mover
     acceptor: Acceptor
+    unread_told: dict[str, str]
+    """Folders that the last audit could not read, and why."""
 
     def audit(self, tick: Callable[[], None] = lambda: None) -> AuditFigures:
         """Count everything now, calling `tick` on the way. Raises LockTimeout, OSError."""
-        return audit(self.layout, self.admission, self.producer, self.clock, tick)
+        return audit(self.layout, self.admission, self.producer, self.clock, self.unread_told, tick)
 
     def close(self) -> None:
         """Close files and end the producer's name."""
@@ -57,7 +59,8 @@ class Core:
 def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     """Wire the parts; opens and changes nothing yet."""
     producer = Producer(layout)
-    admission = Admission(layout, limits, clock, lambda: audit(layout, admission, producer, clock))
+    unread_told: dict[str, str] = {}
+    admission = Admission(layout, limits, clock, lambda: audit(layout, admission, producer, clock, unread_told))
     placer = Placer(layout, admission.locked)
     meta = MetaFolder(layout)
     journal = Journal(layout, clock)
@@ -70,5 +73,5 @@ def build(layout: Layout, limits: Limits, clock: Clock) -> Core:
     stations = Stations(clock, LockedFile(STATIONS_FILE, layout, producer, reserve, admission.locked))
     return Core(
         layout, limits, clock, admission, placer, producer, meta, journal, reserve, strikes, pauses, stations, mover,
-        acceptor,
+        acceptor, unread_told,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
 from dropsafe.spool.platform import system
-from dropsafe.spool.receipts import find_receipt
+from dropsafe.spool.receipts import find_receipts
 from dropsafe.spool.staging import Submission
 from dropsafe.spool.states import Event
 
@@ -176,14 +176,13 @@ class Intake:
         """
         records = list(self._records.all())
         parked = [record for record in records if self._is_parked(record)]
-        known = find_all(self._core.layout, {record.id for record in parked})
+        known = self._digests_of({record.id for record in parked})
         settled = 0
         for record in records:
             tick()
             try:
                 if record in parked:
-                    digest = known[record.id].name.digest16 if record.id in known else self._delivered_digest(record.id)
-                    settled += self._settle(record, digest, tick)
+                    settled += self._settle(record, known.get(record.id, ""), tick)
                 elif _is_over(record):
                     self._records.drop(record)
                     settled += 1
@@ -295,9 +294,11 @@ class Intake:
             return False
         return True
 
-    def _delivered_digest(self, entry_id: str) -> str:
-        receipt = find_receipt(self._core.layout, entry_id)
-        return receipt.sha256[:16] if receipt else ""
+    def _digests_of(self, ids: set[str]) -> dict[str, str]:
+        """The beginnings of the digests under which they were accepted, here or else by a receipt."""
+        here = {entry.id: entry.name.digest16 for entry in find_all(self._core.layout, ids).values()}
+        delivered = find_receipts(self._core.layout, ids - here.keys())
+        return here | {receipt.id: receipt.sha256[:16] for receipt in delivered.values()}
 
 
 class _GivenUp(Exception):

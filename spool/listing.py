@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
@@ -25,6 +26,7 @@ from dropsafe.spool.layout import (
 )
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import (
+    HOUR_LENGTH,
     ID_LENGTH,
     REASON_SUFFIX,
     TOKEN_START,
@@ -34,10 +36,11 @@ from dropsafe.spool.names import (
     matched,
     parse_bucket,
     parse_entry_name,
+    stamp_time,
 )
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-from dropsafe.spool.walking import PARKING, listed, scan, walk
+from dropsafe.spool.walking import PARKING, Seen, all_read, any_name, listed, names_in, scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -155,31 +158,69 @@ def files_of(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
     return ((path, place.name) for place, path in walk(layout, (state,)))
 
 
-def find_all(layout: Layout, ids: Collection[str]) -> dict[str, Entry]:
-    """Where those ids are now; those not found are missing from the answer.
+def find_all(layout: Layout, ids: Collection[str], states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
+    """Where those ids are now, each in the first place that has it; those not found are missing from the answer.
 
     They are looked for again: what goes back from `inflight/` to `pending/` during a pass is in neither when it comes.
     """
     found: dict[str, Entry] = {}
+    seen = Seen()
     for _ in range(_LOOKS):
-        missing = set(ids) - found.keys()
-        for state in ENTRY_STATES if missing else ():
-            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in missing)
-            for entry in _entries(named, state):
-                found.setdefault(entry.id, entry)
+        for entry in _of_ids(layout, set(ids) - found.keys(), states, seen):
+            found.setdefault(entry.id, entry)
+            if len(found) == len(ids):
+                return found
     return found
 
 
 def find_every(layout: Layout, ids: Collection[str]) -> dict[str, list[Entry]]:
     """The same with all places in which an id lies."""
     found: dict[str, list[Entry]] = {}
+    seen = Seen()
     for _ in range(_LOOKS):
-        missing = set(ids) - found.keys()
-        for state in ENTRY_STATES if missing else ():
-            named = ((path, name) for path, name in files_of(layout, state) if name[:ID_LENGTH] in missing)
-            for entry in _entries(named, state):
-                found.setdefault(entry.id, []).append(entry)
+        for entry in _of_ids(layout, set(ids) - found.keys(), ENTRY_STATES, seen):
+            found.setdefault(entry.id, []).append(entry)
     return found
+
+
+def _of_ids(layout: Layout, ids: Collection[str], states: Iterable[State], seen: Seen) -> Iterator[Entry]:
+    """In one pass over what has changed since it was `seen`."""
+    if ids:
+        near = next(iter(ids)) if len(ids) == 1 else ""
+        yield from _look(layout, states, lambda names: [name for name in names if name[:ID_LENGTH] in ids], near, seen)
+
+
+def _look(
+    layout: Layout,
+    states: Iterable[State],
+    choose: Callable[[list[str]], list[str]],
+    near: str = "",
+    seen: Seen | None = None,
+) -> Iterator[Entry]:
+    """Entries with the names that `choose` takes from those of a folder; only these files are touched.
+
+    Of a state's folders first those where the id `near` most likely is. None is left out for its name: entries are
+    deferred, people move them, and by a clock that was set back they are delivered before they were accepted."""
+    for state in states:
+        direct, folders = {}, []
+        for path, name, is_folder in scan(layout.state(state)):
+            if is_folder and name != PARKING:
+                folders.append((path, name))
+            elif not is_folder:
+                direct[name] = path
+        yield from _entries(((direct[name], name) for name in choose(list(direct))), state)
+        for folder, _ in sorted(folders, key=lambda each: _distance(each[0], each[1], near)) if near else folders:
+            if seen is None or seen.is_news(folder):
+                yield from _entries(((f"{folder}/{name}", name) for name in sorted(choose(names_in(folder)))), state)
+
+
+def _distance(folder: str, name: str, near: str) -> float:
+    """How far from that id a bucket is: those of the hour in which it was accepted were filled one after the other, so any
+    name in one tells when."""
+    if name[:HOUR_LENGTH] != near[:HOUR_LENGTH]:
+        return math.inf
+    found = any_name(folder)[:ID_LENGTH]
+    return abs(stamp_time(found) - stamp_time(near)) if is_id(found) else 0.0
 
 
 def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> Entry:
@@ -192,7 +233,8 @@ def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) 
 
 def find_beginning(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
     """All entries whose id, or whose random part of the id, begins with `prefix`; none for an empty one."""
-    return beginning(layout, {prefix.strip()}, states).get(prefix.strip(), {})
+    word = prefix.strip()
+    return find_all(layout, {word}, states) if is_id(word) else beginning(layout, {word}, states).get(word, {})
 
 
 def beginning(
@@ -201,17 +243,15 @@ def beginning(
     """The same for each of many, in one pass; an empty one is missing."""
     matches: dict[str, dict[str, Entry]] = {prefix: {} for prefix in prefixes if prefix}
     wanted = tuple(matches)
-    for state in states if wanted else ():
-        named = ((path, name) for path, name in files_of(layout, state) if _begins(name, wanted))
-        for entry in _entries(named, state):
-            for prefix, found in matches.items():
-                if begins(entry.id, prefix):
-                    found.setdefault(entry.id, entry)
+
+    def choose(names: list[str]) -> list[str]:
+        return [name for name in names if name.startswith(wanted) or name.startswith(wanted, TOKEN_START)]
+
+    for entry in _look(layout, states, choose) if wanted else ():
+        for prefix, found in matches.items():
+            if begins(entry.id, prefix):
+                found.setdefault(entry.id, entry)
     return matches
-
-
-def _begins(name: str, prefixes: tuple[str, ...]) -> bool:
-    return name.startswith(prefixes) or name[TOKEN_START:ID_LENGTH].startswith(prefixes)
 
 
 def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
@@ -221,6 +261,11 @@ def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
         return EntryNotFound(
             f"{len(ids):,} entries have an id that begins with {prefix!r}: {named}. Nothing was changed.",
             remedy="Give more of the id.",
+        )
+    if not all_read():
+        return EntryNotFound(
+            f"No entry in the folders that can be read has an id that begins with {prefix!r}. Nothing was changed.",
+            remedy="Which folder of the spool cannot be read, and what to do: dropsafe status",
         )
     return EntryNotFound(
         f"No entry in this spool has an id that begins with {prefix!r}. Nothing was changed.",

@@ -23,6 +23,8 @@ MAX_NAME_BYTES = 140
 BUCKET_SIZE = 10_000
 ID_LENGTH = 29
 TOKEN_START = 21
+HOUR_LENGTH = 11
+"""So many characters of an id, or of a bucket's name, say which hour."""
 REASON_SUFFIX = ".reason.json"
 
 _DAY = r"[1-9][0-9]{3}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"

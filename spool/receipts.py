@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -10,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import BinaryIO
 
 from dropsafe.spool import durable
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.names import begins, day_name, hour_name
+from dropsafe.spool.names import HOUR_LENGTH, begins, day_name, hour_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reserve import Reserve
 from dropsafe.spool.written import parse_json
@@ -23,6 +25,9 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
 TAIL_BYTES = 16_384
+_FEW = 4
+"""Words for which a file is looked through before its lines are."""
+_BLOCK = 1 << 20
 _ID_IN_LINE = re.compile(r'"([^"]{29})"')
 
 
@@ -164,13 +169,12 @@ def find_receipt(layout: Layout, entry_id: str) -> Receipt | None:
 
 
 def receipts_beginning(layout: Layout, prefix: str) -> dict[str, Receipt]:
-    """The receipts of all ids that begin with `prefix`, or whose random part does; reads all that there are."""
+    """The receipts of all ids that begin with `prefix`, or whose random part does; looks into all files that there are."""
     found: dict[str, Receipt] = {}
     for path in receipt_files(layout):
-        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
-            for receipt in receipts_in(line for line in file if prefix in line):
-                if begins(receipt.id, prefix):
-                    found.setdefault(receipt.id, receipt)
+        for receipt in receipts_in(line for line in _lines(path, {prefix}) if prefix in line):
+            if begins(receipt.id, prefix):
+                found.setdefault(receipt.id, receipt)
     return found
 
 
@@ -178,15 +182,35 @@ def find_receipts(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:
     """The receipts of those entries, in one pass; those that were never delivered are missing from the answer."""
     found: dict[str, Receipt] = {}
     # A receipt can be older than the acceptance only by a clock that was set back; a day covers that.
-    first = min(map(_day_before, ids), default="9")
-    for path in receipt_files(layout):
-        if os.path.basename(path)[:8] < first or len(found) == len(ids):
-            continue
-        with suppress(FileNotFoundError), open(path, encoding="utf-8", errors="replace", opener=regular) as file:
-            for receipt in receipts_in(line for line in file if not ids.isdisjoint(_ID_IN_LINE.findall(line))):
-                if receipt.id in ids:
-                    found.setdefault(receipt.id, receipt)
+    first, hour = min(map(_day_before, ids), default="9"), min(ids, default="9")[:HOUR_LENGTH]
+    paths = [path for path in receipt_files(layout) if os.path.basename(path)[:8] >= first]
+    for path in sorted(paths, key=lambda path: os.path.basename(path)[:HOUR_LENGTH] < hour):
+        if len(found) == len(ids):
+            break
+        for receipt in receipts_in(line for line in _lines(path, ids) if not ids.isdisjoint(_ID_IN_LINE.findall(line))):
+            if receipt.id in ids:
+                found.setdefault(receipt.id, receipt)
     return found
+
+
+def _lines(path: str, words: Set[str]) -> Iterator[str]:
+    """Of a file that has one of the words; none of another, which of a few words is known before a line is read."""
+    with suppress(FileNotFoundError), open(path, "rb", opener=regular) as file:
+        if len(words) <= _FEW and not _holds(file, [word.encode(errors="replace") for word in words]):
+            return
+        file.seek(0)
+        with io.TextIOWrapper(file, encoding="utf-8", errors="replace") as text:
+            yield from text
+
+
+def _holds(file: BinaryIO, words: Sequence[bytes]) -> bool:
+    rest, longest = b"", max(map(len, words))
+    while block := file.read(_BLOCK):
+        block = rest + block
+        if any(word in block for word in words):
+            return True
+        rest = block[-longest:]
+    return False
 
 
 def newest_receipt(layout: Layout) -> Receipt | None:

@@ -333,11 +333,11 @@ class Spool:
         return self.core.mover.move(entry, event, reason=_REASONS.get(event))
 
     def _digests_of(self, entry_id: str) -> set[str]:
-        """The beginnings of the digests under which that id is known, here or in a receipt."""
-        entry = listing.find_all(self._layout, {entry_id}).get(entry_id)
+        """The beginning of the digest under which that id is known, here or else in a receipt; empty if it is not."""
+        if entry := listing.find_all(self._layout, {entry_id}).get(entry_id):
+            return {entry.name.digest16}
         receipt = find_receipt(self._layout, entry_id)
-        known = {entry.name.digest16} if entry else set()
-        return known | ({receipt.sha256[:16]} if receipt else set())
+        return {receipt.sha256[:16]} if receipt else set()
 
     def _is_cheap(self, figures: AuditFigures) -> bool:
         """Whether to count anew: at once in a small spool, after a second in a larger one, never in a large one."""

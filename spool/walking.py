@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from dropsafe.errors import UsageError
 from dropsafe.spool.layout import Layout
@@ -18,6 +19,9 @@ from dropsafe.spool.states import State
 
 PARKING = ".dropsafe"
 """The sub-folder of a drop folder (and of `pending/`) in which intake keeps what it is taking."""
+
+_AT_REST: Final = 2_000_000_000
+"""Nanoseconds after which another change gives a folder another time: the clock of a file system ticks in steps."""
 
 
 class Place(NamedTuple):
@@ -99,6 +103,43 @@ def listed(folder: str) -> tuple[list[tuple[str, str, bool]], OSError | None]:
             raise
         return sorted(found), error
     return sorted(found), None
+
+
+def names_in(folder: str) -> list[str]:
+    """The names alone, in no order, of what lies in a folder: where one of very many is looked for. As `scan` of one that
+    cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return [name for _, name, _ in scan(folder)]
+
+
+def any_name(folder: str) -> str:
+    """Of something that lies in it; empty if nothing does, or it cannot be read."""
+    try:
+        with os.scandir(folder) as listing:
+            return next((item.name for item in listing), "")
+    except OSError:
+        return ""
+
+
+class Seen:
+    """Which folders have been looked through, and have not changed since."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, int] = {}
+
+    def is_news(self, folder: str) -> bool:
+        """Whether it must be looked through (again), which is about to be done."""
+        try:
+            changed = os.stat(folder).st_mtime_ns
+        except OSError:
+            return True
+        if self._changed.get(folder) == changed:
+            return False
+        if time.time_ns() - changed > _AT_REST:
+            self._changed[folder] = changed
+        return True
 
 
 _unread: ContextVar[dict[str, OSError] | None] = ContextVar("unread", default=None)

@@ -58,15 +58,12 @@ def guarded(action: Callable[[], int], command: str = "") -> int:
 
 def with_unread(code: int, folders: Mapping[str, OSError]) -> int:
     """The exit code; not that of a success where folders of the spool could not be read, which is told."""
-    for folder, error in sorted(folders.items()):
-        trouble = Trouble(
-            f"The folder {printable(folder)} cannot be read ({error.strerror or error}). Nobody knows what is in it: it was "
-            "left out here. Nothing was deleted.",
-            "Look at the disk and at the rights, then try again. To save what can be read: dropsafe export DEST",
-            ExitCode.NEEDS_A_PERSON,
-        )
-        told = _tell(trouble)
-        code = code or told
+    if folders:
+        from dropsafe.desk.unread import troubles
+
+        for each in troubles(folders).values():
+            told = _tell(Trouble(each.message, each.remedy, each.exit_code))
+            code = code or told
     return code
 
 

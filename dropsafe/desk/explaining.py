@@ -29,7 +29,7 @@ class Facts:
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
     whether the lock file of the worker that holds it is there. `was_changed`: whether its bytes are known not to be those that
     were accepted. `was_accepted`: whether the history says so. `path` is its
-    file's, which a person may have to look at and mend."""
+    file's, which a person may have to look at and mend. `all_read`: whether it was looked for in all folders."""
 
     id: str
     word: str
@@ -57,6 +57,7 @@ class Facts:
     was_changed: bool = False
     was_accepted: bool = True
     path: str = ""
+    all_read: bool = True
     last: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -311,6 +312,14 @@ def _gone(facts: Facts) -> Words:
             [("to see that one", f"dropsafe explain {facts.successor}")],
         )
     event, at = facts.last.get("event", "nothing"), facts.last.get("at", "")
+    if not facts.all_read:
+        return (
+            [
+                f"{facts.id} is not in the folders that can be read. Some cannot be read, and it may well lie there.",
+                f"The last that the journal has of it: {event}, {at}.",
+            ],
+            [("to see which cannot be read, and what to do", "dropsafe status")],
+        )
     return (
         [
             f"{facts.id} is not in this spool, and there is no receipt for it; only its history is left.",

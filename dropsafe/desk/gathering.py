@@ -18,6 +18,7 @@ from dropsafe.spool.moves import is_intact
 from dropsafe.spool.pausing import Work
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import State
+from dropsafe.spool.walking import all_read
 
 _MOST_READ = 64 << 20
 """Bytes of an entry that is compared with its digest while somebody waits for the answer."""
@@ -99,4 +100,6 @@ def _of_receipt(spool: Spool, receipt: Receipt) -> Facts:
 def _of_history(spool: Spool, entry_id: str) -> Facts:
     history = spool.history(entry_id)
     successor = later_id(history, entry_id)
-    return Facts(id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor)
+    return Facts(
+        id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor, all_read=all_read()
+    )

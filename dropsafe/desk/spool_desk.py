@@ -30,6 +30,7 @@ from dropsafe.desk.settings import Settings
 from dropsafe.desk.sorting import SORTS
 from dropsafe.desk.standstill import standstill
 from dropsafe.desk.trouble import told, unexpected
+from dropsafe.desk.unread import telling_unread
 from dropsafe.desk.vitals import access_problems_of, problems_of, reasons_of
 from dropsafe.desk.watching import watched
 from dropsafe.errors import TemporaryError, UsageError
@@ -115,6 +116,7 @@ class SpoolDesk(Desk):
 
     # Entries
 
+    @telling_unread
     def entries_list(
         self,
         states: Sequence[str],
@@ -149,6 +151,7 @@ class SpoolDesk(Desk):
             "total": max(total, offset + len(shown)),
         }
 
+    @telling_unread
     def entries_page(
         self,
         states: Sequence[str],
@@ -183,6 +186,7 @@ class SpoolDesk(Desk):
     ) -> Value:
         choice = _choice(states, matching, older_than)
 
+        @telling_unread
         def put_in_order(job: Job) -> Value:
             counted = Counted(choice.entries(self.spool), job.step)
             shown = _best(counted, sort, descending, limit)
@@ -197,6 +201,7 @@ class SpoolDesk(Desk):
         tries = self.spool.tries([word for word in ids if is_id(word)], self._in_time())
         return {"tries": {entry: {"attempts": count, "error": error} for entry, (count, error) in tries.items()}}
 
+    @telling_unread
     def entries_survey(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         entries = _choice(states, matching, older_than).entries(self.spool)
         return _surveyed(Survey.of(Counted(entries, self._in_time())))
@@ -204,12 +209,14 @@ class SpoolDesk(Desk):
     def entries_count(self, states: Sequence[str], *, matching: str = "", older_than: float | None = None) -> Value:
         choice = _choice(states, matching, older_than)
 
+        @telling_unread
         def count(job: Job) -> Value:
             counted = Counted(choice.entries(self.spool), job.step)
             return _surveyed(Survey.of(counted))
 
         return self.jobs.start("entries.count", self.by, count)
 
+    @telling_unread
     def entries_get(self, entry: str) -> Value:
         service = self.service()
         found = detail(self.spool, service, entry)
@@ -220,10 +227,12 @@ class SpoolDesk(Desk):
         lines = list(rows(self.spool, here, standstill(self.spool, service, here)))
         return {**found, **{key: lines[0][key] for key in ("attempts", "next_try", "error")}}
 
+    @telling_unread
     def entries_history(self, entry: str) -> Value:
         found = id_of(look_up(self.spool, entry))
         return {"id": found, **_newest("lines", self.spool.history(found))}
 
+    @telling_unread
     def entries_explain(self, entry: str) -> Value:
         facts = gathered(self.spool, self.service(), entry)
         said = explain(facts)
@@ -234,6 +243,7 @@ class SpoolDesk(Desk):
             "commands": [{"for": purpose, "command": command} for purpose, command in said.commands],
         }
 
+    @telling_unread
     def entries_move(self, action: str, ids: Sequence[str]) -> Value:
         event = Event[action.upper()]
         entries, errors = moving.named(self.spool, ids, event)
@@ -255,6 +265,7 @@ class SpoolDesk(Desk):
         for state in choice.states:
             transition(state, event)  # else each of a million would be refused one by one, and every refusal kept
 
+        @telling_unread
         def move(job: Job) -> Value:
             chosen = islice(choice.entries(self.spool), count)
             result = moving.move(self.spool, event, chosen, count, step=lambda seen: job.step(seen, count))

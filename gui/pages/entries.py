@@ -11,7 +11,9 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
+from dropsafe.gui.base_page import Heard
 from dropsafe.gui.beside import Beside
+from dropsafe.gui.bridge import Reply
 from dropsafe.gui.bulk import Bulk, Outcome
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
 from dropsafe.gui.counts import counted
@@ -29,6 +31,7 @@ from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.tries import Tries
 from dropsafe.gui.undo import UndoBar
+from dropsafe.gui.unread import UnreadNotice
 from dropsafe.gui.widgets import allow, button, column, label, row
 from dropsafe.gui.words import number
 from dropsafe.gui.work_line import WorkLine
@@ -63,6 +66,7 @@ class EntriesPage(Page):
         self._runs: bool | None = None
         self._counts: Mapping[str, int] = {}
         self._chosen = Chosen(self._filter)
+        self._unread = UnreadNotice()
         self._pager = Pager(self, self._put, self._lost)
         self._model = EntriesModel(self._pager.fetch, time.time, self)
         self._tries = Tries(self, self._model)
@@ -93,6 +97,13 @@ class EntriesPage(Page):
         self._chosen = Chosen(self._filter)
         self._pager.show(self._filter.states)
         self._show_actions()
+
+    def call(self, method: str, *args: Any, on_answer: Heard | None = None, **params: Any) -> Reply:
+        reply = super().call(method, *args, **params)
+        reply.answered.connect(self._unread.note)
+        if on_answer is not None:
+            reply.answered.connect(on_answer)
+        return reply
 
     # What the window asks
 
@@ -128,6 +139,7 @@ class EntriesPage(Page):
     def refresh(self) -> None:
         """As it is now. Nothing is selected any more."""
         self._changed.hide()
+        self._unread.renew()
         self._pager.show(self._filter.states)
         self._table.clearSelection()
         if self._order is not None:
@@ -316,7 +328,10 @@ class EntriesPage(Page):
         looked = self.tr("{0} of {1} looked at").format(number(finder.looked), number(max(total, finder.looked)))
         self._find_line.show_work(looked if finder.is_under_way else "", finder.looked, total)
         nothing = count == 0 and not finder.is_under_way
-        self._empty.setText(self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty)
+        empty = self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty
+        if self._unread.has_any:
+            empty = self.tr("No report was found in the folders that can be read.")
+        self._empty.setText(empty)
         self._middle.setCurrentWidget(self._nothing if nothing and self._runs is not None else self._table)
         why_not = "" if count else self.tr("There is nothing to select.")
         cannot = self._for_export()[1]
@@ -374,10 +389,10 @@ class EntriesPage(Page):
         head.setStretch(0, 1)
         left = QWidget()
         inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
-        for widget in (self._changed, self._export_line):
-            inside.insertWidget(5, widget)
+        for place, widget in ((5, self._changed), (5, self._export_line), (2, self._unread)):
+            inside.insertWidget(place, widget)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
-        inside.setStretch(2, 1)
+        inside.setStretch(3, 1)
         left.setLayout(inside)
         self._split = Beside(left, self._inspector.pane)
         whole = QVBoxLayout(self)

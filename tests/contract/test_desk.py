@@ -26,6 +26,7 @@ from dropsafe.spool.moves import Mover
 from dropsafe.spool.states import Event
 from tests.support.desks import Checked, an_office, ended, local_desk, settings_for
 from tests.support.spools import delivered, ids, make_spool, rejected, submit
+from tests.support.unread import dying
 
 
 class UnhurriedClock(SystemClock):
@@ -55,6 +56,30 @@ def desk(request: pytest.FixtureRequest, spool: Spool, settings: Settings) -> It
         over_the_line = request.param == "line"
         found: Desk = local_desk(spool, settings)
         yield Checked(stack.enter_context(an_office(spool, settings)).desk if over_the_line else found)
+
+
+def test_what_could_not_be_read_is_told_with_every_answer(
+    desk: Any, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, (waits,) = rejected(spool), submit(spool, b"waits")
+    asked = {
+        "list": lambda: desk.entries_list(["pending", "failed"]),
+        "page": lambda: desk.entries_page(["pending", "failed"]),
+        "survey": lambda: desk.entries_survey(["pending", "failed"]),
+        "sort": lambda: ended(desk, desk.entries_sort(["pending", "failed"], "age"))["result"],
+        "count": lambda: ended(desk, desk.entries_count(["pending", "failed"]))["result"],
+        "get": lambda: desk.entries_get(waits[21:]),
+        "explain": lambda: desk.entries_explain(waits[21:]),
+    }
+    assert [answer()["unread"] for answer in asked.values()] == [[]] * len(asked)
+    bucket = str(spool.find(refused).path.parent)
+    dying(monkeypatch, bucket)
+    told = {ask: [each["folder"] for each in answer()["unread"]] for ask, answer in asked.items()}
+    assert set(map(tuple, told.values())) == {(bucket,)}, told
+    assert "cannot be read (Input/output error)" in desk.entries_page(["failed"])["unread"][0]["text"]
+    assert "not in the folders that can be read" in desk.entries_explain(refused)["lines"][0]
+    with pytest.raises(UsageError, match="in the folders that can be read"):
+        desk.entries_get("nothing")
 
 
 def test_a_page_of_a_list_and_all_that_there_are(desk: Any, spool: Spool) -> None:

@@ -44,7 +44,7 @@ MAKERS_SCRATCH = "spool.json.0badf00d"
 # What may be there before.
 
 
-def nothing(base: Path, witness: Witness) -> None:
+def nothing(base: Path, _: object) -> None:
     pass
 
 
@@ -264,7 +264,7 @@ def unhold_onto_the_copy(base: Path, witness: Witness) -> None:
         spool.core.mover.move(entry, Event.UNHOLD)
 
 
-def take(base: Path, witness: Witness, move_to: str = "") -> None:
+def take(base: Path, _: object, move_to: str = "") -> None:
     with opened(base, later=10.0) as spool:
         folder = DropFolder(str(base / "drop"), move_to=move_to)
         intake = Intake(spool.core)
@@ -273,8 +273,8 @@ def take(base: Path, witness: Witness, move_to: str = "") -> None:
             intake.take(folder, found)
 
 
-def take_and_keep(base: Path, witness: Witness) -> None:
-    take(base, witness, move_to=str(base / "done"))
+def take_and_keep(base: Path, _: object) -> None:
+    take(base, None, move_to=str(base / "done"))
 
 
 def with_a_place_for_it(base: Path, witness: Witness) -> None:
@@ -298,7 +298,7 @@ def take_what_changes(base: Path, witness: Witness) -> None:
         take(base, witness)
 
 
-def adopt(base: Path, witness: Witness) -> None:
+def adopt(base: Path, _: object) -> None:
     with opened(base, later=10.0) as spool:
         folder = adoption_folder(spool.core)
         intake = Intake(spool.core)
@@ -317,7 +317,7 @@ def expire_all(base: Path, witness: Witness) -> None:
         expire_receipts(spool.core, Policy(retention_days=30, min_free_bytes=0))
 
 
-def audit(base: Path, witness: Witness) -> None:
+def audit(base: Path, _: object) -> None:
     with opened(base, later=10.0) as spool:
         spool.audit()
         spool.core.reserve.refill(0)

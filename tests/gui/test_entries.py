@@ -16,6 +16,7 @@ from dropsafe.gui.pages.entries import EntriesPage
 from dropsafe.spool import Spool, State
 from tests.support.lots import a_spool, the_page
 from tests.support.spools import submit
+from tests.support.unread import dying
 from tests.support.window import Desktop, a_desktop, pause, until
 
 FAILED, QUARANTINE, HOLD, DISCARDED = "failed", "quarantine", "hold", "discarded"
@@ -97,6 +98,20 @@ def test_without_a_service_the_folder_is_paged_filtered_and_sorted_and_no_button
         assert not any(made.isEnabled() for made in page._buttons.values())
         assert "does not run" in page._buttons["hold"].toolTip()
         assert desktop.told() == []
+
+
+def test_a_folder_that_cannot_be_read_is_named_until_it_can(desktop: Desktop, spool: Spool) -> None:
+    page = the_page(desktop)
+    bucket = next(spool.entries("failed")).path.parent
+    for column in (-1, NAME):
+        with pytest.MonkeyPatch.context() as patched:
+            dying(patched, bucket)
+            page._sort(column, Qt.SortOrder.AscendingOrder)
+            until(lambda: f"The folder {bucket} cannot be read" in words(page), "which")
+            assert "dropsafe export DEST" in words(page)
+            assert (page._unread.height() > 0, page._table.isVisible(), len(shown(page)) > 2) == (True, True, True)
+        page.refresh()
+        until(lambda: "cannot be read" not in words(page), "that all is read")
 
 
 def test_what_is_selected_stays_below_the_pointer_though_the_list_changes_and_the_page_says_so(

@@ -105,6 +105,19 @@ def test_an_audit_keeps_the_last_figures_of_what_it_cannot_read(spool: Spool, mo
     )
 
 
+def test_a_folder_that_stays_unreadable_is_logged_once(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket = bucket_of(spool, submit(spool, b"one")[0])
+    logged = []
+    for breaks in (True, True, False, True):
+        with monkeypatch.context() as patched:
+            dying(patched, *[bucket] if breaks else [])
+            spool.audit()
+        logged.append(caplog.text.count(f"{bucket} cannot be read (Input/output error)"))
+    assert logged == [1, 1, 1, 2]
+
+
 def test_an_audit_that_cannot_read_what_is_sent_still_counts_what_waits(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

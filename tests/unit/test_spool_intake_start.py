@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dropsafe.spool import Reason, Spool, State, listing
+from dropsafe.spool import Reason, Spool, State
 from dropsafe.spool import intake as intake_module
 from dropsafe.spool.attempt import Taken
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder
-from dropsafe.spool.layout import Layout
 from dropsafe.spool.retention import Policy, expire
 from tests.support.drops import a_report, append, nothing_is_left, payloads, start_again, take
 from tests.support.spools import (
@@ -24,7 +23,6 @@ from tests.support.spools import (
     files,
     interrupted,
     states,
-    submit,
 )
 
 
@@ -183,22 +181,3 @@ def test_what_is_written_while_a_start_compares_it_is_not_lost(
     start_again(spool, watched)
     assert payloads(spool) == [b"<report/>", b"<report/><more/>"]
     assert nothing_is_left(spool, drop)
-
-
-def test_an_entry_that_goes_back_while_it_is_looked_for_is_found(spool: Spool) -> None:
-    """From inflight/, which is looked at later, to pending/, which was looked at before."""
-    made = submit(spool, b"1")
-    hand = spool.take_hand("uploader")
-    held = hand.claim(1)
-    look, looks = listing.files_of, 0
-
-    def watched_look(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
-        nonlocal looks
-        looks += 1
-        if looks == 2:
-            hand.give_back(held)
-        return look(layout, state)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(listing, "files_of", watched_look)
-        assert listing.find_all(spool.core.layout, made).keys() == set(made)

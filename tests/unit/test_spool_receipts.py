@@ -180,6 +180,17 @@ def test_a_foreign_line_is_passed_over(spool: Spool, writer: ReceiptWriter, fore
     assert find_receipt(spool.core.layout, receipt(spool, 1).id) == receipt(spool, 1)
 
 
+def test_a_receipt_is_found_wherever_it_stands_in_its_file(
+    spool: Spool, writer: ReceiptWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "_BLOCK", 7)
+    batch = [receipt(spool, number) for number in range(3)]
+    writer.write(batch)
+    assert [find_receipt(spool.core.layout, each.id) for each in batch] == batch
+    assert receipts.receipts_beginning(spool.core.layout, "abcd").keys() == {each.id for each in batch}
+    assert find_receipt(spool.core.layout, receipt(spool, 9).id) is None
+
+
 @pytest.mark.parametrize(
     "different", [{"at": "yesterday"}, {"at": 5}, {"sha256": None}, {"grade": "excellent"}, {"id": 7}, {"more": 1}]
 )

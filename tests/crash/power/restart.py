@@ -30,9 +30,10 @@ from dropsafe.spool.platform import system
 from dropsafe.spool.recovery import LOST_LOCK_PATIENCE, recover, recover_orphans
 from tests.crash import checker
 from tests.crash.checker import Promised, unsettled, violations
+from tests.crash.crashing import opened
 from tests.crash.power.disk import Shown, Told
 from tests.crash.power.recorder import Recording
-from tests.crash.power.work import CHANGED, PAYLOADS, START, opened
+from tests.crash.power.work import CHANGED, PAYLOADS, START
 from tests.support.spools import ROOMY
 
 LATER = b"submitted after all that"

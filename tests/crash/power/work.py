@@ -14,13 +14,13 @@ from dropsafe.spool import Entry, Event, Reason, Spool, State
 from dropsafe.spool.claims import Hand
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.dropfolder import Candidate, DropFolder, scan
-from dropsafe.spool.foreign import ForeignFiles, adoption_folder
 from dropsafe.spool.intake import Intake
 from dropsafe.spool.names import hour_start, new_id
 from dropsafe.spool.pausing import Work as Paused
 from dropsafe.spool.recovery import recover, return_claims
 from dropsafe.spool.retention import Policy, expire, expire_receipts
 from tests.crash.checker import Promised
+from tests.crash.crashing import opened
 from tests.support.spools import ROOMY, die, receipt_for
 
 START = 1_790_000_000.0
@@ -82,11 +82,6 @@ class Witness:
 Action = Callable[[Path, Witness], None]
 
 
-def opened(base: Path, later: float = 0.0) -> Spool:
-    """The spool as a process opens it that has just begun."""
-    return Spool(base / "spool", ROOMY, ManualClock(START + later))
-
-
 def outside_file(path: Path, payload: bytes, witness: Witness) -> None:
     """A program or a person writes a file, and has it synced."""
     with witness.outside():
@@ -100,10 +95,6 @@ def outside_file(path: Path, payload: bytes, witness: Witness) -> None:
 
 
 # What is there before.
-
-
-def nothing(base: Path, witness: Witness) -> None:
-    pass
 
 
 def no_spool(base: Path, witness: Witness) -> None:
@@ -356,19 +347,6 @@ def clash(base: Path, witness: Witness) -> None:
         spool.core.mover.move(entry, Event.UNHOLD)
 
 
-def take(base: Path, witness: Witness, move_to: str = "") -> None:
-    with opened(base, later=10.0) as spool:
-        folder = DropFolder(str(base / "drop"), move_to=move_to)
-        intake = Intake(spool.core)
-        for found in list(scan(folder)):
-            assert isinstance(found, Candidate)
-            intake.take(folder, found)
-
-
-def take_and_keep(base: Path, witness: Witness) -> None:
-    take(base, witness, move_to=str(base / "done"))
-
-
 def take_what_changed(base: Path, witness: Witness) -> None:
     """A program writes on after it was parked: what was accepted stands, and it is taken again."""
     with opened(base, later=10.0) as spool:
@@ -391,15 +369,6 @@ def take_what_changed(base: Path, witness: Witness) -> None:
             intake.take_parked(record, parked.seen)
 
 
-def adopt(base: Path, witness: Witness) -> None:
-    with opened(base, later=10.0) as spool:
-        folder = adoption_folder(spool.core)
-        intake = Intake(spool.core)
-        for found in list(ForeignFiles(spool.core).scan()):
-            assert isinstance(found, Candidate)
-            intake.take(folder, found)
-
-
 def recover_all(base: Path, witness: Witness) -> None:
     with opened(base, later=10.0) as spool:
         recover(spool.core)
@@ -414,13 +383,6 @@ def expire_all(base: Path, witness: Witness) -> None:
             if not list(spool.entries()):
                 witness.tell("over", "", None)  # and so is the time of their receipts
             expire_receipts(spool.core, policy)
-
-
-def audit(base: Path, witness: Witness) -> None:
-    with opened(base, later=10.0) as spool:
-        spool.audit()
-        spool.core.reserve.refill(0)
-        spool.core.reserve.release()
 
 
 @dataclass(frozen=True)

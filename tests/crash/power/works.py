@@ -9,8 +9,6 @@ from tests.crash.power.work import (
     PAYLOADS,
     Work,
     a_bad_end,
-    adopt,
-    audit,
     change_stations,
     clash,
     create,
@@ -24,7 +22,6 @@ from tests.crash.power.work import (
     files_outside,
     moved,
     no_spool,
-    nothing,
     pause_and_resume,
     put_into_pending,
     recover_all,
@@ -32,12 +29,11 @@ from tests.crash.power.work import (
     submit_again,
     submit_many,
     submit_with_meta,
-    take,
-    take_and_keep,
     take_what_changed,
     two_copies,
     waiting,
 )
+from tests.crash.work import adopt, audit, nothing, take, take_and_keep
 
 WORKS: dict[str, Work] = {
     "create": Work(no_spool, create, Promised(offered=PAYLOADS[:3])),
