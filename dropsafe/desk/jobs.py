@@ -14,11 +14,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dropsafe.desk.trouble import told, unexpected
-from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.errors import Busy, TemporaryError, UsageError
 from dropsafe.log import log_unexpected
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 
 MOST_RUNNING: Final = 4
+SHARE: Final = 2
+"""So many of the jobs, and of the threads that answer guests, one user has at most, so that others get theirs."""
 MOST_KEPT: Final = 50
 KEPT_FOR: Final = 600.0
 """Seconds for which the end of a job can be asked for."""
@@ -89,7 +91,7 @@ class Jobs:
         self._closed = False
 
     def start(self, kind: str, by: str, work: Work) -> dict[str, Any]:
-        """Begin it. TemporaryError if as many run as may."""
+        """Begin it. Busy if as many run as may, of all or of that user."""
         job = Job(kind, by, self._clock.now())
         thread = threading.Thread(target=self._run, args=(job, work), name=f"job-{kind}", daemon=True)
         with self._lock:
@@ -100,9 +102,14 @@ class Jobs:
                     remedy="Ask again when the service runs.",
                 )
             if len(self._threads) >= MOST_RUNNING:
-                raise TemporaryError(
+                raise Busy(
                     f"{MOST_RUNNING} jobs run already, and no more may at once. Nothing was changed.",
                     remedy="Wait until one has ended, or cancel one.",
+                )
+            if self._running_of(by) >= SHARE:
+                raise Busy(
+                    f"{SHARE} jobs of {by} run already, and one user may have no more at once. Nothing was changed.",
+                    remedy="Wait until one of them has ended, or cancel one.",
                 )
             try:
                 thread.start()
@@ -166,6 +173,10 @@ class Jobs:
             job.ended, job.ended_monotonic = self._clock.now(), self._clock.monotonic()
             del self._threads[job.id]
         self._on_change(job)
+
+    def _running_of(self, by: str) -> int:
+        """One that was cancelled and is on its way out does not count: whoever sorts anew has another one at once."""
+        return sum(job.by == by and not job.cancel.is_set() for job in map(self._jobs.__getitem__, self._threads))
 
     def _find(self, job_id: str) -> Job:
         with self._lock:
