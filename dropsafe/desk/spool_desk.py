@@ -37,6 +37,7 @@ from dropsafe.log import log_unexpected
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
 from dropsafe.spool.clock import iso
+from dropsafe.spool.journal import tries_in
 from dropsafe.spool.listing import ENTRY_STATES, page
 from dropsafe.spool.names import is_id, stamp_time
 from dropsafe.spool.pausing import Work
@@ -213,11 +214,12 @@ class SpoolDesk(Desk):
     def entries_get(self, entry: str) -> Value:
         service = self.service()
         found = detail(self.spool, service, entry)
+        tries = tries_in(found["history"])
         found |= _newest("history", found["history"])
         if found["path"] is None:
             return found
         here = [self.spool.find(found["id"])]
-        lines = list(rows(self.spool, here, standstill(self.spool, service, here)))
+        lines = list(rows(self.spool, here, standstill(self.spool, service, here), tries=tries))
         return {**found, **{key: lines[0][key] for key in ("attempts", "next_try", "error")}}
 
     def entries_history(self, entry: str) -> Value:
