@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -24,6 +24,8 @@ SHARE: Final = 2
 MOST_KEPT: Final = 50
 KEPT_FOR: Final = 600.0
 """Seconds for which the end of a job can be asked for."""
+KEPT_UNHEARD: Final = 86_400.0
+"""The same of one that a person wanted done, as long as nobody has said that he heard of its end."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,14 @@ class Job:
     ended: float | None = None
     ended_monotonic: float = 0.0
     cancel: threading.Event = field(default_factory=threading.Event)
+    about: Mapping[str, Any] | None = None
+    """What a person wanted done, so that whoever comes back to it can be told; None: it only looks."""
+    heard: bool = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody may still come to hear of its end."""
+        return self.about is not None and not self.heard
 
     def step(self, done: int, total: int | None = None) -> bool:
         """So much is done; whether to end now."""
@@ -71,6 +81,8 @@ class Job:
             "done": self.done,
             "total": self.total,
             "error": self.error,
+            "about": self.about,
+            "heard": self.heard,
         }
         return {**content, "result": self.result} if whole else content
 
@@ -90,9 +102,9 @@ class Jobs:
         self._threads: dict[str, threading.Thread] = {}
         self._closed = False
 
-    def start(self, kind: str, by: str, work: Work) -> dict[str, Any]:
+    def start(self, kind: str, by: str, work: Work, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Begin it. Busy if as many run as may, of all or of that user."""
-        job = Job(kind, by, self._clock.now())
+        job = Job(kind, by, self._clock.now(), about=about)
         thread = threading.Thread(target=self._run, args=(job, work), name=f"job-{kind}", daemon=True)
         with self._lock:
             self._forget()
@@ -123,9 +135,11 @@ class Jobs:
         self._on_change(job)
         return job.told(whole=True)
 
-    def get(self, job_id: str) -> dict[str, Any]:
-        """UsageError if there is none of that id."""
-        return self._find(job_id).told(whole=True)
+    def get(self, job_id: str, *, heard: bool = False) -> dict[str, Any]:
+        """UsageError if there is none of that id. `heard`: a person has been told of its end."""
+        job = self._find(job_id)
+        job.heard = job.heard or (heard and job.ended is not None)
+        return job.told(whole=True)
 
     def list(self) -> list[dict[str, Any]]:
         """All that are known, without their results, in the order in which they began."""
@@ -191,9 +205,9 @@ class Jobs:
 
     def _forget(self) -> None:
         now = self._clock.monotonic()
-        ended = [job for job in self._jobs.values() if job.ended is not None]
+        ended = sorted((job for job in self._jobs.values() if job.ended is not None), key=lambda job: job.is_awaited)
         for job in ended:
-            if now - job.ended_monotonic >= KEPT_FOR:
+            if now - job.ended_monotonic >= (KEPT_UNHEARD if job.is_awaited else KEPT_FOR):
                 del self._jobs[job.id]
         for job in ended[: max(0, len(self._jobs) - MOST_KEPT)]:
             self._jobs.pop(job.id, None)

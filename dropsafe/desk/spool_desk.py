@@ -263,7 +263,8 @@ class SpoolDesk(Desk):
             self._tell_moved(event, result)
             return {"moved": result.moved, **_told(result, count, [])}
 
-        return self.jobs.start("entries.move_all", self.by, move)
+        about = {"action": action, "count": count, "states": list(states)}
+        return self.jobs.start("entries.move_all", self.by, move, about)
 
     # Work
 
@@ -339,8 +340,8 @@ class SpoolDesk(Desk):
     def jobs_list(self) -> Value:
         return {"jobs": self.jobs.list()}
 
-    def jobs_get(self, job: str) -> Value:
-        return self.jobs.get(job)
+    def jobs_get(self, job: str, *, heard: bool = False) -> Value:
+        return self.jobs.get(job, heard=heard)
 
     def jobs_cancel(self, job: str) -> Value:
         return self.jobs.cancel(job)

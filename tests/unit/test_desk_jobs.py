@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dropsafe.cli.trouble import in_words
-from dropsafe.desk.jobs import KEPT_FOR, MOST_KEPT, MOST_RUNNING, SHARE, Job, Jobs
+from dropsafe.desk.jobs import KEPT_FOR, KEPT_UNHEARD, MOST_KEPT, MOST_RUNNING, SHARE, Job, Jobs
 from dropsafe.desk.trouble import STANDS
 from dropsafe.errors import Busy, SpoolError, TemporaryError, UsageError
 from dropsafe.spool.clock import ManualClock
@@ -38,6 +38,20 @@ def test_the_end_of_a_job_is_told_for_ten_minutes(jobs: Jobs, clock: ManualClock
     clock.advance(1)
     with pytest.raises(UsageError, match="no job"):
         jobs.get(job["id"])
+
+
+def test_the_end_of_what_a_person_wanted_done_is_kept_for_a_day_until_it_is_heard(
+    jobs: Jobs, clock: ManualClock
+) -> None:
+    one, other = (ended(jobs, jobs.start("move", "ana", lambda job: 1, {"action": "hold"})) for _ in range(2))
+    for _ in range(MOST_KEPT):
+        ended(jobs, jobs.start("sort", "ana", lambda job: None))
+    assert [job["heard"] for job in jobs.list() if job["about"]] == [False, False], "looks make room first"
+    jobs.get(other["id"], heard=True)
+    clock.advance(KEPT_FOR)
+    assert [job["id"] for job in jobs.list()] == [one["id"]]
+    clock.advance(KEPT_UNHEARD)
+    assert jobs.list() == []
 
 
 def test_a_cancelled_job_ends_at_its_next_step_with_what_it_has_done(jobs: Jobs) -> None:
