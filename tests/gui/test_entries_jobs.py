@@ -80,8 +80,12 @@ def again(desktop: Desktop) -> EntriesPage:
 def test_a_page_that_comes_back_shows_the_job_that_is_under_way_and_stops_it(
     desktop: Desktop, gate: threading.Event
 ) -> None:
-    hold_all(the_page(desktop))
-    page = again(desktop)  # at once: the service may not have been asked yet
+    page, held = the_page(desktop), threading.Event()
+    desktop.bridge._put(page, lambda _: held.wait(PATIENCE), "a wait", 1, False)
+    hold_all(page)
+    desktop.window.close_page("entries")  # and the service has not been asked yet
+    held.set()
+    page = again(desktop)
     until(lambda: "Hold 6 reports" in words(page), "the job")
     assert page._bulk.is_at_work
     page._bulk_line.findChild(QPushButton).click()
