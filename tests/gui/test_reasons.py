@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from dropsafe import errors as errors_module
 from dropsafe.config import Config
 from dropsafe.errors import AcceptanceUnknown, BadValue, DropsafeError, NoPermission, QueueFullError, SpoolError
-from dropsafe.gui import remedies
+from dropsafe.gui import entry_remedies, remedies
 from dropsafe.gui.actions import ACTIONS
 from dropsafe.gui.banner import Banner
 from dropsafe.gui.base_page import BasePage
@@ -53,7 +53,7 @@ def test_every_code_has_its_own_steps_and_there_are_none_for_codes_that_are_gone
     assert [code for code in sorted(codes) if not known_steps(code)] == []
     assert sorted(remedies._STEPS.keys() - codes) == []
     assert [end for end in remedies._BY_END if not any(code.endswith(end) for code in codes)] == []
-    assert sorted(remedies._NEEDS_A_PERSON - codes) == []
+    assert sorted((remedies._NEEDS_A_PERSON | entry_remedies._KEEP_WAITING) - codes) == []
 
 
 def test_every_step_leads_somewhere() -> None:
