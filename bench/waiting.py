@@ -63,14 +63,16 @@ def fill(spool: Spool, count: int) -> None:
         bucket = spool.path / "pending" / bucket_name(hour, made // BUCKET_SIZE % 10)
         bucket.mkdir(mode=0o700)
         for number in range(made, min(count, made + BUCKET_SIZE)):
-            _write(bucket, hour, number)
+            write_entry(bucket, hour, number)
         made += BUCKET_SIZE
 
 
-def _write(bucket: Path, hour: float, number: int) -> None:
+def write_entry(bucket: Path, hour: float, number: int) -> str:
+    """Its id."""
     stamp = f"{utc(hour):%Y%m%dT%H%M%S}.{number % 1000:03d}Z_{_token(number)}"
     data = number.to_bytes(8, "big")
     (bucket / str(entry_name(stamp, hashlib.sha256(data).hexdigest(), f"report{number}.bin"))).write_bytes(data)
+    return stamp
 
 
 def _token(number: int) -> str:

@@ -25,7 +25,7 @@ import psutil
 from PySide6.QtCore import QEventLoop, QSettings, Qt, QTimer
 
 from bench._measure import scratch, told
-from bench.waiting import UNLIMITED, fill
+from bench.waiting import UNLIMITED, fill, write_entry
 from dropsafe.config import Config
 from dropsafe.gui.app import application
 from dropsafe.gui.bridge import Bridge
@@ -36,7 +36,7 @@ from dropsafe.gui.starting import Starter
 from dropsafe.gui.theme import Scheme, apply
 from dropsafe.gui.window import Window
 from dropsafe.spool import Spool
-from dropsafe.spool.names import BUCKET_SIZE
+from dropsafe.spool.names import BUCKET_SIZE, bucket_name, day_name, hour_start
 from dropsafe.supervisor.ipc.client import Client
 
 RAM = "/dev/shm"
@@ -46,6 +46,9 @@ FRAMES = 60
 AN_HOUR = 10 * BUCKET_SIZE
 """So many entries are made for each hour, the newest first."""
 EVENTS = 1_000
+DAYS = 30
+"""Of history."""
+DETAILS = 5
 """A second."""
 
 
@@ -53,15 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench window", description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=6.0, help="of each disturbance")
+    parser.add_argument("--history", type=int, default=1_000_000, help="lines of the journal, over 30 days")
     parser.add_argument("--spool", type=Path, help="one that is filled already, and is left as it is")
     options = parser.parse_args(arguments)
     with scratch(RAM if os.path.isdir(RAM) else None) as folder:
         path = options.spool or folder / "spool"
+        old: list[str] = []
         if options.spool is None:
             begun = time.perf_counter()
             with Spool.create(path, group="", limits=UNLIMITED) as spool:
                 fill(spool, options.entries)
                 spool.audit()
+                old = write_history(spool, options.history)
             print(f"filled and audited in {time.perf_counter() - begun:.0f} s", flush=True)
         config = folder / "dropsafe.toml"
         config.write_text(
@@ -71,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         with a_service(config, folder) as service, a_bench(config, folder) as bench:
             measure(bench, service, options)
+            open_details(bench, old)
     return 0
 
 
@@ -86,7 +93,7 @@ class Bench:
         self.bridge = Bridge(station)
         self.bridge.failed.connect(self.errors.report)
         self.settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
-        self.window = Window(station.read(), self.bridge, self.errors, Starter([], self.errors), self.settings)
+        self.window = Window(station.read(), self.bridge, self.errors, Starter([], self.errors, station), self.settings)
 
     def open(self) -> float:
         """Seconds until the first rows are there."""
@@ -225,6 +232,40 @@ def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Na
     ):
         p99 = late[len(late) // 100]
         print(f"{name:<32} {late[0]:>8.1f} {late[1]:>8.1f} {p99:>8.1f} {statistics.median(late):>8.2f}")
+
+
+def write_history(spool: Spool, lines: int) -> list[str]:
+    """As of other reports, in as many days as a journal commonly has; the ids of some reports that are as old."""
+    today = time.time()
+    for day in range(DAYS):
+        name = day_name(today - day * 86_400)
+        with open(f"{spool.core.layout.journal}/{name}.jsonl", "a", encoding="utf-8") as file:
+            for number in range(lines // DAYS):
+                file.write(
+                    f'{{"at": "2026-11-24T10:00:00.000Z", "event": "deferred", "id": "{name}T100000.000Z_{number:08d}", '
+                    '"worker": "uploader-1", "why": "the server answered 503", "until": "2026-11-24T10:00:10.000Z"}\n'
+                )
+    hour = hour_start(today - (DAYS - 1) * 86_400)
+    bucket = spool.path / "hold" / bucket_name(hour, 0)
+    bucket.mkdir(mode=0o700)
+    return [write_entry(bucket, hour, -number % (1 << 40)) for number in range(1, DETAILS + 1)]
+
+
+def open_details(bench: Bench, old: Sequence[str]) -> None:
+    """Of reports whose history may lie in any file of the journal."""
+    inspector, came, late = bench.page._inspector, [], [0.0]
+    for entry_id in old:
+        inspector.show_nothing()
+        bench.rest(0.3)
+
+        def show(entry_id: str = entry_id) -> None:
+            inspector.show(entry_id)
+            came.append(bench.until(lambda: inspector.state, 1) * 1000)
+
+        late += bench.gaps(0.05, show)
+    if old:
+        blocked = f"{max(late):.1f} ms at most"
+        print(told({"details shown after": spread(came), "the window blocked meanwhile": blocked}), flush=True)
 
 
 def spread(values: Sequence[float]) -> str:

@@ -117,6 +117,12 @@ class TemporaryError(DropsafeError):
     exit_code = ExitCode.TEMPORARY
 
 
+class Busy(TemporaryError):
+    """As much is under way as may be, of all or of this user."""
+
+    title = "Too much is under way already"
+
+
 class LockTimeout(TemporaryError):
     """Another process held a lock for longer than this one was ready to wait."""
 

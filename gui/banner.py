@@ -10,6 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.icons import TONE_ICONS, pixmap
 from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_status
@@ -160,7 +161,7 @@ class _Block(QWidget):
         self._text.setText(printable(reason["text"]))
         self._detail.setText("\n".join(printable(line) for line in reason["detail"].splitlines()))
         self._detail.setVisible(bool(reason["detail"]))
-        self._remedy.setText(f"→ {printable(reason['remedy'])}")
+        self._remedy.setText(f"→ {by_button(reason['remedy'])}")
         self._remedy.setVisible(bool(reason["remedy"]))
 
 

@@ -55,6 +55,8 @@ class BasePage(QWidget):
         self._replies: list[Reply] = []
         self._tasks: dict[str, _Running] = {}
         self._subscribed: dict[str, list[Heard]] = {}
+        self.looks: set[str] = set()
+        """Jobs of the service that look something up for this page, and are of no use without it."""
         self._loading = 0
         self._is_clean = False
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -175,8 +177,11 @@ class BasePage(QWidget):
         for reply in self._replies:
             if isValid(reply):
                 reply.cancel()
+        for job in self.looks:
+            assert self.bridge is not None
+            self.bridge.end_job(job)
         self.cancel_all_tasks()
-        for held in (self._timers, self._links, self._replies, self._subscribed):
+        for held in (self._timers, self._links, self._replies, self._subscribed, self.looks):
             held.clear()
 
     # Qt's

@@ -14,14 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from weakref import ReferenceType, ref
 
 from PySide6.QtCore import SIGNAL, QObject, Signal
 from shiboken6 import isValid
 
 from dropsafe.errors import DropsafeError
-from dropsafe.gui.sources import Desks, Snapshot, Source, Station
+from dropsafe.gui.sources import READS, Desks, Snapshot, Source, Station
 from dropsafe.gui.trouble import Trouble, trouble_of
 
 PACE: Final = 1.0
@@ -66,6 +66,8 @@ class _Request:
     number: int
     work: Callable[[Desks], Any] = field(compare=False)
     what: str = field(compare=False)
+    matters: bool = field(compare=False, default=False)
+    """It is done also if nobody waits for the answer any more: a person wanted it done."""
 
 
 class Bridge(QObject):
@@ -103,11 +105,19 @@ class Bridge(QObject):
         def work(desks: Desks) -> Any:
             return desks.ask(method, *args, **params)
 
-        return self._put(owner, work, f"The request {method.replace('_', '.', 1)}", patient)
+        matters = method not in READS
+        return self._put(owner, work, f"The request {method.replace('_', '.', 1)}", 2 if patient else 1, matters)
 
     def look(self) -> None:
         """Look at the service now, not at the next beat."""
         self._requests.put(_Request(0, 0, lambda _: None, "look"))
+
+    def end_job(self, job_id: str) -> None:
+        """Have it end at its next step, before anything else is asked, and also if this is closed meanwhile."""
+        number = next(self._numbers)
+        self._requests.put(
+            _Request(0, number, lambda desks: desks.ask("jobs_cancel", job_id), "The end of a job", True)
+        )
 
     def close(self) -> None:
         """End the thread; replies that are still to come never will. It may come twice, and without a beginning."""
@@ -117,7 +127,7 @@ class Bridge(QObject):
             self._thread.join(CLOSING_TIME)
         self._replies.clear()
 
-    def _put(self, owner: QObject, work: Callable[[Desks], Any], what: str, patient: bool) -> Reply:
+    def _put(self, owner: QObject, work: Callable[[Desks], Any], what: str, rank: int, matters: bool) -> Reply:
         number = next(self._numbers)
 
         def forget() -> None:
@@ -126,7 +136,7 @@ class Bridge(QObject):
 
         reply = Reply(owner, forget)
         self._replies[number] = ref(reply)
-        self._requests.put(_Request(2 if patient else 1, number, work, what))
+        self._requests.put(_Request(rank, number, work, what, matters))
         return reply
 
     def _deliver(self, number: int, answer: object, trouble: Trouble | None) -> None:
@@ -134,6 +144,8 @@ class Bridge(QObject):
         found = self._replies.pop(number, None)
         reply = found() if found is not None else None
         if reply is None or not isValid(reply):
+            if _only_looks(answer):
+                self.end_job(answer["id"])
             return
         if trouble is None:
             reply.answered.emit(answer)
@@ -156,6 +168,10 @@ class Bridge(QObject):
                 _log.exception("The line to the service met an error that was not expected")
                 self._emit(self.failed, trouble_of(error, "The line to the service"))
                 self._closing.wait(PACE)
+        while not self._requests.empty():
+            request = self._requests.get()
+            if request.matters:
+                self._answer(request)
         self._desks.close()
 
     def _turn(self, next_look: float) -> float:
@@ -177,7 +193,8 @@ class Bridge(QObject):
     def _answer(self, request: _Request) -> None:
         if request.number in self._dropped:
             self._dropped.discard(request.number)
-            return
+            if not request.matters:
+                return
         answer: object = None
         trouble = None
         try:
@@ -187,6 +204,10 @@ class Bridge(QObject):
         except BaseException as error:  # noqa: BLE001 - the boundary of the thread; whoever asked is told
             _log.exception("%s met an error that was not expected", request.what)
             trouble = trouble_of(error, request.what)
+        if request.rank == 0:
+            return
+        if self._closing.is_set() and _only_looks(answer):
+            self.end_job(answer["id"])
         self._emit(self._arrived, request.number, answer, trouble)
 
     def _look(self) -> float:
@@ -216,3 +237,8 @@ class Bridge(QObject):
         if not self._closing.is_set() and isValid(self):
             with suppress(RuntimeError):  # it goes at this very moment
                 signal.emit(*values)
+
+
+def _only_looks(answer: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether it is a job under way that is of no use to anybody but who asked for it."""
+    return isinstance(answer, dict) and answer.get("state") == "running" and answer.get("about", "") is None

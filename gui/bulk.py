@@ -5,6 +5,7 @@ By a filter no more are moved than were counted and confirmed. Nothing here dele
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ from dropsafe.gui.counts import counted
 from dropsafe.gui.following import Following
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.words import number
+from dropsafe.supervisor.ipc.endpoint import Peer, name_of
 
 ASKED_ABOUT_ONE: Final = frozenset({"readmit"})
 """What even one report is asked about: it cannot be taken back."""
@@ -73,6 +75,10 @@ class Bulk(QObject):
         """Of these ids, by the action that takes back what was done to them."""
         self._move(action, dict.fromkeys(ids, CAME_TO[action]))
 
+    def come_back(self) -> None:
+        """To what this user began before the page was closed, or the window: under way, or its end not told yet."""
+        self._page.call("jobs_list", on_answer=self._take_up, on_error=_no_matter, patient=True)
+
     def cancel(self) -> None:
         """Have the job end at its next step. What it has done stands, and is told."""
         if self._job is not None:
@@ -83,8 +89,7 @@ class Bulk(QObject):
         states = chosen.states_for(action)
 
         def counted(job: Value | None) -> None:
-            self._job = None
-            self.progress.emit("", 0, 0)
+            self._rest()
             if job is None or job["state"] != "done":
                 return
             count = job["result"]["count"]
@@ -96,15 +101,35 @@ class Bulk(QObject):
         self._follow(self.tr("Counting…"), chosen.count, counted, "entries_count", states, matching=chosen.filter.text)
 
     def _move_all(self, action: str, count: int, states: Sequence[str], chosen: Chosen) -> None:
-        def moved(job: Value | None) -> None:
-            self._job = None
-            self.progress.emit("", 0, 0)
-            if job is not None and job["result"]:
-                stopped = self.tr("Stopped.") if job["state"] == "cancelled" else ""
-                self._told(action, job["result"]["moved"], job["result"], (), (), stopped)
+        text = self._doing({"action": action, "count": count, "states": states})
+        self._follow(
+            text, count, self._moved_all, "entries_move_all", action, count, list(states), matching=chosen.filter.text
+        )
 
-        text = self.tr(doing(action, states)).format(counted.reports(count))
-        self._follow(text, count, moved, "entries_move_all", action, count, list(states), matching=chosen.filter.text)
+    def _take_up(self, answer: Value) -> None:
+        mine = (job for job in answer["jobs"] if job["about"] and not job["heard"] and _me() in ("", job["by"]))
+        job = next(mine, None)
+        if job is None or self._job is not None:
+            return
+        text, total = self._doing(job["about"]), job["about"]["count"]
+        self._job = Following(self._page, lambda job: self.progress.emit(text, job["done"], total), self._moved_all)
+        self._job.take_up(job)
+
+    def _moved_all(self, job: Value | None) -> None:
+        self._rest()
+        if job is None or not (self._page.isVisible() or job["error"]):
+            return  # it is told when somebody looks
+        if job["result"]:
+            stopped = self.tr("Stopped.") if job["state"] == "cancelled" else ""
+            self._told(job["about"]["action"], job["result"]["moved"], job["result"], (), (), stopped)
+        self._page.call("jobs_get", job["id"], heard=True, on_answer=lambda _: self.come_back(), on_error=_no_matter)
+
+    def _doing(self, about: Mapping[str, Any]) -> str:
+        return self.tr(doing(about["action"], about["states"])).format(counted.reports(about["count"]))
+
+    def _rest(self) -> None:
+        self._job = None
+        self.progress.emit("", 0, 0)
 
     def _follow(self, text: str, total: int, end: Callable[[Value | None], None], *asked: Any, **params: Any) -> None:
         if self._job is not None:
@@ -161,3 +186,12 @@ class Bulk(QObject):
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         yes.clicked.connect(then)
         box.open()
+
+
+def _me() -> str:
+    """As the service calls this user."""
+    return name_of(Peer(os.getpid(), os.getuid(), administrator=False)) if hasattr(os, "getuid") else ""
+
+
+def _no_matter(_trouble: Trouble) -> None:
+    """It is asked again when the page is shown next."""

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QListWidget, QPlainTextEdi
 
 from dropsafe.desk.bundle_file import write_bundle
 from dropsafe.desk.desk import Value
+from dropsafe.desk.redaction import NAMES
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, SMALL, font
 from dropsafe.gui.trouble import Trouble
@@ -135,6 +136,11 @@ class BundlePane(QWidget):
             if taken
             else self.tr("{0} files. There was no secret that had to be taken out.").format(len(self._files))
         )
+        if any(each["key"] == NAMES for each in result["redacted"]):
+            more = self.tr('To have the names of reports in it: tick "{0}", and gather it anew.').format(
+                self._names.text()
+            )
+            self._state.setText(f"{self._state.text()}. {more}")
         self._allow()
 
     def _failed(self, trouble: Trouble) -> None:

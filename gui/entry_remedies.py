@@ -35,9 +35,7 @@ _STEPS: Mapping[str, Step] = {
     "deliver": Step("Start the service", start=True),
 }
 _TRY_NOW = Step("Try now", method="delivery_probe")
-_KEEP_WAITING = frozenset(
-    {"paused-delivery", "disk-low", "read-only", "not-writable", "service-failed", "configuration-fallback"}
-)
+_KEEP_WAITING = frozenset({"paused-delivery", "disk-low", "read-only", "not-writable", "service-failed"})
 _TABS: Mapping[str, tuple[str, str]] = {"show": ("receipt", "Receipt"), "history": ("history", "History")}
 
 

@@ -82,6 +82,20 @@ class Exporter(QObject):
         if self._job is not None:
             self._job.cancel.set()
 
+    def leave(self) -> None:
+        """Nobody sees it any more: end it, and have that told."""
+        if self._job is not None:
+            self.cancel()
+            self._page.report(
+                Trouble(
+                    self.tr("The export was ended"),
+                    self.tr(
+                        "The window was closed while it was under way. What is written stands; nothing in the spool changed."
+                    ),
+                    self.tr("Export the same to the same place: it goes on from there."),
+                )
+            )
+
     def _look(self) -> None:
         if self._job is not None:
             text = self.tr("Export {0}").format(counted.reports(self._total))

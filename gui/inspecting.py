@@ -8,6 +8,7 @@ from shiboken6 import isValid
 from dropsafe.desk.desk import Value
 from dropsafe.gui.base_page import BasePage
 from dropsafe.gui.bridge import Reply
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.details import DetailsPane
 from dropsafe.gui.entry_remedies import offers
 from dropsafe.gui.preview import Preview, look_into
@@ -36,7 +37,7 @@ class Inspector(QObject):
         def gone(trouble: Trouble) -> None:
             if entry_id == self.id:
                 self.state = ""
-                self.pane.show_nothing(f"{trouble.text} {trouble.remedy}".strip())
+                self.pane.show_nothing(f"{trouble.text} {by_button(trouble.remedy)}".strip())
 
         def got(entry: Value) -> None:
             if entry_id == self.id:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFrame, QLabel, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
 
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.error_centre import ErrorCentre, Notice
 from dropsafe.gui.icons import TONE_ICONS, icon, pixmap
 from dropsafe.gui.theme import GRID, Tone, font, in_force
@@ -67,7 +68,7 @@ class NoticeBar(QFrame):
         text = printable(newest.trouble.text)
         if len(text) > MOST_SHOWN:
             text = f"{text[:MOST_SHOWN]}… " + self.tr("The rest is in the details.")
-        self._text.setText(f"{text} {printable(newest.trouble.remedy)}".strip())
+        self._text.setText(f"{text} {by_button(newest.trouble.remedy)}".strip())
 
     def _close(self) -> None:
         if self._notice is not None:
@@ -114,7 +115,7 @@ class Details(QDialog):
             label(printable(trouble.text), wrap=True, selectable=True),
         ]
         if trouble.remedy:
-            parts.append(label(f"→ {printable(trouble.remedy)}", wrap=True, selectable=True))
+            parts.append(label(f"→ {by_button(trouble.remedy)}", wrap=True, selectable=True))
         if trouble.details:
             text = QPlainTextEdit(trouble.details)
             text.setReadOnly(True)

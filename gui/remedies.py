@@ -66,6 +66,7 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "janitor-chore": (_LOG,),
     "left-behind": (_LOG,),
     "history": (_LOG,),
+    "clock": (_LOG,),
     "unproven": (Step("Show them", page="entries", view={"state": "sent"}),),
     "cannot-be-taken": (_FOLDERS,),
     "drop-folder": (_FOLDERS,),

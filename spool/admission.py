@@ -293,6 +293,13 @@ class Admission:
                 f"{limits.max_queue_size:,}; {several(entries, 'more was', 'more were')} not accepted. Nothing was changed.",
                 {**figures, "max_queue_size": limits.max_queue_size},
             )
+        if 0 < limits.max_queue_bytes < size:
+            raise QueueFullError(
+                f"{several(size, 'byte', 'bytes')} are more than may ever wait (max_queue_bytes is "
+                f"{limits.max_queue_bytes:,}), and were not accepted. Nothing was changed.",
+                {**figures, "max_queue_bytes": limits.max_queue_bytes},
+                remedy="Raise max_queue_bytes in the configuration, if so much is meant to be sent.",
+            )
         if limits.max_queue_bytes and count.bytes + size > limits.max_queue_bytes:
             raise QueueFullError(
                 f"{several(count.bytes, 'byte waits', 'bytes wait')} and max_queue_bytes is "

@@ -78,7 +78,12 @@ class ExpiryGuard:
             if step > tolerated or step < -CLOCK_STEP:
                 self._left = SUSPENSION
         self._wall, self._monotonic = wall, monotonic
-        return self._left == 0.0
+        return not self.is_suspended
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether expiry waits because of a step, or of a gap."""
+        return self._left > 0.0
 
     def saved(self) -> dict[str, float]:
         return {"suspended": self._left} if self._wall is None else {"wall": self._wall, "suspended": self._left}

@@ -19,6 +19,7 @@ from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, from_iso
 from dropsafe.spool.core import Core, build
 from dropsafe.spool.create import check_file_system, make
 from dropsafe.spool.entry import Acceptance, Entry, Meta, check_submitted
+from dropsafe.spool.journal import tries_in
 from dropsafe.spool.layout import (
     no_permission,
     open_layout,
@@ -36,7 +37,6 @@ from dropsafe.spool.states import Event, State
 _REASONS = {
     Event.DISCARD: Reason("discarded", "A person discarded it.", "To have it delivered after all: dropsafe restore ID")
 }
-_TRIES = frozenset({Event.DELIVERED, Event.DEFERRED, Event.REJECTED})
 _AT_ONCE, _WITHIN_REASON = 200, 2_000
 """Entries that `stats` counts anew at each call, or once a second: tens of milliseconds."""
 
@@ -226,12 +226,7 @@ class Spool:
     ) -> dict[str, tuple[int, str]]:
         """How often each was tried, and what went wrong last, by the journal; one that was never tried is missing.
         `tick` hears now and then how many lines were read, and may raise."""
-        tries: dict[str, tuple[int, str]] = {}
-        for line in self.core.journal.read(frozenset(entry_ids), tick):
-            if line.get("event") in _TRIES:
-                count, _ = tries.get(line["id"], (0, ""))
-                tries[line["id"]] = (count + 1, str(line.get("why", "")))
-        return tries
+        return tries_in(self.core.journal.read(frozenset(entry_ids), tick))
 
     def receipt_of(self, entry_id: str) -> Receipt:
         """The proof of its delivery. Raises EntryNotFound if there is none."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from dropsafe import log
 from dropsafe.config import Config
 from dropsafe.desk.settings import Settings
 from dropsafe.desk.spool_desk import Checkup
@@ -64,6 +65,8 @@ def serve(
         waits = ", ".join(f"[{name}]" for name in AT_START_ALONE if now.get(name) != started.get(name))
         if waits:
             _log.warning("%s was changed, which takes effect at the next restart of the service", waits)
+        if read["log"] != running[0]["log"]:
+            log.set_up_service(read["log"])  # our own; the workers do it as they are started anew
         reporter.in_force = replace(_in_force(read), restart=waits)
         running[0] = read
         return read.to_dict()

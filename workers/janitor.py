@@ -75,10 +75,10 @@ class Janitor:
         self._access = Access()
         self._pulse = Pulse(self._clock, lambda lease: link.beat(self.progress(), lease=lease))
         self._chores = [
-            Chore("disk", self._watch_disk, lambda: DISK_EVERY),
+            Chore("look at the disk", self._watch_disk, lambda: DISK_EVERY),
             Chore("audit", self._audit, lambda: max(config["audit_interval"], AUDIT_SHARE * self._audit_took)),
-            Chore("orphans", self._orphans, lambda: ORPHANS_EVERY),
-            Chore("clock", self._note_clock, lambda: GUARD_EVERY),
+            Chore("care for what the dead left", self._orphans, lambda: ORPHANS_EVERY),
+            Chore("note of the time", self._note_clock, lambda: GUARD_EVERY),
             Chore("expiry", self._expire, lambda: EXPIRE_EVERY),
         ]
 
@@ -119,6 +119,13 @@ class Janitor:
                 yield Problem(
                     "janitor-chore", text, f"See {log_place()}; if it stays, look at the disk.", chore.trouble
                 )
+        if self._guard.is_suspended:
+            yield Problem(
+                "clock",
+                "The clock of this machine was set by more than an hour, or the machine was off for long: for a day nothing "
+                "that was delivered is removed. Nothing is lost; deliveries go on.",
+                "See that date and time of this machine are right. Else nothing: it ends by itself.",
+            )
         yield from problems(self._vitals(), self._low, self._limits, self._config["warn_age"], self._clock.now())
         if self._left_behind:
             text = "What processes that died left in the spool cannot all be put right. Nothing is lost; it is tried again."

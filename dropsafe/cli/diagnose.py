@@ -81,12 +81,14 @@ def _words(error: DropsafeError) -> str:
 
 
 def _tell(bundle: Bundle) -> None:
+    from dropsafe.desk.redaction import NAMES
     from dropsafe.printable import printable
 
     print("In it: " + ", ".join(sorted(bundle.files)))
     print("Taken out:" if bundle.redacted else "Nothing had to be taken out.")
     for each in bundle.redacted:
-        print(f"    {each.file}: {printable(each.key)} ({each.why})")
+        how = ": --names" if each.key == NAMES else ""
+        print(f"    {each.file}: {printable(each.key)} ({each.why}{how})")
 
 
 def _show(bundle: Bundle, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from dropsafe.spool import Entry, Receipt, Spool
 from dropsafe.spool.buckets import due_time
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.health import told
-from dropsafe.spool.journal import ARRIVALS, earlier_id, later_id
+from dropsafe.spool.journal import ARRIVALS, earlier_id, later_id, tries_in
 from dropsafe.spool.locks import lock_path
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.pausing import Work
@@ -39,12 +39,12 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
     now = time.time()
     has_service = serves(spool, service)
     against = at_destination(service) if service is not None and has_service else None
-    tries, error = spool.tries([entry.id]).get(entry.id, (0, ""))
     receipt = find_receipt(spool.core.layout, entry.id)
     pause = spool.pauses().get(Work.DELIVERY)
     waits = entry.state is State.PENDING and not spool.is_due(entry)
     holder = entry.path.parent.name if entry.state is State.INFLIGHT else ""
     history = spool.history(entry.id)
+    tries, error = tries_in(history).get(entry.id, (0, ""))
     return Facts(
         id=entry.id,
         word=entry.id.partition("_")[2],

@@ -8,20 +8,24 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from dropsafe.desk.trouble import told, unexpected
-from dropsafe.errors import TemporaryError, UsageError
+from dropsafe.errors import Busy, TemporaryError, UsageError
 from dropsafe.log import log_unexpected
 from dropsafe.spool.clock import SYSTEM_CLOCK, Clock, iso
 
 MOST_RUNNING: Final = 4
+SHARE: Final = 2
+"""So many of the jobs, and of the threads that answer guests, one user has at most, so that others get theirs."""
 MOST_KEPT: Final = 50
 KEPT_FOR: Final = 600.0
 """Seconds for which the end of a job can be asked for."""
+KEPT_UNHEARD: Final = 86_400.0
+"""The same of one that a person wanted done, as long as nobody has said that he heard of its end."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +55,14 @@ class Job:
     ended: float | None = None
     ended_monotonic: float = 0.0
     cancel: threading.Event = field(default_factory=threading.Event)
+    about: Mapping[str, Any] | None = None
+    """What a person wanted done, so that whoever comes back to it can be told; None: it only looks."""
+    heard: bool = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody may still come to hear of its end."""
+        return self.about is not None and not self.heard
 
     def step(self, done: int, total: int | None = None) -> bool:
         """So much is done; whether to end now."""
@@ -69,6 +81,8 @@ class Job:
             "done": self.done,
             "total": self.total,
             "error": self.error,
+            "about": self.about,
+            "heard": self.heard,
         }
         return {**content, "result": self.result} if whole else content
 
@@ -88,9 +102,9 @@ class Jobs:
         self._threads: dict[str, threading.Thread] = {}
         self._closed = False
 
-    def start(self, kind: str, by: str, work: Work) -> dict[str, Any]:
-        """Begin it. TemporaryError if as many run as may."""
-        job = Job(kind, by, self._clock.now())
+    def start(self, kind: str, by: str, work: Work, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Begin it. Busy if as many run as may, of all or of that user."""
+        job = Job(kind, by, self._clock.now(), about=about)
         thread = threading.Thread(target=self._run, args=(job, work), name=f"job-{kind}", daemon=True)
         with self._lock:
             self._forget()
@@ -100,9 +114,14 @@ class Jobs:
                     remedy="Ask again when the service runs.",
                 )
             if len(self._threads) >= MOST_RUNNING:
-                raise TemporaryError(
+                raise Busy(
                     f"{MOST_RUNNING} jobs run already, and no more may at once. Nothing was changed.",
                     remedy="Wait until one has ended, or cancel one.",
+                )
+            if self._running_of(by) >= SHARE:
+                raise Busy(
+                    f"{SHARE} jobs of {by} run already, and one user may have no more at once. Nothing was changed.",
+                    remedy="Wait until one of them has ended, or cancel one.",
                 )
             try:
                 thread.start()
@@ -116,9 +135,11 @@ class Jobs:
         self._on_change(job)
         return job.told(whole=True)
 
-    def get(self, job_id: str) -> dict[str, Any]:
-        """UsageError if there is none of that id."""
-        return self._find(job_id).told(whole=True)
+    def get(self, job_id: str, *, heard: bool = False) -> dict[str, Any]:
+        """UsageError if there is none of that id. `heard`: a person has been told of its end."""
+        job = self._find(job_id)
+        job.heard = job.heard or (heard and job.ended is not None)
+        return job.told(whole=True)
 
     def list(self) -> list[dict[str, Any]]:
         """All that are known, without their results, in the order in which they began."""
@@ -167,6 +188,10 @@ class Jobs:
             del self._threads[job.id]
         self._on_change(job)
 
+    def _running_of(self, by: str) -> int:
+        """One that was cancelled and is on its way out does not count: whoever sorts anew has another one at once."""
+        return sum(job.by == by and not job.cancel.is_set() for job in map(self._jobs.__getitem__, self._threads))
+
     def _find(self, job_id: str) -> Job:
         with self._lock:
             self._forget()
@@ -180,9 +205,9 @@ class Jobs:
 
     def _forget(self) -> None:
         now = self._clock.monotonic()
-        ended = [job for job in self._jobs.values() if job.ended is not None]
+        ended = sorted((job for job in self._jobs.values() if job.ended is not None), key=lambda job: job.is_awaited)
         for job in ended:
-            if now - job.ended_monotonic >= KEPT_FOR:
+            if now - job.ended_monotonic >= (KEPT_UNHEARD if job.is_awaited else KEPT_FOR):
                 del self._jobs[job.id]
         for job in ended[: max(0, len(self._jobs) - MOST_KEPT)]:
             self._jobs.pop(job.id, None)

@@ -15,6 +15,8 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN: Final = "(redacted)"
+NAMES: Final = "names of reports"
+"""What is taken out unless it is asked for: by an option of the command, or a box of the window, of that name."""
 LEAST = 4
 """Characters of what is looked for in text; a shorter word would take half of the text with it."""
 
@@ -96,7 +98,7 @@ class Redactor:
         for folder in self.folders:
             text = re.sub(rf"{re.escape(folder)}/[^\s\"':;,]+", f"{folder}/{HIDDEN}", text)
         if text != before:
-            self._note(file, "names of reports", "they were not asked for (--names)")
+            self._note(file, NAMES, "they were not asked for")
         return text
 
     def _note(self, file: str, key: str, why: str) -> None:

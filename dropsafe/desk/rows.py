@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,13 +17,18 @@ from dropsafe.spool.states import WITH_REASON, State
 
 
 def rows(
-    spool: Spool, entries: Sequence[Entry], stands: Standstill | None, tick: Callable[[int], object] = lambda _: None
+    spool: Spool,
+    entries: Sequence[Entry],
+    stands: Standstill | None,
+    tick: Callable[[int], object] = lambda _: None,
+    tries: Mapping[str, tuple[int, str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """A line for each, made when it is asked for; `tick` as of `Spool.tries`.
+    """A line for each, made when it is asked for; `tick` as of `Spool.tries`, `tries` what that gives, if it is known.
 
     `next_try` is None for what does not wait, "now" for what waits for nothing but its turn, "waits" if delivery stands
     still, also of what is in hand and kept there for the next probe."""
-    tries = spool.tries([entry.id for entry in entries], tick)
+    if tries is None:
+        tries = spool.tries([entry.id for entry in entries], tick)
     for entry in entries:
         attempts, error = tries.get(entry.id, (None if entry.state is State.SENT else 0, ""))
         row = bare_row(spool, entry, stands)

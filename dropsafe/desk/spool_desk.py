@@ -38,6 +38,7 @@ from dropsafe.log import log_unexpected
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.choosing import Choice, Survey
 from dropsafe.spool.clock import iso
+from dropsafe.spool.journal import tries_in
 from dropsafe.spool.listing import ENTRY_STATES, page
 from dropsafe.spool.names import is_id, stamp_time
 from dropsafe.spool.pausing import Work
@@ -220,11 +221,12 @@ class SpoolDesk(Desk):
     def entries_get(self, entry: str) -> Value:
         service = self.service()
         found = detail(self.spool, service, entry)
+        tries = tries_in(found["history"])
         found |= _newest("history", found["history"])
         if found["path"] is None:
             return found
         here = [self.spool.find(found["id"])]
-        lines = list(rows(self.spool, here, standstill(self.spool, service, here)))
+        lines = list(rows(self.spool, here, standstill(self.spool, service, here), tries=tries))
         return {**found, **{key: lines[0][key] for key in ("attempts", "next_try", "error")}}
 
     @telling_unread
@@ -272,7 +274,8 @@ class SpoolDesk(Desk):
             self._tell_moved(event, result)
             return {"moved": result.moved, **_told(result, count, [])}
 
-        return self.jobs.start("entries.move_all", self.by, move)
+        about = {"action": action, "count": count, "states": list(states)}
+        return self.jobs.start("entries.move_all", self.by, move, about)
 
     # Work
 
@@ -348,8 +351,8 @@ class SpoolDesk(Desk):
     def jobs_list(self) -> Value:
         return {"jobs": self.jobs.list()}
 
-    def jobs_get(self, job: str) -> Value:
-        return self.jobs.get(job)
+    def jobs_get(self, job: str, *, heard: bool = False) -> Value:
+        return self.jobs.get(job, heard=heard)
 
     def jobs_cancel(self, job: str) -> Value:
         return self.jobs.cancel(job)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.page import Page
 from dropsafe.gui.reach import destination_sign, is_paused, uploader_figures, why_down
 from dropsafe.gui.sources import Snapshot
@@ -108,16 +109,10 @@ class DestinationPage(Page):
             self._test, self._runs and self._job is None, none_runs if not self._runs else self.tr("It is under way.")
         )
 
-    def cleanup(self) -> None:
-        if self._job is not None and self.bridge is not None:
-            self.bridge.ask(self.bridge, "jobs_cancel", self._job)
-            self._job = None
-        super().cleanup()
-
     def _show_why(self, down: Value | None) -> None:
         words = [printable(down[key]) for key in ("text", "detail") if down[key]] if down else []
         if down and down["remedy"]:
-            words.append(f"→ {printable(down['remedy'])}")
+            words.append(f"→ {by_button(down['remedy'])}")
         self._why.setText("\n".join(words))
         self._why.setVisible(bool(words))
 
@@ -139,10 +134,12 @@ class DestinationPage(Page):
     def _heard(self, job: Value) -> None:
         self._job = job["id"]
         if job["state"] == "running":
+            self.looks.add(job["id"])
             allow(self._test, False, self.tr("It is under way."))
             QTimer.singleShot(round(LOOK_AGAIN * 1000), self, self._look_again)
             return
         self._job = None
+        self.looks.discard(job["id"])
         allow(self._test, self._runs, self.tr("The service does not run."))
         if job["error"]:
             self._failed(Trouble(job["error"]["title"], job["error"]["text"], job["error"]["remedy"]))
@@ -182,7 +179,7 @@ def _step(step: Value) -> QWidget:
     took = f"{step['milliseconds']:.0f} ms" if step.get("milliseconds") else ""
     parts: list[QWidget] = [label(printable(step["words"]), wrap=True, selectable=True)]
     if step["remedy"]:
-        parts.append(label(f"→ {printable(step['remedy'])}", "faint", wrap=True, selectable=True))
+        parts.append(label(f"→ {by_button(step['remedy'])}", "faint", wrap=True, selectable=True))
     words = column(*parts, spacing=2)
     line = row(sign, words, label(took, "caption"))
     line.setStretch(1, 1)

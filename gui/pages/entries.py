@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
@@ -131,6 +131,7 @@ class EntriesPage(Page):
         elif self._shown_count() != had or ran != snapshot.runs:
             self._has_changed()
         if ran != snapshot.runs:
+            self._come_back()
             self._show_actions()
             self._inspector.show_again()
 
@@ -421,6 +422,18 @@ class EntriesPage(Page):
     def _typed_over(self, text: str) -> None:
         self._to_filter()
         self._text.setText(text)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._come_back()
+
+    def cleanup(self) -> None:
+        self._exporter.leave()
+        super().cleanup()
+
+    def _come_back(self) -> None:
+        if self._runs and self.isVisible() and not self._bulk.is_at_work:
+            self._bulk.come_back()
 
     def _once(self, milliseconds: int, does: Any) -> QTimer:
         timer = QTimer(self)

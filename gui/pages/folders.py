@@ -8,6 +8,7 @@ from PySide6.QtCore import QUrl
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
 from dropsafe.gui.sources import Snapshot
@@ -63,7 +64,7 @@ class FoldersPage(Page):
     def _nothing(self, trouble: Trouble) -> None:
         self._shown = None
         self._clear()
-        self._list.addWidget(label(printable(f"{trouble.text} {trouble.remedy}"), "faint", wrap=True))
+        self._list.addWidget(label(f"{printable(trouble.text)} {by_button(trouble.remedy)}", "faint", wrap=True))
 
     def _show(self, answer: Value) -> None:
         if answer == self._shown:
@@ -110,11 +111,11 @@ class FoldersPage(Page):
         parts: list[QWidget] = [label("    ".join(facts), "faint", wrap=True, selectable=True)]
         if folder["trouble"]:
             parts.append(label(printable(folder["trouble"]), wrap=True, selectable=True))
-            parts.append(label(f"→ {printable(folder['remedy'])}", "faint", wrap=True, selectable=True))
+            parts.append(label(f"→ {by_button(folder['remedy'])}", "faint", wrap=True, selectable=True))
         for waits in folder["waits"][:_WAITS_SHOWN]:
             parts.append(label(printable(waits["why"]), "small", wrap=True, selectable=True))
             if waits["remedy"]:
-                parts.append(label(f"→ {printable(waits['remedy'])}", "caption", wrap=True, selectable=True))
+                parts.append(label(f"→ {by_button(waits['remedy'])}", "caption", wrap=True, selectable=True))
         block = QWidget()
         block.setLayout(column(head, *parts, spacing=GRID // 2))
         return block

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QLineEdit, QScrol
 
 from dropsafe.config_keys import Key, keys
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.fields import Field, field_for, unit_of
 from dropsafe.gui.page import Page
@@ -137,7 +138,7 @@ class SettingsPage(Page):
 
     def _unread(self, trouble: Trouble) -> None:
         self._area.setEnabled(False)
-        self._file.setText(printable(f"{trouble.text} {trouble.remedy}"))
+        self._file.setText(f"{printable(trouble.text)} {by_button(trouble.remedy)}")
 
     def _heard(self, _event: Mapping[str, Any]) -> None:
         if self.isVisible() and not self.changes():
@@ -177,7 +178,7 @@ class SettingsPage(Page):
 
         def checked(answer: Value) -> None:
             problems = answer["problems"]
-            self._tell(name, printable(f"{problems[0]['text']} {problems[0]['remedy']}") if problems else "")
+            self._tell(name, f"{printable(problems[0]['text'])} {by_button(problems[0]['remedy'])}" if problems else "")
 
         self.call("config_validate", {name: value}, on_answer=checked)
 

@@ -27,6 +27,18 @@ class Peer:
     administrator: bool
 
 
+def name_of(peer: Peer) -> str:
+    """The guest's user name, or the number or SID if it has none here."""
+    if not isinstance(peer.uid, int):
+        return peer.uid or "somebody"
+    import pwd
+
+    try:
+        return pwd.getpwuid(peer.uid).pw_name
+    except KeyError:
+        return str(peer.uid)
+
+
 class Watch(Enum):
     """What of a line is to be noticed."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from dropsafe.desk.desk import Value
 from dropsafe.desk.trouble import for_people
-from dropsafe.errors import NoPermission, TemporaryError
+from dropsafe.errors import Busy, NoPermission, TemporaryError
 from dropsafe.log import log_unexpected
 from dropsafe.schemas.methods import shapes, wrong
 from dropsafe.supervisor.ipc.endpoint import Peer
@@ -136,6 +136,7 @@ class Dispatcher:
             lambda: self._carry_out(call, method),
             lambda: call.fail(_too_late(method)),
             lambda: not call.is_over,
+            call.peer.uid,
         ):
             call.fail(RpcError.of(_too_many(method), Code.BUSY))
 
@@ -150,7 +151,7 @@ class Dispatcher:
 
     def _told(self, method: Method, error: Exception) -> RpcError:
         if (found := for_people(error)) is not None:
-            return RpcError.of(found)
+            return RpcError.of(found, Code.BUSY if isinstance(found, Busy) else Code.FAILED)
         with self._counting:
             self.errors += 1
             self.last_error = f"{method.name}: {type(error).__name__}: {error}"
@@ -165,8 +166,8 @@ def _not_allowed(method: Method) -> NoPermission:
     )
 
 
-def _too_many(method: Method) -> TemporaryError:
-    return TemporaryError(
+def _too_many(method: Method) -> Busy:
+    return Busy(
         f"So much is asked of the service that {method.name} was not begun. Nothing was changed.",
         remedy="Try again in a moment, and see whether the spool's disk is well.",
     )

@@ -30,7 +30,7 @@ from dropsafe.spool.health import Problem
 from dropsafe.spool.pausing import Work
 from dropsafe.supervisor import policy, reasons
 from dropsafe.supervisor.asked import Asked, Wish
-from dropsafe.supervisor.ipc.endpoint import Endpoint, Peer
+from dropsafe.supervisor.ipc.endpoint import Endpoint, Peer, name_of
 from dropsafe.supervisor.ipc.events import Events, Kind
 from dropsafe.supervisor.ipc.log_lines import Listener, LogLines
 from dropsafe.supervisor.ipc.methods import METHODS, Dispatcher, Method
@@ -210,8 +210,8 @@ class Office:
     def _jobs_list(self) -> Value:
         return {"jobs": self._jobs.list()}
 
-    def _jobs_get(self, job: str) -> Value:
-        return self._jobs.get(job)
+    def _jobs_get(self, job: str, *, heard: bool = False) -> Value:
+        return self._jobs.get(job, heard=heard)
 
     def _jobs_cancel(self, job: str) -> Value:
         return self._jobs.cancel(job)
@@ -361,18 +361,6 @@ _OWN: Final[Mapping[str, Callable[..., Value]]] = {
     "worker.restart": Office._worker_restart,
     "service.stop": Office._service_stop,
 }
-
-
-def name_of(peer: Peer) -> str:
-    """The guest's user name, or the number or SID if it has none here."""
-    if not isinstance(peer.uid, int):
-        return peer.uid or "somebody"
-    import pwd
-
-    try:
-        return pwd.getpwuid(peer.uid).pw_name
-    except KeyError:
-        return str(peer.uid)
 
 
 def _number(value: object) -> int | None:

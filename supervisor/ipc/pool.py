@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
 
+from dropsafe.desk.jobs import SHARE
 from dropsafe.log import log_unexpected
 
 THREADS: Final = 4
@@ -20,6 +21,7 @@ PATIENCE: Final = 10.0
 """Seconds from the request on (DESIGN 7)."""
 MOST_WAITING: Final = 64
 """Tasks that no thread has begun: what guests ask must not gather in memory while the disk hangs."""
+MOST_WAITING_OF_ONE: Final = MOST_WAITING // 2
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ class _Task:
     too_late: Callable[[], None]
     is_wanted: Callable[[], bool]
     deadline: float
+    whose: Hashable
 
 
 class Pool:
@@ -40,6 +43,7 @@ class Pool:
         self._changed = threading.Condition()
         self._waiting: deque[_Task] = deque()
         self._begun: set[_Task] = set()
+        self._threads_of: Counter[Hashable] = Counter()
         self._threads = 0
         self._idle = 0
         self._closed = False
@@ -49,14 +53,16 @@ class Pool:
         work: Callable[[], None],
         too_late: Callable[[], None] = lambda: None,
         is_wanted: Callable[[], bool] = lambda: True,
+        whose: Hashable = None,
     ) -> bool:
         """Have `work` done; `too_late` is called if it is not done in time. Nothing is done of what is no longer wanted
-        when its turn comes. False if too much waits: then it is not taken."""
-        task = _Task(work, too_late, is_wanted, self._clock() + PATIENCE)
+        when its turn comes. `whose`: one user has SHARE threads at most, and what else he asks waits; None: the service's
+        own. False if too much waits, of all or of that user: then it is not taken."""
+        task = _Task(work, too_late, is_wanted, self._clock() + PATIENCE, whose)
         with self._changed:
-            if len(self._waiting) >= MOST_WAITING:
+            if not self._has_room(whose):
                 self._waiting = deque(each for each in self._waiting if each.is_wanted())
-            if len(self._waiting) >= MOST_WAITING:
+            if not self._has_room(whose):
                 return False
             if self._threads < THREADS and self._idle <= len(self._waiting):
                 self._start_another()
@@ -81,6 +87,12 @@ class Pool:
             self._waiting.clear()
             self._changed.notify_all()
 
+    def _has_room(self, whose: Hashable) -> bool:
+        if len(self._waiting) < MOST_WAITING_OF_ONE:
+            return True
+        own = 0 if whose is None else sum(each.whose == whose for each in self._waiting)
+        return len(self._waiting) < MOST_WAITING and own < MOST_WAITING_OF_ONE
+
     def _start_another(self) -> None:
         thread = threading.Thread(target=self._run, name=f"ipc-{self._threads + 1}", daemon=True)
         try:
@@ -99,14 +111,21 @@ class Pool:
                 log_unexpected(_log, "Something that was done for the line met an error that was not expected", error)
             with self._changed:
                 self._begun.discard(task)
+                self._threads_of[task.whose] -= 1
 
     def _next(self) -> _Task | None:
         with self._changed:
             self._idle += 1
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._changed.wait_for(lambda: self._closed or self._first() is not None)
             self._idle -= 1
-            if not self._waiting:
-                return None
-            task = self._waiting.popleft()
-            self._begun.add(task)
+            task = self._first()
+            if task is not None:
+                self._waiting.remove(task)
+                self._begun.add(task)
+                self._threads_of[task.whose] += 1
             return task
+
+    def _first(self) -> _Task | None:
+        """The oldest of those whose user has not his share of the threads."""
+        own = (each for each in self._waiting if each.whose is None or self._threads_of[each.whose] < SHARE)
+        return next(own, None)

@@ -53,7 +53,8 @@ _CODES = {
     Code.UNKNOWN_METHOD: "there is no such method",
     Code.INVALID_PARAMS: "the parameters are not as this page says",
     Code.INTERNAL: "the service met an unexpected error, which is in its log",
-    Code.BUSY: "there is no room for another connection or request, or the service stops; `data` as below",
+    Code.BUSY: "there is no room for another connection or request, or for another job (of this user), or the service stops; "
+    "`data` as below",
     Code.TOO_LATE: "no answer was found in time; what was begun goes on; `data` as below",
     Code.NOT_ALLOWED: "the method is for administrators; `data` as below",
     Code.FAILED: "it could not be done; `data` has `title`, `text`, `remedy` and `exit_code` (as of the command line)",

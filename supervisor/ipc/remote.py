@@ -162,8 +162,8 @@ class RemoteDesk(Desk):
     def jobs_list(self) -> Value:
         return self._ask("jobs.list")
 
-    def jobs_get(self, job: str) -> Value:
-        return self._ask("jobs.get", job=job)
+    def jobs_get(self, job: str, *, heard: bool = False) -> Value:
+        return self._ask("jobs.get", job=job, heard=heard or None)
 
     def jobs_cancel(self, job: str) -> Value:
         return self._ask("jobs.cancel", job=job)

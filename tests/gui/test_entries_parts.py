@@ -221,6 +221,8 @@ class Line(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.looks: set[str] = set()
+        self.bridge = self
         self._answers: list[Callable[[Any], None]] = []
 
     def call(
@@ -229,6 +231,9 @@ class Line(QObject):
         self.asked.append((method, params or {"args": args}))
         self._answers.append(on_answer)
         return Reply(self, lambda: None)
+
+    def end_job(self, job: str) -> None:
+        self.asked.append(("jobs_cancel", {"args": (job,)}))
 
     def answer(self, **answer: Any) -> None:
         self._answers.pop(0)(answer)
@@ -314,7 +319,7 @@ def test_a_million_are_selected_without_a_look_at_the_rows() -> None:
     assert time.thread_time() - begun < 1.0  # half a minute, if a header asks for each row
 
 
-JOB = {"id": "j1", "state": "running", "done": 3, "total": 9, "error": None, "result": None}
+JOB = {"id": "j1", "state": "running", "done": 3, "total": 9, "error": None, "result": None, "about": None}
 
 
 def test_a_job_that_is_cancelled_is_heard_to_its_end_for_what_it_has_done_stands() -> None:

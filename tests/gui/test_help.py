@@ -149,6 +149,7 @@ def test_a_bundle_is_looked_through_and_saved(tmp_path: Path, runs: bool) -> Non
         until(files.count, "the bundle")
         shown = [files.item(row).text() for row in range(files.count())]
         assert {"README.txt", "config.json", "status.json", "redacted.json"} <= set(shown)
+        assert f'tick "{pane._names.text()}"' in pane._state.text()
         dest = tmp_path / "for-help.zip"
         pane.save(str(dest))
         until(lambda: any(str(dest) in label.text() for label in page.findChildren(QLabel)), "that it is saved")
@@ -158,6 +159,7 @@ def test_a_bundle_is_looked_through_and_saved(tmp_path: Path, runs: bool) -> Non
             assert json.loads(archive.read("redacted.json")) is not None
         assert b"payload-of-a-report" not in whole
         assert b"patient-4711" not in whole
+        assert b"--names" not in whole, "an option of the command, which the window does not have"
         assert desktop.told() == []
         pane.save(str(dest))  # once more: there is one already
         until(lambda: any("exists already" in told for told in desktop.told()), "that it is not written over")

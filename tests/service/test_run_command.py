@@ -123,8 +123,11 @@ def test_what_was_being_uploaded_is_given_back_when_the_supervisor_is_killed(com
     assert " error " not in log
 
 
-def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(command: Command, spool: Spool) -> None:
+def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(
+    command: Command, spool: Spool, tmp_path: Path
+) -> None:
     options, config = command[:-1], Path(command[command.index("--config") + 1])
+    log = tmp_path / "service.log"
 
     def status() -> dict[str, Any]:
         told = subprocess.run(
@@ -136,16 +139,17 @@ def test_a_changed_configuration_is_told_as_unread_until_it_is_reloaded(command:
     def codes() -> list[str]:
         return [reason["code"] for reason in status()["reasons"]]
 
-    with running(command, stderr=subprocess.DEVNULL) as service:
+    with log.open("wb") as stream, running(command, stderr=stream) as service:
         eventually(lambda: status()["condition"] == "RUNNING", "the service runs")
         config.write_text(f'station_name = "line-4"\n{config.read_text()}')
         assert codes() == ["configuration-unread"]
         assert status()["station"] != "line-4"
         service.send_signal(signal.SIGHUP)
         eventually(lambda: codes() == [] and status()["station"] == "line-4", "the file is read")
-        config.write_text(f"{config.read_text()}\n[health]\nport = 9095\n")
+        config.write_text(f'{config.read_text()}\n[health]\nport = 9095\n[log]\nlevel = "warning"\n')
         service.send_signal(signal.SIGHUP)
         eventually(lambda: codes() == ["configuration-restart"], "it is said that this waits for a restart")
+        assert log.read_text().count("The configuration was read again") == 1, "the second time the level had changed"
         service.terminate()
         assert service.wait(PATIENCE) == 0
 

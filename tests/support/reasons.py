@@ -27,6 +27,7 @@ from dropsafe.workers.watcher import Watcher
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("supervisor", "spool", "workers", "dropsafe/desk", "dropsafe/cli")
+_RAISE = "Raise max_entry_bytes in the configuration, if reports of that size are meant to be sent."
 _ENDLESS = SimpleNamespace(now=lambda: 1.8e9, monotonic=lambda: 1e6)
 
 
@@ -110,6 +111,7 @@ def _of_the_janitor() -> Iterator[Problem]:
         _limits=Limits(),
         _config={"warn_age": 60.0},
         _clock=_ENDLESS,
+        _guard=SimpleNamespace(is_suspended=True),
         _left_behind=["tmp/old: Permission denied"],
         _unproven=2,
         _core=SimpleNamespace(journal=SimpleNamespace(lost=5)),
@@ -119,7 +121,7 @@ def _of_the_janitor() -> Iterator[Problem]:
 
 def _of_the_watcher() -> Iterator[Problem]:
     folder = DropFolder("/data/reports", "*.xml", False, 2.0, "")
-    too_large = QueueFullError("It has 9 bytes.", {"max_entry_bytes": 1, "bytes": 9})
+    too_large = QueueFullError("It has 9 bytes.", {"max_entry_bytes": 1, "bytes": 9}, remedy=_RAISE)
     attempts = (
         waits.growing("/data/reports/log.xml"),
         attempt.full("/data/reports/a.xml", QueueFullError("The queue is full.", {"max_queue_size": 1, "entries": 1})),

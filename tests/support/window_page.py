@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.remedies import steps, tone_of
 from dropsafe.gui.theme import Tone
 from dropsafe.log import log_place
@@ -22,7 +23,7 @@ def reason_rows() -> list[str]:
         if of_worker and name != "uploader":
             continue
         code = f"uploader-{end}, watcher-{end}, janitor-{end}" if of_worker else reason.code
-        said = f"{reason.text} → {reason.remedy}".replace(log_place(), "the log")
+        said = f"{reason.text} → {by_button(reason.remedy)}".replace(log_place(), "the log")
         text = re.sub(r"kill -HUP \d+", "kill -HUP PID", said).replace("|", "\\|")
         offered = ", ".join(step.label for step in steps(reason.code))
         rows.setdefault(code, row(f"`{code}`", _TONES[tone_of(reason.code)], text, offered))

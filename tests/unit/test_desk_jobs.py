@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from dropsafe.cli.trouble import in_words
-from dropsafe.desk.jobs import KEPT_FOR, MOST_KEPT, MOST_RUNNING, Job, Jobs
+from dropsafe.desk.jobs import KEPT_FOR, KEPT_UNHEARD, MOST_KEPT, MOST_RUNNING, SHARE, Job, Jobs
 from dropsafe.desk.trouble import STANDS
-from dropsafe.errors import SpoolError, TemporaryError, UsageError
+from dropsafe.errors import Busy, SpoolError, TemporaryError, UsageError
 from dropsafe.spool.clock import ManualClock
 from tests.support.waiting import PATIENCE
 
@@ -40,6 +40,20 @@ def test_the_end_of_a_job_is_told_for_ten_minutes(jobs: Jobs, clock: ManualClock
         jobs.get(job["id"])
 
 
+def test_the_end_of_what_a_person_wanted_done_is_kept_for_a_day_until_it_is_heard(
+    jobs: Jobs, clock: ManualClock
+) -> None:
+    one, other = (ended(jobs, jobs.start("move", "ana", lambda job: 1, {"action": "hold"})) for _ in range(2))
+    for _ in range(MOST_KEPT):
+        ended(jobs, jobs.start("sort", "ana", lambda job: None))
+    assert [job["heard"] for job in jobs.list() if job["about"]] == [False, False], "looks make room first"
+    jobs.get(other["id"], heard=True)
+    clock.advance(KEPT_FOR)
+    assert [job["id"] for job in jobs.list()] == [one["id"]]
+    clock.advance(KEPT_UNHEARD)
+    assert jobs.list() == []
+
+
 def test_a_cancelled_job_ends_at_its_next_step_with_what_it_has_done(jobs: Jobs) -> None:
     stepped = threading.Event()
 
@@ -59,10 +73,21 @@ def test_a_cancelled_job_ends_at_its_next_step_with_what_it_has_done(jobs: Jobs)
 
 
 def test_no_more_run_at_once_than_may(jobs: Jobs) -> None:
-    for _ in range(MOST_RUNNING):
-        jobs.start("wait", "ana", lambda job: job.cancel.wait(PATIENCE))
-    with pytest.raises(TemporaryError, match="no more may at once"):
+    for number in range(MOST_RUNNING):
+        jobs.start("wait", f"user {number}", lambda job: job.cancel.wait(PATIENCE))
+    with pytest.raises(Busy, match="no more may at once"):
         jobs.start("wait", "ana", lambda job: None)
+
+
+def test_one_user_leaves_places_to_others_and_what_he_cancelled_does_not_count(jobs: Jobs) -> None:
+    released = threading.Event()
+    began = [jobs.start("wait", "ana", lambda job: released.wait(PATIENCE)) for _ in range(SHARE)]
+    with pytest.raises(Busy, match="jobs of ana run already"):
+        jobs.start("wait", "ana", lambda job: None)
+    assert ended(jobs, jobs.start("wait", "ben", lambda job: 3))["result"] == 3
+    jobs.cancel(began[0]["id"])
+    assert ended(jobs, jobs.start("wait", "ana", lambda job: 4))["result"] == 4
+    released.set()
 
 
 def test_the_ends_of_many_jobs_do_not_grow_without_bound(jobs: Jobs) -> None:

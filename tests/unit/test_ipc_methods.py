@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from dropsafe.desk.jobs import SHARE
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.errors import ConfigError, WorkerFailed
 from dropsafe.schemas.methods import shapes, wrong
@@ -317,6 +318,24 @@ def test_a_pool_that_is_full_says_so_and_what_is_late_is_forgotten() -> None:
     now[0] = pools.PATIENCE
     pool.turn()
     assert not pool._waiting
+    released.set()
+    pool.close()
+
+
+def test_one_user_who_keeps_the_pool_busy_holds_up_nobody_else_and_hears_so() -> None:
+    pool, released, begun, other = Pool(), threading.Event(), threading.Semaphore(0), threading.Event()
+
+    def stuck() -> None:
+        begun.release()
+        released.wait(PATIENCE)
+
+    while pool.submit(stuck, whose=1000):
+        pass
+    for _ in range(SHARE):
+        assert begun.acquire(timeout=PATIENCE)
+    assert pool.submit(other.set, whose=1001)
+    assert other.wait(PATIENCE)
+    assert not begun.acquire(blocking=False)
     released.set()
     pool.close()
 

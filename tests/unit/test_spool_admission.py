@@ -14,6 +14,7 @@ import pytest
 
 from dropsafe.errors import LockTimeout, QueueFullError
 from dropsafe.spool import Spool, State, admission, durable
+from dropsafe.spool.accept import never_fits
 from dropsafe.spool.admission import AUDIT_VALID
 from dropsafe.spool.clock import ManualClock
 from dropsafe.spool.counter import RECORD_SIZE
@@ -221,6 +222,10 @@ def test_bytes_are_limited_too(spool: Spool) -> None:
     assert refused.value.figures["max_queue_bytes"] == 100
     submit(full, b"x" * 40)
     assert count(full).bytes == 100
+    with pytest.raises(QueueFullError, match="more than may ever wait") as refused:
+        submit(full, b"x" * 101)
+    assert never_fits(refused.value.figures)
+    assert "Wait" not in refused.value.remedy
     full.close()
 
 

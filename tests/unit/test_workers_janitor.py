@@ -72,6 +72,15 @@ def test_refused_and_quarantined_entries_need_a_person(house: House) -> None:
     assert "Nothing is lost" in problems["failed"]
 
 
+def test_a_clock_that_was_set_is_told_for_as_long_as_nothing_is_removed_for_it(house: House) -> None:
+    assert house.problems() == {}
+    house.clock.step(7200)
+    house.later(61)
+    assert set(house.problems()) == {"clock"}
+    house.later(86_461)
+    assert house.problems() == {}
+
+
 def test_an_old_entry_is_told(house: House) -> None:
     house.spool.submit(b"x", name="x")
     house.later(5 * 3600)
@@ -146,7 +155,9 @@ def test_a_chore_that_fails_is_shown_tried_again_and_stops_no_other(
     assert house.janitor.progress()["figures"] is not None
     house.later(11)
     assert "disk" in house.problems()["janitor-chore"]
-    assert caplog.text.count("The janitor's disk failed") == 1, "the log of a disk that stays broken does not grow"
+    assert caplog.text.count("The janitor's look at the disk failed") == 1, (
+        "the log of a disk that stays broken does not grow"
+    )
     monkeypatch.undo()
     house.later(11)
     assert "janitor-chore" not in house.problems()
