@@ -19,7 +19,7 @@ from dropsafe.gui.choosing import Chosen
 from dropsafe.gui.counts import counted
 from dropsafe.gui.following import Following
 from dropsafe.gui.trouble import Trouble
-from dropsafe.gui.words import number
+from dropsafe.gui.words import number, translated
 
 ASKED_ABOUT_ONE: Final = frozenset({"readmit"})
 """What even one report is asked about: it cannot be taken back."""
@@ -103,7 +103,7 @@ class Bulk(QObject):
                 stopped = self.tr("Stopped.") if job["state"] == "cancelled" else ""
                 self._told(action, job["result"]["moved"], job["result"], (), (), stopped)
 
-        text = self.tr(doing(action, states)).format(counted.reports(count))
+        text = translated(doing(action, states)).format(counted.reports(count))
         self._follow(text, count, moved, "entries_move_all", action, count, list(states), matching=chosen.filter.text)
 
     def _follow(self, text: str, total: int, end: Callable[[Value | None], None], *asked: Any, **params: Any) -> None:
@@ -130,7 +130,7 @@ class Bulk(QObject):
     ) -> None:
         parts = [stopped] if stopped else []
         if moved:
-            parts.append(f"{counted.reports(moved)} {self.tr(DONE[action])}.")
+            parts.append(f"{counted.reports(moved)} {translated(DONE[action])}.")
         if answer["due"]:
             parts.append(self.tr("{0}: due already.").format(counted.reports(answer["due"])))
         if answer["gone"]:
@@ -148,10 +148,10 @@ class Bulk(QObject):
     def _confirm(self, action: str, count: int, states: set[str], then: Callable[[], None]) -> None:
         box = QMessageBox(self._page)
         box.setIcon(QMessageBox.Icon.Question)
-        words = self.tr(doing(action, states)).format(counted.reports(count))
+        words = translated(doing(action, states)).format(counted.reports(count))
         box.setWindowTitle(self.tr("Dropsafe"))
         box.setText(f"{words}?")
-        box.setInformativeText(self.tr(TIPS[action]))
+        box.setInformativeText(translated(TIPS[action]))
         yes = box.addButton(words, QMessageBox.ButtonRole.AcceptRole)
         no = box.addButton(
             self.tr("Leave it") if count == 1 else self.tr("Leave them"), QMessageBox.ButtonRole.RejectRole

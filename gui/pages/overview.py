@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 from dropsafe.desk.desk import Value
 from dropsafe.gui.chart import HourChart
 from dropsafe.gui.page import Page
-from dropsafe.gui.remedies import CONDITION_TONES
+from dropsafe.gui.remedies import CONDITION_TONES, worker_state
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
@@ -23,8 +23,6 @@ OLD_COUNT = 5.0
 """Seconds after which it is said how old the counts are, as the command line says it."""
 RATE_OVER = 300.0
 """Seconds of the last hour from which the present rate is taken."""
-
-_WORKER_TONES = {"ready": Tone.WELL, "starting": Tone.BUSY, "stopping": Tone.BUSY, "waiting": Tone.PERSON}
 
 
 class OverviewPage(Page):
@@ -114,8 +112,8 @@ class OverviewPage(Page):
         self._address.setText(printable(in_force.get("destination", "")))
         workers = status["workers"]
         for sign, worker in zip(self._workers, workers, strict=False):
-            tone = _WORKER_TONES.get(worker["state"], Tone.SOON)
-            sign.show_state(tone, f"{worker['name']}: {worker['state']}")
+            tone, word = worker_state(worker["state"])
+            sign.show_state(tone, f"{worker['name']}: {word}")
         for sign in self._workers[len(workers) :]:
             sign.show_state(CONDITION_TONES["NO SERVICE"], self.tr("not running"))
             sign.setVisible(sign is self._workers[0])
@@ -128,8 +126,8 @@ class OverviewPage(Page):
             return "–"
         words = self.tr("{0} delivered a minute").format(number(round(self._rate * 60)))
         if waiting and self._rate > 0:
-            return f"{words}; {self.tr('at this rate empty in {0}').format(span(waiting / self._rate))}"
-        return f"{words}; {self.tr('nothing waits')}" if not waiting else words
+            return "; ".join((words, self.tr("at this rate empty in {0}").format(span(waiting / self._rate))))
+        return words if waiting else "; ".join((words, self.tr("nothing waits")))
 
     def _proof(self, stats: Value) -> str:
         return self.tr("proof: {0}").format(stats["grade"]) if stats["grade"] else ""
