@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -45,7 +45,8 @@ PATIENCE = 120.0
 FRAMES = 60
 AN_HOUR = 10 * BUCKET_SIZE
 """So many entries are made for each hour, the newest first."""
-EVENTS = 1_000
+EVENTS = (900, 1_500)
+"""A second, that the service is made to tell: all of them reach the window, or more than it keeps between two looks."""
 DAYS = 30
 """Of history."""
 DETAILS = 5
@@ -76,9 +77,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             encoding="utf-8",
         )
         with a_service(config, folder) as service, a_bench(config, folder) as bench:
-            measure(bench, service, options)
+            measure(bench, service, f"{folder}/s.sock", options)
             open_details(bench, old)
     return 0
+
+
+class Gap(NamedTuple):
+    """Milliseconds: by how much it came late, and for how long the thread worked meanwhile. The rest it waited, for Python's
+    other threads or for a processor."""
+
+    late: float
+    worked: float
 
 
 class Bench:
@@ -133,16 +142,16 @@ class Bench:
         self.page._table.viewport().grab()
         return (time.thread_time() - begun) * 1000
 
-    def gaps(self, seconds: float, during: Callable[[], object] = lambda: None) -> list[float]:
-        """Milliseconds by which a timer of 5 ms came late, longest first."""
-        late: list[float] = []
-        last = time.perf_counter()
+    def gaps(self, seconds: float, during: Callable[[], object] = lambda: None) -> list[Gap]:
+        """By how much a timer of 5 ms came late, longest first."""
+        late: list[Gap] = []
+        last, worked = time.perf_counter(), time.thread_time()
 
         def beat() -> None:
-            nonlocal last
-            now = time.perf_counter()
-            late.append((now - last) * 1000 - TICK)
-            last = now
+            nonlocal last, worked
+            now, work = time.perf_counter(), time.thread_time()
+            late.append(Gap((now - last) * 1000 - TICK, (work - worked) * 1000))
+            last, worked = now, work
 
         timer = QTimer()
         timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -154,7 +163,7 @@ class Bench:
         return sorted(late, reverse=True)
 
 
-def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Namespace) -> None:
+def measure(bench: Bench, service: subprocess.Popen[bytes], address: str, options: argparse.Namespace) -> None:
     me, rows = psutil.Process(), bench.page._model.rowCount
     application().processEvents()
     before = me.memory_info().rss
@@ -219,19 +228,20 @@ def measure(bench: Bench, service: subprocess.Popen[bytes], options: argparse.Na
     stopped = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGSTOP))
     back = bench.gaps(options.seconds, lambda: service.send_signal(signal.SIGCONT))
     bench.until(lambda: bench.bridge.latest.runs)
-    with flood(bench):
-        flooded = bench.gaps(options.seconds)
+    floods = [flooded(bench, address, rate, options.seconds) for rate in EVENTS]
     again = bench.gaps(options.seconds)
-    print(f"\n{'the window is blocked for, ms':<32} {'longest':>8} {'2nd':>8} {'p99':>8} {'median':>8}")
+    print(f"\n{'the window is blocked for, ms':<32} {'longest':>8} {'at work':>8} {'2nd':>8} {'p99':>8} {'median':>8}")
     for name, late in (
         ("nothing happens", idle),
         ("the service hangs", stopped),
         ("it comes back", back),
-        (f"{EVENTS:,} events a second", flooded),
+        *floods,
         ("nothing happens, again", again),
     ):
-        p99 = late[len(late) // 100]
-        print(f"{name:<32} {late[0]:>8.1f} {late[1]:>8.1f} {p99:>8.1f} {statistics.median(late):>8.2f}")
+        longest, second, p99, median = (late[place] for place in (0, 1, len(late) // 100, len(late) // 2))
+        print(
+            f"{name:<32} {longest.late:>8.1f} {longest.worked:>8.1f} {second.late:>8.1f} {p99.late:>8.1f} {median.late:>8.2f}"
+        )
 
 
 def write_history(spool: Spool, lines: int) -> list[str]:
@@ -272,15 +282,36 @@ def spread(values: Sequence[float]) -> str:
     return f"median {statistics.median(values):.1f} ms, highest {max(values):.1f} ms"
 
 
-@contextmanager
-def flood(bench: Bench) -> Iterator[None]:
-    """As many events as if the service told them, once a second, as the line brings them."""
-    timer = QTimer()
-    events = [{"number": number, "kind": "entries", "action": "hold", "count": 1} for number in range(EVENTS)]
-    timer.timeout.connect(lambda: bench.bridge.events.emit(events))
-    timer.start(1000)
-    yield
-    timer.stop()
+def flooded(bench: Bench, address: str, rate: int, seconds: float) -> tuple[str, list[Gap]]:
+    """The service tells so many events a second, asked for by another process; what came of it, and the gaps."""
+    heard: list[dict[str, Any]] = []
+    command = [sys.executable, "-m", "bench._flood", address, str(rate)]
+    with Client(address) as client, subprocess.Popen(command, stdout=subprocess.PIPE) as asking:
+        assert asking.stdout is not None
+        asking.stdout.readline()
+        bench.rest(2.0)
+        bench.bridge.events.connect(heard.extend)
+        first, begun = newest_event(client), time.monotonic()
+        gaps = bench.gaps(seconds)
+        told_a_second = (newest_event(client) - first) / (time.monotonic() - begun)
+        bench.bridge.events.disconnect(heard.extend)
+        asking.terminate()
+    missed = sum(event["kind"] == "gap" for event in heard)
+    print(
+        told(
+            {
+                f"asked for {rate:,} events a second": f"the service told {told_a_second:,.0f} a second; "
+                f"the window heard {len(heard) - missed:,}, and {missed} times that it had missed some"
+            }
+        ),
+        flush=True,
+    )
+    return f"{told_a_second:,.0f} events a second", gaps
+
+
+def newest_event(client: Client) -> int:
+    """Its number: they rise by one."""
+    return int(client.call("events.since", {"since": 0})["next"])
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from dropsafe.gui.words import QT_TRANSLATE_NOOP
+
 ACTIONS: Final = ("retry", "unhold", "restore", "readmit", "hold", "discard")
 FROM: Final = {
     "retry": ("pending", "failed", "quarantine"),
@@ -16,36 +18,41 @@ FROM: Final = {
 }
 """In which states each can be done (DESIGN 2)."""
 VERBS: Final = {
-    "retry": "Send again",
-    "unhold": "Take off hold",
-    "restore": "Restore",
-    "readmit": "Readmit as it is",
-    "hold": "Hold",
-    "discard": "Discard",
+    "retry": QT_TRANSLATE_NOOP("Words", "Send again"),
+    "unhold": QT_TRANSLATE_NOOP("Words", "Take off hold"),
+    "restore": QT_TRANSLATE_NOOP("Words", "Restore"),
+    "readmit": QT_TRANSLATE_NOOP("Words", "Readmit as it is"),
+    "hold": QT_TRANSLATE_NOOP("Words", "Hold"),
+    "discard": QT_TRANSLATE_NOOP("Words", "Discard"),
 }
 DOING: Final = {
-    "retry": "Send {0} again",
-    "unhold": "Take {0} off hold",
-    "restore": "Restore {0}",
-    "readmit": "Readmit {0}",
-    "hold": "Hold {0}",
-    "discard": "Discard {0}",
+    "retry": QT_TRANSLATE_NOOP("Words", "Send {0} again"),
+    "unhold": QT_TRANSLATE_NOOP("Words", "Take {0} off hold"),
+    "restore": QT_TRANSLATE_NOOP("Words", "Restore {0}"),
+    "readmit": QT_TRANSLATE_NOOP("Words", "Readmit {0}"),
+    "hold": QT_TRANSLATE_NOOP("Words", "Hold {0}"),
+    "discard": QT_TRANSLATE_NOOP("Words", "Discard {0}"),
 }
 DONE: Final = {
-    "retry": "due now",
-    "unhold": "off hold",
-    "restore": "restored",
-    "readmit": "readmitted",
-    "hold": "on hold",
-    "discard": "discarded",
+    "retry": QT_TRANSLATE_NOOP("Words", "due now"),
+    "unhold": QT_TRANSLATE_NOOP("Words", "off hold"),
+    "restore": QT_TRANSLATE_NOOP("Words", "restored"),
+    "readmit": QT_TRANSLATE_NOOP("Words", "readmitted"),
+    "hold": QT_TRANSLATE_NOOP("Words", "on hold"),
+    "discard": QT_TRANSLATE_NOOP("Words", "discarded"),
 }
 TIPS: Final = {
-    "retry": "It waits for delivery and is due at once. Mend the cause first.",
-    "unhold": "It waits for delivery again, first in the queue.",
-    "restore": "It waits for delivery again.",
-    "readmit": "You vouch for its bytes as they are now; it gets a new id, so that the server takes it for a new report.",
-    "hold": "It is kept aside and not sent, until you take it off hold.",
-    "discard": "It is not sent. Nothing is deleted: it lies in discarded/ and can be restored.",
+    "retry": QT_TRANSLATE_NOOP("Words", "It waits for delivery and is due at once. Mend the cause first."),
+    "unhold": QT_TRANSLATE_NOOP("Words", "It waits for delivery again, first in the queue."),
+    "restore": QT_TRANSLATE_NOOP("Words", "It waits for delivery again."),
+    "readmit": QT_TRANSLATE_NOOP(
+        "Words",
+        "You vouch for its bytes as they are now; it gets a new id, so that the server takes it for a new report.",
+    ),
+    "hold": QT_TRANSLATE_NOOP("Words", "It is kept aside and not sent, until you take it off hold."),
+    "discard": QT_TRANSLATE_NOOP(
+        "Words", "It is not sent. Nothing is deleted: it lies in discarded/ and can be restored."
+    ),
 }
 UNDOES: Final = {"discard": "restore", "hold": "unhold", "unhold": "hold", "restore": "discard"}
 """What takes each back. A report that was sent again or readmitted may be on its way: that is not taken back."""
@@ -63,14 +70,18 @@ def way_back(action: str, states: Iterable[str]) -> tuple[str, str]:
     back = UNDOES.get(action, "")
     if not back:
         return "", ""
-    return back, "Undo" if set(states) <= {_EXACT[action]} else VERBS[back]
+    return back, QT_TRANSLATE_NOOP("Words", "Undo") if set(states) <= {_EXACT[action]} else VERBS[back]
 
 
 def verb(action: str, state: str) -> str:
     """As a button says it of one report in that state."""
-    return "Send now" if (action, state) == ("retry", "pending") else VERBS[action]
+    return QT_TRANSLATE_NOOP("Words", "Send now") if (action, state) == ("retry", "pending") else VERBS[action]
 
 
 def doing(action: str, states: Iterable[str]) -> str:
     """The same of several: {0} stands for them."""
-    return "Send {0} now" if action == "retry" and set(states) == {"pending"} else DOING[action]
+    return (
+        QT_TRANSLATE_NOOP("Words", "Send {0} now")
+        if action == "retry" and set(states) == {"pending"}
+        else DOING[action]
+    )

@@ -17,6 +17,7 @@ from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_st
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
 from dropsafe.gui.widgets import allow, button, column, label, row
+from dropsafe.gui.words import translate, translated
 from dropsafe.printable import printable
 
 _MOST_HEIGHT = 328
@@ -118,7 +119,7 @@ class Banner(QFrame):
         _in_order([self._more, *(made for block in self._blocks for made in block.buttons)])
 
     def _button(self, step: Step, snapshot: Snapshot) -> QPushButton:
-        made = button(self.tr(step.label))
+        made = button(translated(step.label))
         needs_service = bool(step.method)
         allow(made, snapshot.runs or not needs_service, self.tr("The service does not run."))
         made.clicked.connect(lambda _=False, wanted=step: self.step.emit(wanted))
@@ -168,18 +169,20 @@ class _Block(QWidget):
 def _line(snapshot: Snapshot) -> tuple[Tone, str]:
     status = snapshot.status
     if snapshot.source is Source.NOTHING:
-        return Tone.PERSON, _("The spool cannot be read, and no service answers.")
+        return Tone.PERSON, translate("Banner", "The spool cannot be read, and no service answers.")
     if snapshot.source is Source.FOLDER:
-        return Tone.QUIET, _(
-            "No service answers. What was accepted is safe in the spool, which is shown as it lies there; nothing is delivered."
+        return Tone.QUIET, translate(
+            "Banner",
+            "No service answers. What was accepted is safe in the spool, which is shown as it lies there; nothing is "
+            "delivered.",
         )
     reasons = status["reasons"]
     if status["condition"] == "STOPPING":
-        return Tone.BUSY, _("The service stops; it finishes what it has in hand.")
+        return Tone.BUSY, translate("Banner", "The service stops; it finishes what it has in hand.")
     if status["condition"] == "STARTING":
-        return Tone.BUSY, _("The service starts.")
+        return Tone.BUSY, translate("Banner", "The service starts.")
     if not reasons:
-        return Tone.WELL, _("All is well.")
+        return Tone.WELL, translate("Banner", "All is well.")
     # The gravest first; that nothing moves at all must not hide behind it.
     told = [reasons[0], *(reason for reason in reasons[1:] if stands_still(reason["code"]))]
     return tone_of_status(status), printable(" ".join(reason["text"] for reason in told))
@@ -189,12 +192,6 @@ def _in_order(buttons: Sequence[QWidget]) -> None:
     """Of the Tab key."""
     for one, following in pairwise(buttons):
         QWidget.setTabOrder(one, following)
-
-
-def _(text: str) -> str:
-    from PySide6.QtCore import QCoreApplication
-
-    return QCoreApplication.translate("Banner", text)
 
 
 def _empty(layout: QHBoxLayout) -> None:

@@ -20,7 +20,7 @@ from dropsafe.gui.choosing import Chosen
 from dropsafe.gui.counts import counted
 from dropsafe.gui.following import Following
 from dropsafe.gui.trouble import Trouble
-from dropsafe.gui.words import number
+from dropsafe.gui.words import number, translated
 from dropsafe.supervisor.ipc.endpoint import Peer, name_of
 
 ASKED_ABOUT_ONE: Final = frozenset({"readmit"})
@@ -125,7 +125,7 @@ class Bulk(QObject):
         self._page.call("jobs_get", job["id"], heard=True, on_answer=lambda _: self.come_back(), on_error=_no_matter)
 
     def _doing(self, about: Mapping[str, Any]) -> str:
-        return self.tr(doing(about["action"], about["states"])).format(counted.reports(about["count"]))
+        return translated(doing(about["action"], about["states"])).format(counted.reports(about["count"]))
 
     def _rest(self) -> None:
         self._job = None
@@ -155,7 +155,7 @@ class Bulk(QObject):
     ) -> None:
         parts = [stopped] if stopped else []
         if moved:
-            parts.append(f"{counted.reports(moved)} {self.tr(DONE[action])}.")
+            parts.append(f"{counted.reports(moved)} {translated(DONE[action])}.")
         if answer["due"]:
             parts.append(self.tr("{0}: due already.").format(counted.reports(answer["due"])))
         if answer["gone"]:
@@ -173,10 +173,10 @@ class Bulk(QObject):
     def _confirm(self, action: str, count: int, states: set[str], then: Callable[[], None]) -> None:
         box = QMessageBox(self._page)
         box.setIcon(QMessageBox.Icon.Question)
-        words = self.tr(doing(action, states)).format(counted.reports(count))
+        words = translated(doing(action, states)).format(counted.reports(count))
         box.setWindowTitle(self.tr("Dropsafe"))
         box.setText(f"{words}?")
-        box.setInformativeText(self.tr(TIPS[action]))
+        box.setInformativeText(translated(TIPS[action]))
         yes = box.addButton(words, QMessageBox.ButtonRole.AcceptRole)
         no = box.addButton(
             self.tr("Leave it") if count == 1 else self.tr("Leave them"), QMessageBox.ButtonRole.RejectRole

@@ -6,29 +6,39 @@ The sentences themselves are those of the command line, the log and the status: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 from dropsafe.gui.actions import VERBS
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, translated
 from dropsafe.printable import printable
 
 _WORD: Final = r"[\w.]*\w"
 """ID, or an id."""
-_Words = str | Callable[[re.Match[str]], str]
-_TABLE: Final[tuple[tuple[re.Pattern[str], _Words], ...]] = tuple(
-    (re.compile(pattern), words)
+_OPTIONS: Final = r"dropsafe (?:--(?:config|instance|spool) (?:'[^']*'|\S+) )*"
+"""Which spool is meant: a button knows."""
+_TABLE: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern.replace("dropsafe ", _OPTIONS)), words)
     for pattern, words in (
-        (r"dropsafe list --state \w+, and of each: dropsafe explain ID", '"Show them", and select one'),
-        (r"dropsafe list --state \w+", '"Show them"'),
-        (r"dropsafe list\b", "the page Entries"),
-        (r"dropsafe retry --state \w+ --all", f'"{VERBS["retry"]}"'),
-        (rf"dropsafe ({'|'.join(VERBS)}) {_WORD}", lambda found: f'"{VERBS[found[1]]}"'),
-        (rf"dropsafe (?:explain|show|history) {_WORD}", "select it in Entries"),
-        (r"dropsafe (resume|pause) (delivery|intake)", lambda found: f'"{found[1].capitalize()} {found[2]}"'),
-        (r"dropsafe status\b", "the page Overview"),
-        (r"dropsafe config set (\S+) ([^\s)]+)", r"\1 = \2 in Settings"),
-        (r" \(dropsafe config(?: set| check)?\)", " in Settings"),
-        (r", then (?:restart or )?reload the service(?: \([^)]*\))?", ': "Save…" has the service read it'),
+        (
+            r"dropsafe list --state \w+, and of each: dropsafe explain ID",
+            QT_TRANSLATE_NOOP("Words", '"Show them", and select one'),
+        ),
+        (r"dropsafe list --state \w+", QT_TRANSLATE_NOOP("Words", '"Show them"')),
+        (r"dropsafe list\b", QT_TRANSLATE_NOOP("Words", "the page Entries")),
+        (r"dropsafe retry --state \w+ --all", VERBS["retry"]),
+        *((rf"dropsafe {action} {_WORD}", words) for action, words in VERBS.items()),
+        (rf"dropsafe (?:explain|show|history) {_WORD}", QT_TRANSLATE_NOOP("Words", "select it in Entries")),
+        (r"dropsafe resume delivery", QT_TRANSLATE_NOOP("Words", '"Resume delivery"')),
+        (r"dropsafe pause delivery", QT_TRANSLATE_NOOP("Words", '"Pause delivery"')),
+        (r"dropsafe resume intake", QT_TRANSLATE_NOOP("Words", '"Resume intake"')),
+        (r"dropsafe pause intake", QT_TRANSLATE_NOOP("Words", '"Pause intake"')),
+        (r"dropsafe status\b", QT_TRANSLATE_NOOP("Words", "the page Overview")),
+        (r"dropsafe config set (\S+) ([^\s)]+)", QT_TRANSLATE_NOOP("Words", "{0} = {1} in Settings")),
+        (r" \(dropsafe config(?: set| check)?\)", QT_TRANSLATE_NOOP("Words", " in Settings")),
+        (
+            r", then (?:restart or )?reload the service(?: \([^)]*\))?",
+            QT_TRANSLATE_NOOP("Words", ': "Save…" has the service read it'),
+        ),
     )
 )
 
@@ -36,5 +46,6 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], _Words], ...]] = tuple(
 def by_button(remedy: str) -> str:
     """What to do, in the window's words, as it can be shown."""
     for pattern, words in _TABLE:
-        remedy = pattern.sub(words, remedy)
+        said = f'"{translated(words)}"' if words in VERBS.values() else translated(words)
+        remedy = pattern.sub(lambda found, said=said: said.format(*found.groups()), remedy)  # type: ignore[misc]
     return printable(remedy)

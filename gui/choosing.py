@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dropsafe.gui.actions import FROM
+from dropsafe.gui.words import number, translate
 
 MOST_BY_ID: Final = 1_000
 """As many as one request names (`entries.move`)."""
@@ -50,9 +51,13 @@ class Chosen:
     def why_not(self, action: str) -> str:
         """Why the action can do nothing to them now; empty: it can."""
         if not self.count:
-            return "Choose reports first."
+            return translate("Words", "Choose reports first.")
         if self.is_too_many:
-            return f"Choose up to {MOST_BY_ID:,} reports, or all of them (Ctrl+A)."
+            return translate("Words", "Choose up to {0} reports, or all of them (Ctrl+A).").format(number(MOST_BY_ID))
         if self.missing:
-            return "Some of what you chose is still being read."
-        return "" if self.states_for(action) else "None of what you chose is in a state that allows it."
+            return translate("Words", "Some of what you chose is still being read.")
+        return (
+            ""
+            if self.states_for(action)
+            else translate("Words", "None of what you chose is in a state that allows it.")
+        )

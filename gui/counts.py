@@ -39,6 +39,9 @@ class Counts(QObject):
     def unexpected_errors(self, count: int) -> str:
         return self.tr("%Ln unexpected error(s)", "", count)
 
+    def tries(self, count: int) -> str:
+        return self.tr("tried %Ln time(s)", "", count)
+
     def settings(self, count: int) -> str:
         return self.tr("%Ln setting(s)", "", count)
 

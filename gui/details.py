@@ -12,6 +12,7 @@ from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.counts import counted
 from dropsafe.gui.entry_remedies import Offer
 from dropsafe.gui.icons import icon
 from dropsafe.gui.models.entries import NAMES, TONES
@@ -19,7 +20,7 @@ from dropsafe.gui.offers import OfferList
 from dropsafe.gui.preview import Preview
 from dropsafe.gui.theme import GRID, SMALL, Tone, font
 from dropsafe.gui.widgets import ToneSign, column, label, row
-from dropsafe.gui.words import clock, number, since, size
+from dropsafe.gui.words import clock, number, since, size, translate, translated
 from dropsafe.printable import printable
 
 _TABS = ("why", "history", "receipt", "payload")
@@ -83,7 +84,7 @@ class DetailsPane(QWidget):
         self._body.setVisible(True)
         state = entry["state"]
         self._name.setText(_breakable(printable(entry["original_name"])))
-        self._sign.show_state(TONES.get(state, Tone.QUIET), self.tr(NAMES.get(state) or state))
+        self._sign.show_state(TONES.get(state, Tone.QUIET), translated(NAMES.get(state) or state))
         self._id.setText(entry["id"])
         self._why.setText("\n\n".join(_breakable(printable(line)) for line in said["lines"]))
         self._offers.show_offers(offers, state, may_act=may_act)
@@ -184,10 +185,12 @@ def _facts(entry: Value) -> str:
     reason = entry.get("reason") or {}
     detail = reason.get("detail", "")
     told = [
-        f"The server's words: {detail}" if detail and reason.get("status") else detail,
-        f"accepted {since(entry['accepted'])} ({clock(entry['accepted'])})",
-        "" if entry["size"] is None else f"{size(entry['size'])} ({number(entry['size'])} bytes)",
-        "" if entry.get("attempts") is None else f"tried {number(entry['attempts'])} times",
+        translate("Words", "The server's words: {0}").format(detail) if detail and reason.get("status") else detail,
+        translate("Words", "accepted {0} ({1})").format(since(entry["accepted"]), clock(entry["accepted"])),
+        ""
+        if entry["size"] is None
+        else translate("Words", "{0} ({1} bytes)").format(size(entry["size"]), number(entry["size"])),
+        "" if entry.get("attempts") is None else counted.tries(entry["attempts"]),
         entry.get("content_type") or "",
         *(f"{key} = {value}" for key, value in (entry.get("attributes") or {}).items()),
         entry["path"] or "",

@@ -5,6 +5,7 @@ Which columns are shown depends on how wide it is: what does not fit is in the t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -19,13 +20,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from dropsafe.gui.models.entries import AGE, COLUMNS, NAME, SIZE, SORTS, STATE, TRIED, WHY, EntriesModel
+from dropsafe.gui.models.entries import AGE, COLUMNS, NAME, NAMES, SIZE, SORTS, STATE, TRIED, WHY, EntriesModel
 from dropsafe.gui.theme import GRID, ROW, font, in_force
+from dropsafe.gui.words import ago, translated
 
 SIGN: Final = 16
 MARK: Final = 3
-WIDEST: Final = {AGE: "59 min ago", SIZE: "999 MB", TRIED: "Tried", STATE: "quarantine"}
-"""The longest that each column has to show."""
 LEAST_NAME: Final = 140
 NAME_SHARE: Final = 0.45
 """Of what the columns of one width leave; the rest is for the reason."""
@@ -109,7 +109,10 @@ class EntriesTable(QTableView):
 
     def _fit(self) -> None:
         metrics = QFontMetrics(font())
-        widths = {column: metrics.horizontalAdvance(text) + GRID * 3 for column, text in WIDEST.items()}
+        widths = {
+            column: max(metrics.horizontalAdvance(text) for text in texts) + GRID * 3
+            for column, texts in _longest().items()
+        }
         widths[STATE] += SIGN + GRID
         widths[WHY] = LEAST_WHY
         room = self.viewport().width() - LEAST_NAME
@@ -134,6 +137,16 @@ class EntriesTable(QTableView):
             self.drop_order()
             section = -1
         self.sorted_by.emit(section, order)
+
+
+def _longest() -> Mapping[int, Sequence[str]]:
+    """That each column has to show."""
+    return {
+        AGE: [ago(59 * 60)],
+        SIZE: ["999 MB"],
+        TRIED: [translated(COLUMNS[TRIED])],
+        STATE: [translated(name) for name in NAMES.values()],
+    }
 
 
 class _Line(QStyledItemDelegate):

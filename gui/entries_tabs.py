@@ -7,28 +7,53 @@ from typing import Final
 
 from PySide6.QtWidgets import QTabBar, QWidget
 
-from dropsafe.gui.words import number
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, number, translated
 
 TABS: Final = (
-    ("All", ("failed", "quarantine", "pending", "inflight", "hold", "sent", "discarded")),
-    ("Need a person", ("failed", "quarantine")),
-    ("Waiting", ("pending", "inflight")),
-    ("Refused", ("failed",)),
-    ("Quarantine", ("quarantine",)),
-    ("On hold", ("hold",)),
-    ("Delivered", ("sent",)),
-    ("Discarded", ("discarded",)),
+    (
+        QT_TRANSLATE_NOOP("Words", "All"),
+        ("failed", "quarantine", "pending", "inflight", "hold", "sent", "discarded"),
+        QT_TRANSLATE_NOOP(
+            "Words", "The spool is empty. Whatever programs submit, or drop into a watched folder, appears here."
+        ),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Need a person"),
+        ("failed", "quarantine"),
+        QT_TRANSLATE_NOOP("Words", "Nothing needs a person."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Waiting"),
+        ("pending", "inflight"),
+        QT_TRANSLATE_NOOP("Words", "Nothing waits: all that was accepted has been delivered, or put aside."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Refused"),
+        ("failed",),
+        QT_TRANSLATE_NOOP("Words", "No report is refused. What the server does not want appears here, with its words."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Quarantine"),
+        ("quarantine",),
+        QT_TRANSLATE_NOOP("Words", "No report is damaged, or killed its worker."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "On hold"),
+        ("hold",),
+        QT_TRANSLATE_NOOP("Words", "Nothing is on hold. What you hold is kept aside until you take it off."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Delivered"),
+        ("sent",),
+        QT_TRANSLATE_NOOP("Words", "Nothing has been delivered yet, or all of it is past its retention."),
+    ),
+    (
+        QT_TRANSLATE_NOOP("Words", "Discarded"),
+        ("discarded",),
+        QT_TRANSLATE_NOOP("Words", "Nothing was discarded. What you discard is kept here, and can be restored."),
+    ),
 )
-EMPTY: Final = {
-    "All": "The spool is empty. Whatever programs submit, or drop into a watched folder, appears here.",
-    "Need a person": "Nothing needs a person.",
-    "Waiting": "Nothing waits: all that was accepted has been delivered, or put aside.",
-    "Refused": "No report is refused. What the server does not want appears here, with its words.",
-    "Quarantine": "No report is damaged, or killed its worker.",
-    "On hold": "Nothing is on hold. What you hold is kept aside until you take it off.",
-    "Delivered": "Nothing has been delivered yet, or all of it is past its retention.",
-    "Discarded": "Nothing was discarded. What you discard is kept here, and can be restored.",
-}
+"""Name, states, and what it says where there are none."""
 
 
 class EntriesTabs(QTabBar):
@@ -39,8 +64,8 @@ class EntriesTabs(QTabBar):
         self.setDrawBase(False)
         self.setExpanding(False)
         self.setUsesScrollButtons(True)
-        for name, _ in TABS:
-            self.addTab(self.tr(name))
+        for name, *_ in TABS:
+            self.addTab(translated(name))
         self.setAccessibleName(self.tr("Which reports"))
 
     @property
@@ -51,13 +76,13 @@ class EntriesTabs(QTabBar):
     @property
     def empty(self) -> str:
         """What it says where there are none."""
-        return self.tr(EMPTY[TABS[self.currentIndex()][0]])
+        return translated(TABS[self.currentIndex()][2])
 
     def show_counts(self, counts: Mapping[str, int]) -> None:
         """Of each state."""
-        for place, (name, states) in enumerate(TABS):
+        for place, (name, states, _) in enumerate(TABS):
             count = sum(counts.get(state, 0) for state in states)
-            self.setTabText(place, f"{self.tr(name)} {number(count)}" if count else self.tr(name))
+            self.setTabText(place, f"{translated(name)} {number(count)}" if count else translated(name))
 
     def show_state(self, state: str) -> None:
         """The narrowest that has it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from dropsafe.gui.actions import ACTIONS, verb
 from dropsafe.gui.remedies import Step, steps
+from dropsafe.gui.words import QT_TRANSLATE_NOOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,18 @@ class Offer:
 
 
 _STEPS: Mapping[str, Step] = {
-    "resume delivery": Step("Resume delivery", method="pauses_end", args=("delivery",)),
-    "pause delivery": Step("Pause delivery", method="pauses_begin", args=("delivery",)),
-    "status": Step("Overview", page="overview"),
-    "run": Step("Start the service", start=True),
-    "deliver": Step("Start the service", start=True),
+    "resume delivery": Step(QT_TRANSLATE_NOOP("Words", "Resume delivery"), method="pauses_end", args=("delivery",)),
+    "pause delivery": Step(QT_TRANSLATE_NOOP("Words", "Pause delivery"), method="pauses_begin", args=("delivery",)),
+    "status": Step(QT_TRANSLATE_NOOP("Words", "Overview"), page="overview"),
+    "run": Step(QT_TRANSLATE_NOOP("Words", "Start the service"), start=True),
+    "deliver": Step(QT_TRANSLATE_NOOP("Words", "Start the service"), start=True),
 }
-_TRY_NOW = Step("Try now", method="delivery_probe")
+_TRY_NOW = Step(QT_TRANSLATE_NOOP("Words", "Try now"), method="delivery_probe")
 _KEEP_WAITING = frozenset({"paused-delivery", "disk-low", "read-only", "not-writable", "service-failed"})
-_TABS: Mapping[str, tuple[str, str]] = {"show": ("receipt", "Receipt"), "history": ("history", "History")}
+_TABS: Mapping[str, tuple[str, str]] = {
+    "show": ("receipt", QT_TRANSLATE_NOOP("Words", "Receipt")),
+    "history": ("history", QT_TRANSLATE_NOOP("Words", "History")),
+}
 
 
 def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
@@ -62,7 +66,7 @@ def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
         tab, label = _TABS[word]
         return Offer(purpose, command, label, tab=tab)
     if word in ("explain", "history") and about:
-        return Offer(purpose, command, "Show that one", entry=about)
+        return Offer(purpose, command, QT_TRANSLATE_NOOP("Words", "Show that one"), entry=about)
     return plain
 
 

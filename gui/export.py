@@ -17,7 +17,7 @@ from dropsafe.gui.choosing import MOST_BY_ID, Chosen
 from dropsafe.gui.counts import counted
 from dropsafe.gui.models.entries import EntriesModel, Row
 from dropsafe.gui.trouble import Trouble, trouble_of
-from dropsafe.gui.words import number, size
+from dropsafe.gui.words import number, size, translate
 from dropsafe.printable import printable
 from dropsafe.spool import Spool
 from dropsafe.spool.limits import limits_from
@@ -127,11 +127,11 @@ class Exporter(QObject):
 
 def exportable(chosen: Chosen, model: EntriesModel, *, found_all: bool) -> tuple[Sequence[Row] | None, str]:
     """The rows that an export names, or None: it is of all in these states. And why there can be none; empty: there can."""
-    shown = model.rowCount()
+    shown, most = model.rowCount(), number(MOST_BY_ID)
     if not shown:
-        return None, "There is nothing to export."
+        return None, translate("Words", "There is nothing to export.")
     if chosen.is_too_many or chosen.missing:
-        return None, f"Choose up to {MOST_BY_ID:,} reports, or none: then all of the tab."
+        return None, translate("Words", "Choose up to {0} reports, or none: then all of the tab.").format(most)
     if chosen.rows:
         return chosen.rows, ""
     if not chosen.filter.text:
@@ -139,4 +139,4 @@ def exportable(chosen: Chosen, model: EntriesModel, *, found_all: bool) -> tuple
     found = [row for place in range(min(shown, MOST_BY_ID)) if (row := model.row(place)) is not None]
     if found_all and shown <= MOST_BY_ID:
         return found, ""
-    return None, f"More than {MOST_BY_ID:,} are found, or not all yet: a longer text finds fewer."
+    return None, translate("Words", "More than {0} are found, or not all yet: a longer text finds fewer.").format(most)

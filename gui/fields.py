@@ -6,6 +6,7 @@ the configuration itself says.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit, Q
 
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.widgets import button, column, label, restyle, row
+from dropsafe.gui.words import translate
 
 
 class Field(QWidget):
@@ -21,13 +23,13 @@ class Field(QWidget):
 
     changed = Signal()
 
+    @abstractmethod
     def value(self) -> Any:
         """As a plain value; None: nothing is set, so that the default counts. ValueError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_value(self, value: Any) -> None:
         """Show it; None: nothing."""
-        raise NotImplementedError
 
     def mark(self, wrong: bool) -> None:
         """Whether what stands in it cannot be."""
@@ -134,7 +136,7 @@ class PairsField(Field):
         self._text = QPlainTextEdit()
         self._text.setFixedHeight(72)
         self._text.setTabChangesFocus(True)
-        self._text.setPlaceholderText("Name: text")
+        self._text.setPlaceholderText(self.tr("Name: text"))
         self._quiet = False
         self._text.textChanged.connect(self._edited)
         self.setFocusProxy(self._text)
@@ -252,7 +254,7 @@ def field_for(schema: Mapping[str, Any]) -> Field:
         case "number":
             return NumberField(hint, whole=False)
         case "array" if "properties" in schema["items"]:
-            return TablesField(schema["items"]["properties"], "Watch another folder")
+            return TablesField(schema["items"]["properties"], translate("Words", "Watch another folder"))
         case "array":
             return NumbersField(hint)
         case "object":
@@ -271,4 +273,4 @@ def _hint(schema: Mapping[str, Any]) -> str:
         return str(schema["default"])
     if "x-default" in schema:
         return str(schema["x-default"])
-    return f"not set; for example {schema['x-example']}" if "x-example" in schema else ""
+    return translate("Words", "not set; for example {0}").format(schema["x-example"]) if "x-example" in schema else ""

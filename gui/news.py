@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dropsafe.gui.remedies import tone_of
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import Tone
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, translated
 
 NO_SERVICE = "no-service"
 PATIENCE = 3
@@ -41,7 +42,7 @@ class News:
         if not snapshot.runs:
             if self._looks_without < PATIENCE:
                 return
-            problems[NO_SERVICE] = _NO_SERVICE if snapshot.source is Source.FOLDER else _NOTHING
+            problems[NO_SERVICE] = translated(_NO_SERVICE if snapshot.source is Source.FOLDER else _NOTHING)
         for code, text in problems.items():
             if code not in self._told:
                 yield Word(code, text)
@@ -50,5 +51,5 @@ class News:
         self._told = problems
 
 
-_NO_SERVICE = "The service does not run: reports are accepted and kept, but not delivered."
-_NOTHING = "The spool cannot be read, and no service answers."
+_NO_SERVICE = QT_TRANSLATE_NOOP("Words", "The service does not run: reports are accepted and kept, but not delivered.")
+_NOTHING = QT_TRANSLATE_NOOP("Words", "The spool cannot be read, and no service answers.")

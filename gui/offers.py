@@ -11,6 +11,7 @@ from dropsafe.gui.actions import ACTIONS, FROM, TIPS, verb
 from dropsafe.gui.entry_remedies import Offer
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.widgets import allow, button, label
+from dropsafe.gui.words import translated
 from dropsafe.printable import printable
 
 
@@ -55,9 +56,9 @@ class OfferList(QWidget):
             return
         first = line == 1
         kind = "grave" if offer.action == "discard" else "main" if first and offer.action else ""
-        made = button(self.tr(offer.label), kind)
+        made = button(translated(offer.label), kind)
         asks = bool(offer.action or (offer.step and offer.step.method))
-        tip = self.tr(TIPS[offer.action]) if offer.action else printable(offer.command)
+        tip = translated(TIPS[offer.action]) if offer.action else printable(offer.command)
         allow(made, may_act or not asks, self.tr("The service does not run: the spool can only be looked at."), tip)
         made.clicked.connect(lambda: self.pressed.emit(offer))
         self._grid.addWidget(made, line, 0)

@@ -92,9 +92,14 @@ class Pager:
                 return
             self._jumps -= 1
             self._rests_until = self._clock() + REST * (self._clock() - begun)
-            if answer["entries"]:
-                self._places[block + 1] = place_of(answer["entries"][-1])
-            self._put(block, answer["entries"], answer["total"])
+            rows = answer["entries"]
+            if len(rows) == BLOCK:
+                self._places[block + 1] = place_of(rows[-1])
+                self._put(block, rows, answer["total"])
+            elif rows:  # the count may be too high until the next audit: where the end is, the folders know
+                self._go_on(block, place_of(rows[-1]), rows)
+            else:
+                self._put(block, rows, block * BLOCK)
 
         self._ask("entries_list", block, heard, offset=block * BLOCK, limit=BLOCK)
 

@@ -11,6 +11,8 @@ from typing import Final
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QSize, Qt
 from PySide6.QtGui import QImage, QImageReader
 
+from dropsafe.gui.words import number, translate
+
 MOST: Final = 1 << 20
 IMAGE_SIDE: Final = 480
 _TEXT_SHARE: Final = 0.95
@@ -42,15 +44,23 @@ def look_into(path: str) -> Preview:
 
 def of_bytes(data: bytes, whole_size: int) -> Preview:
     """Of the first bytes of a payload of that size."""
-    note = f"The first {len(data):,} of {whole_size:,} bytes." if whole_size > len(data) else ""
+    note = (
+        translate("Words", "The first {0} of {1} bytes.").format(number(len(data)), number(whole_size))
+        if whole_size > len(data)
+        else ""
+    )
     if not data:
-        return Preview("empty", note="The payload has no bytes.")
+        return Preview(translate("Words", "empty"), note=translate("Words", "The payload has no bytes."))
     image = None if note else _image(data)
     if image is not None:
-        return Preview("image", image=image)
+        return Preview(translate("Words", "image"), image=image)
     text = _decoded(data)
     if text is None:
-        return Preview("binary", _hex(data[:512]), note=note or "This is no text; its first bytes:")
+        return Preview(
+            translate("Words", "binary"),
+            _hex(data[:512]),
+            note=note or translate("Words", "This is no text; its first bytes:"),
+        )
     return Preview(*_laid_out(text, cut=bool(note)), note=note)
 
 
@@ -87,8 +97,8 @@ def _laid_out(text: str, *, cut: bool) -> tuple[str, str]:
         try:
             return "JSON", json.dumps(json.loads(text), ensure_ascii=False, indent=2)
         except (ValueError, RecursionError):
-            return "text", text
-    return ("XML" if start == "<" else "text"), text
+            return translate("Words", "text"), text
+    return ("XML" if start == "<" else translate("Words", "text")), text
 
 
 def _hex(data: bytes) -> str:

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication
-
 from dropsafe.desk.desk import Value
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import Tone
-from dropsafe.gui.words import number, span
+from dropsafe.gui.words import number, span, translate
 
 RATE_OVER: Final = 120.0
 """Seconds of the last hour from which the present rate is taken."""
-
-
-def _(text: str) -> str:
-    return QCoreApplication.translate("Reach", text)
 
 
 def why_down(snapshot: Snapshot) -> Value | None:
@@ -44,16 +38,18 @@ def destination_sign(snapshot: Snapshot) -> tuple[Tone, str]:
     """
     down, figures = why_down(snapshot), uploader_figures(snapshot)
     if not snapshot.runs:
-        return Tone.QUIET, _("not tried: no service runs")
+        return Tone.QUIET, translate("Reach", "not tried: no service runs")
     if is_paused(snapshot):
-        return Tone.QUIET, _("delivery is paused")
+        return Tone.QUIET, translate("Reach", "delivery is paused")
     if down is not None and down["code"] == "destination-refuses":
-        return Tone.PERSON, _("refuses us: somebody has to mend that")
+        return Tone.PERSON, translate("Reach", "refuses us: somebody has to mend that")
     if down is not None:
-        return Tone.SOON, _("down: reports wait, and go out when it is back")
+        return Tone.SOON, translate("Reach", "down: reports wait, and go out when it is back")
     if not figures.get("delivered") and not figures.get("rejected"):
-        return Tone.QUIET, _("not known yet: it has not answered since the service or its settings changed")
-    return Tone.WELL, _("up: reports are delivered as they come")
+        return Tone.QUIET, translate(
+            "Reach", "not known yet: it has not answered since the service or its settings changed"
+        )
+    return Tone.WELL, translate("Reach", "up: reports are delivered as they come")
 
 
 def rate_of(step_seconds: float, points: Sequence[Sequence[int]]) -> float:
@@ -75,8 +71,8 @@ def rate_in_words(snapshot: Snapshot, rate: float | None) -> str:
     counts = snapshot.stats["counts"]
     here = counts["waiting"] + counts["inflight"]
     if not here:
-        return _("{0} delivered a minute; nothing waits").format(number(round(rate * 60)))
+        return translate("Reach", "{0} delivered a minute; nothing waits").format(number(round(rate * 60)))
     if why_down(snapshot) is not None or is_paused(snapshot):
-        return _("nothing is delivered at present")
-    words = _("{0} delivered a minute").format(number(round(rate * 60)))
-    return _("{0}; at this rate empty in {1}").format(words, span(here / rate)) if rate else words
+        return translate("Reach", "nothing is delivered at present")
+    words = translate("Reach", "{0} delivered a minute").format(number(round(rate * 60)))
+    return translate("Reach", "{0}; at this rate empty in {1}").format(words, span(here / rate)) if rate else words

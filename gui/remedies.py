@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dropsafe.gui.theme import Tone
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,41 +26,48 @@ class Step:
     start: bool = False
 
 
-_SHOW_FAILED = Step("Show them", page="entries", view={"state": "failed"})
-_SHOW_QUARANTINE = Step("Show them", page="entries", view={"state": "quarantine"})
-_SHOW_WAITING = Step("Show them", page="entries", view={"state": "pending"})
-_DESTINATION = Step("Destination", page="destination")
-_TRY_NOW = Step("Try now", method="delivery_probe")
-_SETTINGS = Step("Settings", page="settings")
-_LOG = Step("Log", page="log")
-_WORKERS = Step("Workers", page="workers")
-_FOLDERS = Step("Watch folders", page="folders")
+_SHOW_FAILED = Step(QT_TRANSLATE_NOOP("Words", "Show them"), page="entries", view={"state": "failed"})
+_SHOW_QUARANTINE = Step(QT_TRANSLATE_NOOP("Words", "Show them"), page="entries", view={"state": "quarantine"})
+_SHOW_WAITING = Step(QT_TRANSLATE_NOOP("Words", "Show them"), page="entries", view={"state": "pending"})
+_DESTINATION = Step(QT_TRANSLATE_NOOP("Words", "Destination"), page="destination")
+_TRY_NOW = Step(QT_TRANSLATE_NOOP("Words", "Try now"), method="delivery_probe")
+_SETTINGS = Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings")
+_LOG = Step(QT_TRANSLATE_NOOP("Words", "Log"), page="log")
+_WORKERS = Step(QT_TRANSLATE_NOOP("Words", "Workers"), page="workers")
+_FOLDERS = Step(QT_TRANSLATE_NOOP("Words", "Watch folders"), page="folders")
 
 
 def _help(topic: str) -> Step:
-    return Step("How to", page="help", view={"page": "recover.md", "topic": topic})
+    return Step(QT_TRANSLATE_NOOP("Words", "How to"), page="help", view={"page": "recover.md", "topic": topic})
 
 
 _STEPS: Mapping[str, tuple[Step, ...]] = {
     "failed": (_SHOW_FAILED,),
     "quarantine": (_SHOW_QUARANTINE,),
     "old": (_SHOW_WAITING,),
-    "queue-full": (_SHOW_WAITING, Step("Settings", page="settings", view={"key": "max_queue_size"})),
+    "queue-full": (
+        _SHOW_WAITING,
+        Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings", view={"key": "max_queue_size"}),
+    ),
     "disk-low": (_help("the-disk-is-full"),),
     "read-only": (_help("the-disk-is-dying-or-can-only-be-read"),),
     "not-writable": (_help("the-disk-is-dying-or-can-only-be-read"),),
     "stranger": (_help("a-file-in-the-spool-that-is-no-entry"),),
-    "paused-delivery": (Step("Resume delivery", method="pauses_end", args=("delivery",)),),
-    "paused-intake": (Step("Resume intake", method="pauses_end", args=("intake",)),),
+    "paused-delivery": (Step(QT_TRANSLATE_NOOP("Words", "Resume delivery"), method="pauses_end", args=("delivery",)),),
+    "paused-intake": (Step(QT_TRANSLATE_NOOP("Words", "Resume intake"), method="pauses_end", args=("intake",)),),
     "destination-down": (_TRY_NOW, _DESTINATION),
-    "destination-refuses": (_DESTINATION, Step("Settings", page="settings", view={"key": "destination.url"}), _TRY_NOW),
+    "destination-refuses": (
+        _DESTINATION,
+        Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings", view={"key": "destination.url"}),
+        _TRY_NOW,
+    ),
     "spool-trouble": (_LOG,),
     "claims-kept": (_LOG,),
     "configuration-kept": (_SETTINGS,),
     "configuration-restart": (_SETTINGS,),
     "configuration-unread": (_SETTINGS,),
-    "ipc-down": (Step("Settings", page="settings", view={"key": "ipc.address"}), _LOG),
-    "health-down": (Step("Settings", page="settings", view={"key": "health.port"}), _LOG),
+    "ipc-down": (Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings", view={"key": "ipc.address"}), _LOG),
+    "health-down": (Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings", view={"key": "health.port"}), _LOG),
     "ipc-errors": (_LOG,),
     "service-error": (_LOG,),
     "service-failed": (_LOG,),
@@ -67,13 +75,16 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "left-behind": (_LOG,),
     "history": (_LOG,),
     "clock": (_LOG,),
-    "unproven": (Step("Show them", page="entries", view={"state": "sent"}),),
+    "unproven": (Step(QT_TRANSLATE_NOOP("Words", "Show them"), page="entries", view={"state": "sent"}),),
     "cannot-be-taken": (_FOLDERS,),
     "drop-folder": (_FOLDERS,),
     "intake-waits": (_FOLDERS,),
     "intake-full": (_FOLDERS, _SHOW_WAITING),
     "intake-refused": (_FOLDERS,),
-    "too-large": (_FOLDERS, Step("Settings", page="settings", view={"key": "max_entry_bytes"})),
+    "too-large": (
+        _FOLDERS,
+        Step(QT_TRANSLATE_NOOP("Words", "Settings"), page="settings", view={"key": "max_entry_bytes"}),
+    ),
 }
 _BY_END = {"-parked": (_SETTINGS, _WORKERS), "-failing": (_WORKERS, _LOG), "-hung": (_WORKERS,), "-silent": (_WORKERS,)}
 _BY_END["-died"] = (_WORKERS, _LOG)
@@ -133,3 +144,20 @@ def tone_of_status(status: Mapping[str, Any]) -> Tone:
     if status.get("condition") == "DEGRADED":
         return next((tone for tone in _BY_GRAVITY if tone in tones), Tone.SOON)
     return CONDITION_TONES.get(status.get("condition", ""), Tone.QUIET)
+
+
+_WORKER_STATES: Mapping[str, tuple[Tone, str]] = {
+    "ready": (Tone.WELL, QT_TRANSLATE_NOOP("Words", "ready")),
+    "starting": (Tone.BUSY, QT_TRANSLATE_NOOP("Words", "starting")),
+    "stopping": (Tone.BUSY, QT_TRANSLATE_NOOP("Words", "stopping")),
+    "dumping": (Tone.SOON, QT_TRANSLATE_NOOP("Words", "dumping")),
+    "killed": (Tone.SOON, QT_TRANSLATE_NOOP("Words", "killed")),
+    "waiting": (Tone.PERSON, QT_TRANSLATE_NOOP("Words", "waiting")),
+    "left": (Tone.QUIET, QT_TRANSLATE_NOOP("Words", "left")),
+}
+
+
+def worker_state(state: str) -> tuple[Tone, str]:
+    """How grave it is, and its word; one that a newer service tells keeps its own."""
+    tone, word = _WORKER_STATES.get(state, (Tone.SOON, state))
+    return tone, translated(word)

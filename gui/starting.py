@@ -129,10 +129,11 @@ class Starter(QObject):
 
     def _not_started(self, words: str, remedy: str) -> None:
         told, own_remedy = _plain(words)
+        nothing_is_lost = self.tr("Nothing is lost: what was accepted waits in the spool.")
         self._errors.report(
             Trouble(
                 self.tr("The service was not started"),
-                f"{told} {self.tr('Nothing is lost: what was accepted waits in the spool.')}".strip(),
+                f"{told} {nothing_is_lost}".strip(),
                 own_remedy or remedy,
                 words,
             )

@@ -13,7 +13,7 @@ from dropsafe.gui.news import News
 from dropsafe.gui.remedies import CONDITION_TONES, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import Colours, Tone, in_force
-from dropsafe.gui.words import number, since
+from dropsafe.gui.words import number, since, translate
 from dropsafe.printable import printable
 
 
@@ -74,14 +74,16 @@ class Tray(QObject):
         if self._shown != (tone, in_force()):
             self._shown = (tone, in_force())
             self.icon.setIcon(tone_icon(tone))
-        self._status.setText(self.tr(words))
+        self._status.setText(words)
         counts = snapshot.stats.get("counts")
         if counts:
             told = self.tr("{0} waiting, {1} need a person").format(
                 number(counts["waiting"]), number(snapshot.stats["needs_a_person"])
             )
             last = snapshot.stats["last_delivered"]
-            self._counts.setText(f"{told}; {self.tr('last delivered {0}').format(since(last))}" if last else told)
+            self._counts.setText(
+                "; ".join([told, self.tr("last delivered {0}").format(since(last))] if last else [told])
+            )
         self._counts.setVisible(bool(counts))
         self.icon.setToolTip(f"Dropsafe: {self._status.text()}\n{self._counts.text()}".strip())
         self._paused = any(reason["code"] == "paused-delivery" for reason in snapshot.status.get("reasons", ()))
@@ -109,14 +111,14 @@ class Tray(QObject):
 
 def _state(snapshot: Snapshot) -> tuple[Tone, str]:
     if snapshot.source is Source.NOTHING:
-        return Tone.PERSON, "The spool cannot be read"
+        return Tone.PERSON, translate("Tray", "The spool cannot be read")
     if not snapshot.runs:
-        return CONDITION_TONES["NO SERVICE"], "The service does not run"
+        return CONDITION_TONES["NO SERVICE"], translate("Tray", "The service does not run")
     tone = tone_of_status(snapshot.status)
     return tone, {
-        Tone.WELL: "All is well",
-        Tone.BUSY: "The service starts or stops",
-        Tone.SOON: "Delivering, with trouble",
-        Tone.PERSON: "Something needs a person",
-        Tone.QUIET: "Paused",
+        Tone.WELL: translate("Tray", "All is well"),
+        Tone.BUSY: translate("Tray", "The service starts or stops"),
+        Tone.SOON: translate("Tray", "Delivering, with trouble"),
+        Tone.PERSON: translate("Tray", "Something needs a person"),
+        Tone.QUIET: translate("Tray", "Paused"),
     }[tone]

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 from dropsafe.gui.actions import TIPS, way_back
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.widgets import button, label, row
+from dropsafe.gui.words import translated
 
 SHOWN: Final = 30_000
 """Milliseconds."""
@@ -45,8 +46,8 @@ class UndoBar(QFrame):
         self._ids = list(ids)
         self._text.setText(text)
         self._button.setVisible(bool(self._action and self._ids))
-        self._button.setText(self.tr(word))
-        self._button.setToolTip(self.tr(TIPS.get(self._action, "")))
+        self._button.setText(translated(word))
+        self._button.setToolTip(translated(TIPS.get(self._action, "")))
         self.show()
         self._timer.start()
 

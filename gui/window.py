@@ -22,6 +22,7 @@ from dropsafe.gui.remedies import Step
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.starting import Starter
 from dropsafe.gui.widgets import column
+from dropsafe.gui.words import number, translated
 
 SIZE: Final = QSize(1100, 720)
 LEAST: Final = QSize(800, 560)
@@ -53,7 +54,7 @@ class Window(QMainWindow):
         self._navigation.setAccessibleName(self.tr("Pages"))
         self._navigation.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for place in PAGES:
-            item = QListWidgetItem(self.tr(place.title))
+            item = QListWidgetItem(translated(place.title))
             item.setData(Qt.ItemDataRole.UserRole, place.key)
             self._navigation.addItem(item)
         self._paint_icons()
@@ -82,9 +83,9 @@ class Window(QMainWindow):
         self.banner.step.connect(self.take)
         self.banner.start.connect(starter.start)
         bridge.snapshot.connect(self._look)
-        for number, _ in enumerate(PAGES, start=1):
-            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
-            shortcut.activated.connect(lambda row=number - 1: self._navigation.setCurrentRow(row))
+        for row, _ in enumerate(PAGES):
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{row + 1}"), self)
+            shortcut.activated.connect(lambda row=row: self._navigation.setCurrentRow(row))
         self._restore()
         self._look(bridge.latest)
 
@@ -169,10 +170,10 @@ class Window(QMainWindow):
         self.banner.show_snapshot(snapshot)
         needs = snapshot.stats.get("needs_a_person", 0)
         for row, place in enumerate(PAGES):
-            text = self.tr(place.title)
+            text = translated(place.title)
             item = self._navigation.item(row)
             if place.key == "entries" and needs:
-                item.setText(f"{text}  ({needs:,})")
+                item.setText(f"{text}  ({number(needs)})")
                 item.setData(Qt.ItemDataRole.AccessibleTextRole, counted.need_a_person(needs))
             else:
                 item.setText(text)

@@ -16,7 +16,7 @@ from PySide6.QtGui import QColor, QIcon
 
 from dropsafe.gui.icons import tone_icon
 from dropsafe.gui.theme import Colours, Tone, in_force
-from dropsafe.gui.words import ago, clock, moment, number, size, span
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, ago, clock, moment, number, size, span, translate, translated
 from dropsafe.printable import printable
 
 BLOCK: Final = 200
@@ -37,15 +37,22 @@ TONES: Final = {
     "discarded": Tone.QUIET,
 }
 NAMES: Final = {
-    "pending": "waiting",
-    "inflight": "being sent",
-    "sent": "delivered",
-    "failed": "refused",
-    "quarantine": "quarantine",
-    "hold": "on hold",
-    "discarded": "discarded",
+    "pending": QT_TRANSLATE_NOOP("Words", "waiting"),
+    "inflight": QT_TRANSLATE_NOOP("Words", "being sent"),
+    "sent": QT_TRANSLATE_NOOP("Words", "delivered"),
+    "failed": QT_TRANSLATE_NOOP("Words", "refused"),
+    "quarantine": QT_TRANSLATE_NOOP("Words", "quarantine"),
+    "hold": QT_TRANSLATE_NOOP("Words", "on hold"),
+    "discarded": QT_TRANSLATE_NOOP("Words", "discarded"),
 }
-COLUMNS: Final = ("Name", "Age", "Size", "Tried", "State", "Why")
+COLUMNS: Final = (
+    QT_TRANSLATE_NOOP("Words", "Name"),
+    QT_TRANSLATE_NOOP("Words", "Age"),
+    QT_TRANSLATE_NOOP("Words", "Size"),
+    QT_TRANSLATE_NOOP("Words", "Tried"),
+    QT_TRANSLATE_NOOP("Words", "State"),
+    QT_TRANSLATE_NOOP("Words", "Why"),
+)
 SORTS: Final = {0: "name", 1: "age", 2: "size"}
 """By column: what `entries.sort` calls it."""
 NAME, AGE, SIZE, TRIED, STATE, WHY = range(6)
@@ -63,9 +70,9 @@ _ROLES: Final = frozenset(
     }
 )
 _HEADER_TIPS: Final = {
-    AGE: "Since it was accepted",
-    TRIED: "How often it was tried, by the journal",
-    WHY: "What went wrong last, and when it is tried next",
+    AGE: QT_TRANSLATE_NOOP("Words", "Since it was accepted"),
+    TRIED: QT_TRANSLATE_NOOP("Words", "How often it was tried, by the journal"),
+    WHY: QT_TRANSLATE_NOOP("Words", "What went wrong last, and when it is tried next"),
 }
 
 
@@ -222,11 +229,11 @@ class EntriesModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Vertical or section >= len(COLUMNS):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return self.tr(COLUMNS[section])
+            return translated(COLUMNS[section])
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGNED[section in _RIGHT]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self.tr(_HEADER_TIPS.get(section, ""))
+            return translated(_HEADER_TIPS.get(section, ""))
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -301,7 +308,7 @@ def _text(row: Row, column: int, now: float) -> str:
         case 3:
             return "" if row["attempts"] is None else number(row["attempts"])
         case 4:
-            return NAMES[row["state"]]
+            return translated(NAMES[row["state"]])
         case _:
             return _why(row, now)
 
@@ -312,8 +319,8 @@ def _why(row: Row, now: float) -> str:
     if next_try is None or next_try == "now":
         return error
     if next_try == "waits":
-        return error or "waits for the server"
-    wait = f"next try in {span(max(0.0, moment(next_try) - now))}"
+        return error or translate("Words", "waits for the server")
+    wait = translate("Words", "next try in {0}").format(span(max(0.0, moment(next_try) - now)))
     return f"{error}; {wait}" if error else wait
 
 
@@ -324,6 +331,6 @@ def _tip(row: Row, column: int, now: float) -> str:
         case 1:
             return clock(row["accepted"])
         case 2:
-            return f"{number(row['size'])} bytes"
+            return translate("Words", "{0} bytes").format(number(row["size"]))
         case _:
             return _why(row, now)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from dropsafe.gui.page import Page
+from dropsafe.gui.words import QT_TRANSLATE_NOOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,12 @@ class Place:
 
 
 PAGES = (
-    Place("overview", "Overview", "OverviewPage"),
-    Place("entries", "Entries", "EntriesPage"),
-    Place("workers", "Workers", "WorkersPage"),
-    Place("destination", "Destination", "DestinationPage"),
-    Place("folders", "Watch folders", "FoldersPage"),
-    Place("settings", "Settings", "SettingsPage"),
-    Place("log", "Log", "LogPage"),
-    Place("help", "Help", "HelpPage"),
+    Place("overview", QT_TRANSLATE_NOOP("Words", "Overview"), "OverviewPage"),
+    Place("entries", QT_TRANSLATE_NOOP("Words", "Entries"), "EntriesPage"),
+    Place("workers", QT_TRANSLATE_NOOP("Words", "Workers"), "WorkersPage"),
+    Place("destination", QT_TRANSLATE_NOOP("Words", "Destination"), "DestinationPage"),
+    Place("folders", QT_TRANSLATE_NOOP("Words", "Watch folders"), "FoldersPage"),
+    Place("settings", QT_TRANSLATE_NOOP("Words", "Settings"), "SettingsPage"),
+    Place("log", QT_TRANSLATE_NOOP("Words", "Log"), "LogPage"),
+    Place("help", QT_TRANSLATE_NOOP("Words", "Help"), "HelpPage"),
 )

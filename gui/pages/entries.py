@@ -33,7 +33,7 @@ from dropsafe.gui.tries import Tries
 from dropsafe.gui.undo import UndoBar
 from dropsafe.gui.unread import UnreadNotice
 from dropsafe.gui.widgets import allow, button, column, label, row
-from dropsafe.gui.words import number
+from dropsafe.gui.words import number, translated
 from dropsafe.gui.work_line import WorkLine
 
 TYPED: Final = 250
@@ -244,16 +244,16 @@ class EntriesPage(Page):
         words = counted.reports(chosen.count)
         self._chosen_words.setText(self.tr("All {0}:").format(words) if chosen.whole else f"{words}:")
         for action, made in self._buttons.items():
-            why_not, states = self.tr(chosen.why_not(action)), chosen.states_for(action)
+            why_not, states = chosen.why_not(action), chosen.states_for(action)
             made.setVisible(bool(states) or not (chosen.rows or chosen.whole))
             count = chosen.count if chosen.whole else len(chosen.ids_for(action))
             part = f" ({number(count)})" if 0 < count < chosen.count else ""
-            made.setText(self.tr(verb(action, states[0]) if len(states) == 1 else VERBS[action]) + part)
+            made.setText(translated(verb(action, states[0]) if len(states) == 1 else VERBS[action]) + part)
             if not self._runs:
                 why_not = self.tr("The service does not run: the spool can only be looked at.")
             elif self._bulk.is_at_work:
                 why_not = self.tr("Something is being done to many reports already.")
-            allow(made, not why_not, why_not, self.tr(TIPS[action]))
+            allow(made, not why_not, why_not, translated(TIPS[action]))
 
     # Actions
 

@@ -16,6 +16,7 @@ from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, SMALL, font, in_force
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import button, column, label, row
+from dropsafe.gui.words import translate
 from dropsafe.printable import printable
 
 EVERY: Final = 1.0
@@ -156,6 +157,6 @@ def _colour(level: str) -> str:
 
 def _in_words(line: Value) -> str:
     at = datetime.fromisoformat(line["at"]).astimezone().strftime("%H:%M:%S")
-    lost = f" [{line['dropped']} before it were lost]" if line["dropped"] else ""
+    lost = translate("Words", " [{0} before it were lost]").format(line["dropped"]) if line["dropped"] else ""
     text = "\n    ".join(printable(part) for part in line["text"].splitlines())
     return f"{at}  {line['level']:<7}  {line['source']:<10}  {text}{lost}"

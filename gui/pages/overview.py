@@ -11,9 +11,9 @@ from dropsafe.desk.desk import Value
 from dropsafe.gui.chart import HourChart
 from dropsafe.gui.page import Page
 from dropsafe.gui.reach import destination_sign, rate_in_words, rate_of
-from dropsafe.gui.remedies import CONDITION_TONES
+from dropsafe.gui.remedies import CONDITION_TONES, worker_state
 from dropsafe.gui.sources import Snapshot, Source
-from dropsafe.gui.theme import GRID, Tone
+from dropsafe.gui.theme import GRID
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import Figure, ToneSign, button, column, label, row
 from dropsafe.gui.words import clock, moment, number, since, size
@@ -22,8 +22,6 @@ from dropsafe.printable import printable
 CHART_EVERY = 5.0
 OLD_COUNT = 5.0
 """Seconds after which it is said how old the counts are, as the command line says it."""
-
-_WORKER_TONES = {"ready": Tone.WELL, "starting": Tone.BUSY, "stopping": Tone.BUSY, "waiting": Tone.PERSON}
 
 
 class OverviewPage(Page):
@@ -106,8 +104,8 @@ class OverviewPage(Page):
         self._address.setText(printable(in_force.get("destination", "")))
         workers = status["workers"]
         for sign, worker in zip(self._workers, workers, strict=False):
-            tone = _WORKER_TONES.get(worker["state"], Tone.SOON)
-            sign.show_state(tone, f"{worker['name']}: {worker['state']}")
+            tone, word = worker_state(worker["state"])
+            sign.show_state(tone, f"{worker['name']}: {word}")
         for sign in self._workers[len(workers) :]:
             sign.show_state(CONDITION_TONES["NO SERVICE"], self.tr("not running"))
             sign.setVisible(sign is self._workers[0])

@@ -18,18 +18,19 @@ from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import allow, button, column, label, row
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, translated
 from dropsafe.printable import printable
 
 TYPED: Final = 300
 """Milliseconds after the last key until a value is checked."""
 _SECTIONS: Final = {
-    "": "Spool",
-    "destination": "Destination",
-    "watch": "Watch folders",
-    "ipc": "Command line and window",
-    "health": "Health",
-    "supervisor": "Supervision",
-    "log": "Log",
+    "": QT_TRANSLATE_NOOP("Words", "Spool"),
+    "destination": QT_TRANSLATE_NOOP("Words", "Destination"),
+    "watch": QT_TRANSLATE_NOOP("Words", "Watch folders"),
+    "ipc": QT_TRANSLATE_NOOP("Words", "Command line and window"),
+    "health": QT_TRANSLATE_NOOP("Words", "Health"),
+    "supervisor": QT_TRANSLATE_NOOP("Words", "Supervision"),
+    "log": QT_TRANSLATE_NOOP("Words", "Log"),
 }
 
 
@@ -61,7 +62,7 @@ class SettingsPage(Page):
         for name, key in keys().items():
             section = "watch" if name == "watch" else name.rpartition(".")[0]
             if section not in self._titles:
-                title = label(self.tr(_SECTIONS.get(section) or section), "title")
+                title = label(translated(_SECTIONS.get(section) or section), "title")
                 self._titles[section] = title
                 form.addWidget(title)
             line = _Line(key, section)

@@ -9,34 +9,28 @@ from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 from dropsafe.desk.desk import Value
 from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
+from dropsafe.gui.remedies import worker_state
 from dropsafe.gui.sources import Snapshot
-from dropsafe.gui.theme import GRID, Tone
+from dropsafe.gui.theme import GRID
 from dropsafe.gui.widgets import ToneSign, allow, button, column, label, row
-from dropsafe.gui.words import clock, number, since, size
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, clock, number, since, size, translated
 from dropsafe.printable import printable
 
-TONES = {
-    "ready": Tone.WELL,
-    "starting": Tone.BUSY,
-    "stopping": Tone.BUSY,
-    "dumping": Tone.SOON,
-    "killed": Tone.SOON,
-    "waiting": Tone.PERSON,
-    "left": Tone.QUIET,
-}
 _DOES = {
-    "uploader": "sends what waits to the server, and keeps the receipts",
-    "watcher": "takes files from the drop folders, and adopts files that people put into pending/",
-    "janitor": "counts, tidies up what was delivered, and watches the disk",
+    "uploader": QT_TRANSLATE_NOOP("Words", "sends what waits to the server, and keeps the receipts"),
+    "watcher": QT_TRANSLATE_NOOP(
+        "Words", "takes files from the drop folders, and adopts files that people put into pending/"
+    ),
+    "janitor": QT_TRANSLATE_NOOP("Words", "counts, tidies up what was delivered, and watches the disk"),
 }
 _FIGURES = {
     "uploader": (
-        ("delivered", "delivered"),
-        ("deferred", "deferred"),
-        ("rejected", "refused"),
-        ("in_hand", "being sent"),
+        ("delivered", QT_TRANSLATE_NOOP("Words", "delivered")),
+        ("deferred", QT_TRANSLATE_NOOP("Words", "deferred")),
+        ("rejected", QT_TRANSLATE_NOOP("Words", "refused")),
+        ("in_hand", QT_TRANSLATE_NOOP("Words", "being sent")),
     ),
-    "watcher": (("taken", "taken"),),
+    "watcher": (("taken", QT_TRANSLATE_NOOP("Words", "taken")),),
     "janitor": (),
 }
 
@@ -115,15 +109,14 @@ class _Block(QWidget):
         self._restart = button(self.tr("Restart the {0}").format(name))
         self._restart.clicked.connect(self._pressed)
         head = row(title, self._sign, 1, self._restart, spacing=GRID * 2)
-        does = QLabel(self.tr(_DOES.get(name, "")))
+        does = QLabel(translated(_DOES.get(name, "")))
         does.setProperty("kind", "caption")
         self.setLayout(column(head, does, self._facts, self._figures, self._error, spacing=GRID // 2))
 
     def show_worker(self, worker: Value) -> None:
         state = worker["state"]
-        self._sign.show_state(
-            TONES.get(state, Tone.SOON), self.tr("{0} since {1}").format(state, since(worker["since"]))
-        )
+        tone, word = worker_state(state)
+        self._sign.show_state(tone, self.tr("{0} since {1}").format(word, since(worker["since"])))
         memory = size(worker["memory_bytes"]) if worker["memory_bytes"] else self.tr("unknown")
         restarts = counted.deaths(worker["deaths"]) if worker["deaths"] else self.tr("never died")
         parts = [
@@ -134,7 +127,11 @@ class _Block(QWidget):
         ]
         self._facts.setText("    ".join(part for part in parts if part))
         figures = worker["figures"]
-        told = [f"{word} {number(int(figures[key]))}" for key, word in _FIGURES.get(self._name, ()) if key in figures]
+        told = [
+            f"{translated(word)} {number(int(figures[key]))}"
+            for key, word in _FIGURES.get(self._name, ())
+            if key in figures
+        ]
         self._figures.setText("    ".join(told))
         self._figures.setVisible(bool(told))
         last = [

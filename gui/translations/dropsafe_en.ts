@@ -53,6 +53,13 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>tried %Ln time(s)</source>
+        <translation>
+            <numerusform>tried %Ln time</numerusform>
+            <numerusform>tried %Ln times</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%Ln setting(s)</source>
         <translation>
             <numerusform>%Ln setting</numerusform>

@@ -17,6 +17,7 @@ from dropsafe.errors import DropsafeError
 from dropsafe.gui import bridge as bridge_module
 from dropsafe.gui import sources
 from dropsafe.gui.bridge import Bridge
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.sources import Desks, Snapshot, Source, Station
 from dropsafe.gui.trouble import Trouble
 from dropsafe.spool import Spool
@@ -173,3 +174,4 @@ def test_commands_of_remedies_mean_the_spool_that_the_window_shows(tmp_path: Pat
         desks.ask("entries_get", "4k7q")
     assert named in refused.value.remedy
     desks.close()
+    assert by_button(f"see {named}list --state failed") == 'see "Show them"', "a button knows which spool is meant"

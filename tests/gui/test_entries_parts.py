@@ -281,6 +281,16 @@ def test_after_a_jump_that_took_long_the_list_rests_and_the_next_block_is_cheap(
     assert not pager.rests
 
 
+def test_where_the_list_ends_sooner_than_was_counted_the_folders_tell() -> None:
+    pager, line, came, _ = a_pager()
+    pager.fetch(9)
+    line.answer(entries=rows(1800, 50), total=5000, offset=1800)
+    line.answer(entries=[], looked=0, next=None)
+    pager.fetch(12)
+    line.answer(entries=[], total=5000, offset=2400)
+    assert came == [(9, 50, 1850), (12, 0, 2400)]
+
+
 def test_what_was_asked_before_another_tab_is_not_heard() -> None:
     pager, line, came, _ = a_pager()
     pager.fetch(0)

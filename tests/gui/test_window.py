@@ -9,13 +9,12 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from dropsafe.desk.watching import watched
-from dropsafe.gui.pages import PAGES
 from dropsafe.gui.pages.folders import FoldersPage
 from dropsafe.gui.remedies import gravest_first
 from dropsafe.gui.sources import Source
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
-from tests.support.window import a_desktop, pause, the_application, until
+from tests.support.window import a_desktop, the_application, until
 
 
 def words(window: object) -> str:
@@ -50,19 +49,6 @@ def test_without_a_service_it_shows_the_folder_and_offers_to_start_one(tmp_path:
         assert "No service answers." in words(desktop.window)
         until(lambda: "Start the service" in pressable(desktop.window), "the button")
         assert "1" in words(desktop.window).splitlines()
-
-
-def test_every_page_opens_with_and_without_a_service_and_tells_no_error(tmp_path: Path) -> None:
-    for runs in (True, False):
-        folder = tmp_path / str(runs)
-        folder.mkdir()
-        with a_spool(folder) as spool, a_desktop(folder, spool, runs=runs) as desktop:
-            desktop.open()
-            for place in PAGES:
-                desktop.window.go(place.key)
-                pause(50)
-                assert desktop.window.page(place.key).isVisible()
-            assert desktop.told() == []
 
 
 @pytest.mark.parametrize(
