@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtNetwork import QLocalSocket
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -26,12 +27,13 @@ from PySide6.QtWidgets import (
 )
 
 from dropsafe.gui import app as program
-from dropsafe.gui import theme
+from dropsafe.gui import icons, theme
 from dropsafe.gui.bridge import Bridge
 from dropsafe.gui.colours import Choice
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.news import NO_SERVICE, PATIENCE, News
 from dropsafe.gui.pages import PAGES
+from dropsafe.gui.pages.log import LogPage
 from dropsafe.gui.sources import Snapshot, Source, Station
 from dropsafe.gui.tray import Tray
 from dropsafe.gui.widgets import ToneSign
@@ -39,7 +41,7 @@ from dropsafe.gui.window import Window
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
 from tests.support.waiting import eventually
-from tests.support.window import a_desktop, a_program, own_settings, pause, until
+from tests.support.window import a_desktop, a_program, own_settings, pause, the_application, until
 
 CONTROLS = (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QTabBar, QPlainTextEdit, QTextBrowser)
 
@@ -196,6 +198,30 @@ def test_colours_follow_a_choice_and_are_kept(remembering: Path) -> None:
         assert theme.in_force() is dark
         second.window.colours.chosen.emit(Choice.SYSTEM)
         assert theme.in_force() is theme.PALETTES[theme.system_scheme()]
+
+
+def test_lines_of_the_log_take_other_colours_though_no_service_runs() -> None:
+    the_application()
+    page = LogPage({})
+    page.show()
+    line = {"at": "2026-11-24T10:00:00.000Z", "source": "uploader", "text": "x", "dropped": 0}
+    page._show(0, {"next": 2, "gap": False, "lines": [line | {"level": level} for level in ("error", "info")]})
+    for scheme in (theme.Scheme.DARK, theme.Scheme.LIGHT):
+        theme.apply(scheme)
+        document, colours = page._view.document(), theme.PALETTES[scheme]
+        blocks = [document.findBlockByNumber(place) for place in range(document.blockCount())]
+        shown = [block.begin().fragment().charFormat().foreground().color().name() for block in blocks]
+        assert shown == [colours.person, colours.text]
+    page.close()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.25, 1.5, 2.0])
+def test_icons_are_drawn_as_fine_as_the_screen_is_and_not_scaled(monkeypatch: pytest.MonkeyPatch, ratio: float) -> None:
+    monkeypatch.setattr(icons, "_ratio", lambda: ratio)
+    drawn = icons.pixmap("overview", 20)
+    assert (drawn.devicePixelRatio(), drawn.width()) == (ratio, 20 * ratio)
+    shown = icons.icon("overview").pixmap(QSize(20, 20), ratio, QIcon.Mode.Selected)
+    assert shown.toImage() == drawn.toImage()  # nor tinted
 
 
 # Tray
