@@ -37,7 +37,7 @@ from dropsafe.gui.pages.log import LogPage
 from dropsafe.gui.sources import Snapshot, Source, Station
 from dropsafe.gui.tray import Tray
 from dropsafe.gui.widgets import ToneSign
-from dropsafe.gui.window import Window
+from dropsafe.gui.window import LEAST, Window
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
 from tests.support.waiting import eventually
@@ -319,14 +319,31 @@ def test_every_control_has_a_name_and_is_reached_by_tab(tmp_path: Path) -> None:
         desktop.open()
         window = desktop.window
         window.activateWindow()
+        window.resize(LEAST)
         for place in PAGES:
             window.go(place.key)
             pause(200)
+            assert cut(window) == [], place.key
             controls = own_controls(window)
             assert described(widget for widget in controls if not name_of(widget)) == []
             usable = [widget for widget in controls if widget.isVisible() and widget.isEnabled()]
             reached = reached_by_tab(window, 10 * len(usable))
             assert described(widget for widget in usable if widget not in reached) == [], place.key
+
+
+def cut(window: Window) -> list[str]:
+    """Buttons that are seen, but not to their end."""
+    seen = [each for each in window.findChildren(QAbstractButton) if each.isVisible() and each.text()]
+    return [each.text() for each in seen if each.width() < each.minimumSizeHint().width()]
+
+
+def test_in_the_smallest_window_nothing_of_a_bundle_is_cut(tmp_path: Path) -> None:
+    with a_spool(tmp_path) as spool, a_desktop(tmp_path, spool, runs=False) as desktop:
+        desktop.open()
+        desktop.window.resize(LEAST)
+        desktop.window.go("help", {"page": "bundle"})
+        pause(20)
+        assert cut(desktop.window) == []
 
 
 def reached_by_tab(window: Window, most: int) -> set[QWidget]:
