@@ -21,6 +21,8 @@ from dropsafe.gui.words import translate, translated
 from dropsafe.printable import printable
 
 _MOST_HEIGHT = 328
+_LEAST_HEIGHT = 96
+"""Pixels of the list of reasons. It takes no more than lets the page have half of the window."""
 _STEPS_IN_LINE = 2
 
 
@@ -49,11 +51,11 @@ class Banner(QFrame):
         self._list.setWidgetResizable(True)
         self._list.setVisible(False)
         self._list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        top = row(self._icon, self._text)
-        top.setStretch(1, 1)
-        top.addLayout(self._buttons)
-        top.addWidget(self._more)
-        whole = column(top, self._list, spacing=GRID)
+        self._top = row(self._icon, self._text)
+        self._top.setStretch(1, 1)
+        self._top.addLayout(self._buttons)
+        self._top.addWidget(self._more)
+        whole = column(self._top, self._list, spacing=GRID)
         whole.setContentsMargins(GRID * 2, GRID, GRID * 2, GRID)
         self.setLayout(whole)
 
@@ -81,9 +83,13 @@ class Banner(QFrame):
             block.say(reason)
         self._unfold(self._more.isChecked())
 
+    def fit(self) -> None:
+        """To the window, which has another height."""
+        self._unfold(self._more.isChecked())
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._unfold(self._more.isChecked())
+        self.fit()
 
     def _fill_buttons(self, snapshot: Snapshot) -> None:
         _empty(self._buttons)
@@ -130,8 +136,9 @@ class Banner(QFrame):
         self._list.setVisible(is_shown)
         inner = self._list.widget()
         if is_shown and inner is not None:
-            height = inner.heightForWidth(max(200, self.width() - GRID * 4))
-            self._list.setFixedHeight(min(_MOST_HEIGHT, height + GRID))
+            width = max(200, self.width() - GRID * 4)
+            room = self.window().height() // 2 - self._top.heightForWidth(width) - GRID * 3
+            self._list.setFixedHeight(min(inner.heightForWidth(width) + GRID, _MOST_HEIGHT, max(_LEAST_HEIGHT, room)))
         if self._more.isChecked():
             self._more.setText(self.tr("Less"))
         elif self._count > 1:

@@ -45,7 +45,8 @@ class BundlePane(QWidget):
         self._save.clicked.connect(self.ask_where)
         self._state = label("", "faint", wrap=True, selectable=True)
         self._list = QListWidget()
-        self._list.setFixedWidth(_LIST)
+        self._list.setMaximumWidth(_LIST)
+        self._list.setMinimumWidth(_LIST // 2)
         self._list.setAccessibleName(self.tr("Files of the bundle"))
         self._list.currentTextChanged.connect(self._show_file)
         self._view = QPlainTextEdit()
@@ -61,15 +62,17 @@ class BundlePane(QWidget):
         )
         preview = row(self._list, self._view)
         preview.setStretch(1, 1)
+        self._view.setMinimumWidth(_LIST // 2)
         whole = column(
             label(self.tr("A bundle for whoever helps"), "title"),
             label(said, "faint", wrap=True, selectable=True),
-            row(self._gather, self._names, 1, self._save),
+            row(self._gather, 1, self._save),
+            self._names,
             self._state,
             preview,
             margin=GRID * 3,
         )
-        whole.setStretch(4, 1)
+        whole.setStretch(5, 1)
         self.setLayout(whole)
         self._allow()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
 from shiboken6 import isValid
 
 from dropsafe.gui.trouble import Trouble, trouble_of
@@ -103,7 +103,7 @@ class ErrorCentre(QObject):
 
     def _on_uncaught(self, _kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, KeyboardInterrupt):
-            QCoreApplication.quit()
+            QTimer.singleShot(0, QCoreApplication.quit)  # it may come amid the painting of the window that is closed
         else:
             self._unexpected(error.with_traceback(trace), "The window")
         # A slot that raised would else keep its page alive for as long as the interpreter remembers the error.

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtGui import QGuiApplication, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from dropsafe.gui.theme import Tone, in_force
@@ -24,7 +24,8 @@ def icon(name: str, colour: str | None = None) -> QIcon:
     """At every size that is asked for. `colour` as `#rrggbb`; that of the text if it is left out."""
     made = QIcon()
     for size in (16, 20, 24, 32, 48):
-        made.addPixmap(pixmap(name, size, colour))
+        for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # or Qt tints it in a row that is chosen
+            made.addPixmap(pixmap(name, size, colour), mode)
     return made
 
 
@@ -33,9 +34,16 @@ def tone_icon(tone: Tone) -> QIcon:
     return icon(TONE_ICONS[tone], in_force().of(tone))
 
 
-def pixmap(name: str, size: int, colour: str | None = None, ratio: float = 2.0) -> QPixmap:
-    """`size` in pixels that do not depend on the screen."""
+def pixmap(name: str, size: int, colour: str | None = None) -> QPixmap:
+    """`size` in pixels that do not depend on the screen; drawn for the finest screen, or its lines would be blurred there."""
+    ratio = _ratio()
     return _drawn(name, size, colour or in_force().text, in_force().ground, ratio)
+
+
+def _ratio() -> float:
+    app = QGuiApplication.instance()
+    assert isinstance(app, QGuiApplication)
+    return app.devicePixelRatio()
 
 
 @lru_cache(maxsize=512)

@@ -185,9 +185,9 @@ def _palette(colours: Colours) -> QPalette:
     return palette
 
 
-def _check_mark() -> str:
+def _picture(name: str) -> str:
     """A file, for a style sheet takes no drawing: one for each palette."""
-    return Path(str(files("dropsafe.gui")), "icons", f"check-{_shown.value}.svg").as_posix()
+    return Path(str(files("dropsafe.gui")), "icons", f"{name}-{_shown.value}.svg").as_posix()
 
 
 def _sheet(c: Colours) -> str:
@@ -239,10 +239,12 @@ def _sheet(c: Colours) -> str:
         selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
     QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus,
     QComboBox:focus {{ border-color: {c.accent}; }}
+    QComboBox::drop-down {{ border: none; width: 20px; }}
+    QComboBox::down-arrow {{ image: url("{_picture("down")}"); width: 10px; height: 10px; }}
     QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {c.faint}; border-radius: 3px;
         background: {c.sunken}; }}
     QCheckBox::indicator:hover, QCheckBox:focus::indicator {{ border-color: {c.accent}; }}
-    QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; image: url("{_check_mark()}"); }}
+    QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; image: url("{_picture("check")}"); }}
     QCheckBox::indicator:disabled {{ border-color: {c.line}; }}
     QCheckBox::indicator:checked:disabled {{ background: {c.line}; border-color: {c.line}; }}
     QCheckBox:focus {{ color: {c.accent}; }}

@@ -266,7 +266,8 @@ def serve(config: str) -> int:
     timer = QTimer(program)
     timer.timeout.connect(lambda: _tell(path.parent / "seen.txt"))
     timer.start(300)
-    signal.signal(signal.SIGTERM, lambda *_: app.quit())
+    # Later: a signal is heard amid whatever Python is at, and that may be the painting of the window that is closed.
+    signal.signal(signal.SIGTERM, lambda *_: QTimer.singleShot(0, app.quit))
     code = app.exec()
     program.close()
     return code

@@ -186,7 +186,7 @@ class HelpPage(Page):
         logo.setFixedSize(QSize(48, 48))
         name = column(
             label(self.tr("Dropsafe {0}").format(__version__), "title"),
-            label(self.tr("Drop a file in; it is safe until the server has it."), "faint"),
+            label(self.tr("Drop a file in; it is safe until the server has it."), "faint", wrap=True),
             spacing=2,
         )
         promise = self.tr(
@@ -207,12 +207,15 @@ class HelpPage(Page):
         reading.clicked.connect(lambda: self._open("recover.md"))
         bundle = button(self.tr("A bundle for whoever helps"))
         bundle.clicked.connect(lambda: self._open(BUNDLE))
+        head = row(logo, name, spacing=GRID * 2)
+        head.setStretch(1, 1)
         made = QWidget()
         made.setLayout(
             column(
-                row(logo, name, 1, spacing=GRID * 2),
+                head,
                 label(promise, wrap=True, selectable=True),
-                row(reading, bundle, 1),
+                row(reading, 1),
+                row(bundle, 1),
                 label(licence, "faint", wrap=True, selectable=True),
                 label(qt, "faint", wrap=True, selectable=True),
                 label(facts, "faint", wrap=True, selectable=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ class LogPage(Page):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
         self._colours = in_force()
+        self._lines: deque[tuple[str, str]] = deque(maxlen=KEPT)
+        """Text and level of what is shown."""
         self._since = 0
         self._asked = False
         self._filter = 0
@@ -79,11 +82,13 @@ class LogPage(Page):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        # Lines keep the colours in which they were written. Where no service answers, they would be gone.
-        is_other = event.type() is QEvent.Type.StyleChange and self._colours is not in_force()
-        if is_other and self.bridge is not None and self.bridge.latest.runs:
-            self._colours = in_force()
-            self._anew()
+        if event.type() is QEvent.Type.StyleChange and self._colours is not in_force():
+            self._colours = in_force()  # lines keep the colours in which they were written
+            place = self._view.verticalScrollBar().value()
+            self._view.clear()
+            for text, level in self._lines:
+                self._write(text, level)
+            self._view.verticalScrollBar().setValue(place)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.runs:
@@ -97,6 +102,7 @@ class LogPage(Page):
         """Another filter: from the beginning."""
         self._since, self._filter, self._asked = 0, self._filter + 1, False
         self._view.clear()
+        self._lines.clear()
         self._ask()
 
     def _ask(self) -> None:
@@ -122,24 +128,28 @@ class LogPage(Page):
         self._since = answer["next"]
         bar = self._view.verticalScrollBar()
         place = bar.value()
-        if answer["gap"] and self._view.document().characterCount() > 1:
-            self._append(self.tr("… lines are missing here: there were more than are kept …"), in_force().faint)
+        if answer["gap"] and self._lines:
+            self._append(self.tr("… lines are missing here: there were more than are kept …"), "debug")
         for line in answer["lines"]:
-            self._append(_in_words(line), _colour(line["level"]))
+            self._append(_in_words(line), line["level"])
         if answer["lines"]:
             bar.setValue(bar.maximum() if self._follow.isChecked() else place)
-        shown = self._view.blockCount() if self._view.document().characterCount() > 1 else 0
+        shown = len(self._lines)
         self._state.setText(counted.lines(shown) if shown else self.tr("There is no such line among the newest 2,000."))
 
     def _failed(self, _trouble: Trouble) -> None:
         """The banner says that the service went; asked again at the next beat."""
         self._asked = False
 
-    def _append(self, text: str, colour: str) -> None:
+    def _append(self, text: str, level: str) -> None:
+        self._lines.append((text, level))
+        self._write(text, level)
+
+    def _write(self, text: str, level: str) -> None:
         cursor = self._view.textCursor()
         cursor.movePosition(QTextCursor.MoveOperation.End)
         shape = QTextCharFormat()
-        shape.setForeground(QColor(colour))
+        shape.setForeground(QColor(_colour(level)))
         if self._view.document().characterCount() > 1:
             cursor.insertBlock()
         cursor.insertText(text, shape)

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtNetwork import QLocalSocket
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -26,20 +27,21 @@ from PySide6.QtWidgets import (
 )
 
 from dropsafe.gui import app as program
-from dropsafe.gui import theme
+from dropsafe.gui import icons, theme
 from dropsafe.gui.bridge import Bridge
 from dropsafe.gui.colours import Choice
 from dropsafe.gui.error_centre import ErrorCentre
 from dropsafe.gui.news import NO_SERVICE, PATIENCE, News
 from dropsafe.gui.pages import PAGES
+from dropsafe.gui.pages.log import LogPage
 from dropsafe.gui.sources import Snapshot, Source, Station
 from dropsafe.gui.tray import Tray
 from dropsafe.gui.widgets import ToneSign
-from dropsafe.gui.window import Window
+from dropsafe.gui.window import LEAST, Window
 from dropsafe.spool import Spool
 from tests.support.spools import ROOMY
 from tests.support.waiting import eventually
-from tests.support.window import a_desktop, a_program, own_settings, pause, until
+from tests.support.window import a_desktop, a_program, own_settings, pause, the_application, until
 
 CONTROLS = (QAbstractButton, QLineEdit, QComboBox, QAbstractItemView, QTabBar, QPlainTextEdit, QTextBrowser)
 
@@ -198,6 +200,30 @@ def test_colours_follow_a_choice_and_are_kept(remembering: Path) -> None:
         assert theme.in_force() is theme.PALETTES[theme.system_scheme()]
 
 
+def test_lines_of_the_log_take_other_colours_though_no_service_runs() -> None:
+    the_application()
+    page = LogPage({})
+    page.show()
+    line = {"at": "2026-11-24T10:00:00.000Z", "source": "uploader", "text": "x", "dropped": 0}
+    page._show(0, {"next": 2, "gap": False, "lines": [line | {"level": level} for level in ("error", "info")]})
+    for scheme in (theme.Scheme.DARK, theme.Scheme.LIGHT):
+        theme.apply(scheme)
+        document, colours = page._view.document(), theme.PALETTES[scheme]
+        blocks = [document.findBlockByNumber(place) for place in range(document.blockCount())]
+        shown = [block.begin().fragment().charFormat().foreground().color().name() for block in blocks]
+        assert shown == [colours.person, colours.text]
+    page.close()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.25, 1.5, 2.0])
+def test_icons_are_drawn_as_fine_as_the_screen_is_and_not_scaled(monkeypatch: pytest.MonkeyPatch, ratio: float) -> None:
+    monkeypatch.setattr(icons, "_ratio", lambda: ratio)
+    drawn = icons.pixmap("overview", 20)
+    assert (drawn.devicePixelRatio(), drawn.width()) == (ratio, 20 * ratio)
+    shown = icons.icon("overview").pixmap(QSize(20, 20), ratio, QIcon.Mode.Selected)
+    assert shown.toImage() == drawn.toImage()  # nor tinted
+
+
 # Tray
 
 
@@ -293,14 +319,31 @@ def test_every_control_has_a_name_and_is_reached_by_tab(tmp_path: Path) -> None:
         desktop.open()
         window = desktop.window
         window.activateWindow()
+        window.resize(LEAST)
         for place in PAGES:
             window.go(place.key)
             pause(200)
+            assert cut(window) == [], place.key
             controls = own_controls(window)
             assert described(widget for widget in controls if not name_of(widget)) == []
             usable = [widget for widget in controls if widget.isVisible() and widget.isEnabled()]
             reached = reached_by_tab(window, 10 * len(usable))
             assert described(widget for widget in usable if widget not in reached) == [], place.key
+
+
+def cut(window: Window) -> list[str]:
+    """Buttons that are seen, but not to their end."""
+    seen = [each for each in window.findChildren(QAbstractButton) if each.isVisible() and each.text()]
+    return [each.text() for each in seen if each.width() < each.minimumSizeHint().width()]
+
+
+def test_in_the_smallest_window_nothing_of_a_bundle_is_cut(tmp_path: Path) -> None:
+    with a_spool(tmp_path) as spool, a_desktop(tmp_path, spool, runs=False) as desktop:
+        desktop.open()
+        desktop.window.resize(LEAST)
+        desktop.window.go("help", {"page": "bundle"})
+        pause(20)
+        assert cut(desktop.window) == []
 
 
 def reached_by_tab(window: Window, most: int) -> set[QWidget]:
