@@ -26,7 +26,7 @@ from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import other_id
 from dropsafe.spool.reasons import Reason, write_reason
-from dropsafe.spool.receipts import find_receipts
+from dropsafe.spool.receipts import find_receipts_by_any_clock
 from dropsafe.spool.staging import Staged, Submission
 from dropsafe.spool.states import WITH_REASON, Event, State, transition
 from dropsafe.spool.trees import Unreadable
@@ -124,7 +124,9 @@ class Import:
         ids |= {other_id(entry.id, entry.name.digest16) for entry in self._carried.entries}
         self._here = find_every(self._core.layout, ids)
         self._proven = (
-            {key: found.sha256 for key, found in find_receipts(self._core.layout, ids).items()} if ids else {}
+            {key: found.sha256 for key, found in find_receipts_by_any_clock(self._core.layout, ids).items()}
+            if ids
+            else {}
         )
         self._delivered = self._carried.delivered()
         if any(entry.state is State.SENT for entry in self._carried.entries):

@@ -179,11 +179,23 @@ def receipts_beginning(layout: Layout, prefix: str) -> dict[str, Receipt]:
 
 
 def find_receipts(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:
-    """The receipts of those entries, in one pass; those that were never delivered are missing from the answer."""
+    """The receipts of those entries, in one pass; those that were never delivered are missing from the answer.
+
+    A receipt can be older than the acceptance only by a clock that was set back; a day covers that.
+    """
+    first = min(map(_day_before, ids), default="9")
+    return _of_ids((path for path in receipt_files(layout) if os.path.basename(path)[:8] >= first), ids)
+
+
+def find_receipts_by_any_clock(layout: Layout, ids: Set[str]) -> dict[str, Receipt]:
+    """The same however far the clock was set back: for one that is missing all that there are is looked through."""
+    return _of_ids(receipt_files(layout), ids)
+
+
+def _of_ids(paths: Iterable[str], ids: Set[str]) -> dict[str, Receipt]:
+    """First from the hour of the oldest acceptance on."""
     found: dict[str, Receipt] = {}
-    # A receipt can be older than the acceptance only by a clock that was set back; a day covers that.
-    first, hour = min(map(_day_before, ids), default="9"), min(ids, default="9")[:HOUR_LENGTH]
-    paths = [path for path in receipt_files(layout) if os.path.basename(path)[:8] >= first]
+    hour = min(ids, default="9")[:HOUR_LENGTH]
     for path in sorted(paths, key=lambda path: os.path.basename(path)[:HOUR_LENGTH] < hour):
         if len(found) == len(ids):
             break
