@@ -670,7 +670,7 @@ def test_a_pause_finishes_what_is_being_sent_gives_back_the_rest_and_resuming_go
         assert begun < 40
         gate.set()
         eventually(lambda: work.engine.in_hand == 0)
-        assert len(names_in(spool, State.SENT)) == len(transport.delivered) == len(transport.sent)
+        eventually(lambda: len(names_in(spool, State.SENT)) == len(transport.delivered) == len(transport.sent))
         sent = len(transport.sent)
         submit(spool, 1, "late")
         work.engine.wake()

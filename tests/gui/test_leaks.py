@@ -233,7 +233,7 @@ def test_a_thread_that_is_left_running_is_found(kind: str) -> None:
 
 def test_a_file_that_is_left_open_is_found() -> None:
     kept: list[int] = []
-    assert leak_of(lambda _page, _sender: kept.append(os.open(os.devnull, os.O_RDONLY)))["descriptors"] == 3
+    assert leak_of(lambda *_: kept.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(3)))["descriptors"] >= 3
     for descriptor in kept:
         os.close(descriptor)
 
