@@ -15,8 +15,9 @@ from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.conservation import last_states
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.listing import files_of, find_all
+from dropsafe.spool.listing import files_of
 from dropsafe.spool.misplaced import outside
 from dropsafe.spool.moves import is_intact, is_settled
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX

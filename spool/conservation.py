@@ -12,8 +12,8 @@ from typing import Any
 
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.journal import ARRIVALS, Journal
-from dropsafe.spool.listing import find_all
 from dropsafe.spool.names import stamp_time
 from dropsafe.spool.receipts import find_receipts
 from dropsafe.spool.states import TRANSITIONS, Event, State

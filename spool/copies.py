@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.listing import files_of, find_all, is_entry_name
+from dropsafe.spool.listing import files_of, is_entry_name
 from dropsafe.spool.moves import digest_of, is_settled
 from dropsafe.spool.names import EntryName, name_within
 from dropsafe.spool.receipts import find_receipt

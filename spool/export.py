@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from dropsafe import __version__
 from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_every
 from dropsafe.spool.layout import STATIONS_FILE
-from dropsafe.spool.listing import ENTRY_STATES, Stranger, find_every, unlisted, unreadable
+from dropsafe.spool.listing import ENTRY_STATES, Stranger, unlisted, unreadable
 from dropsafe.spool.names import REASON_SUFFIX, entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path

@@ -15,8 +15,9 @@ from dropsafe.spool.audit import TICK_EVERY
 from dropsafe.spool.copies import Original, original_of
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, look
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.intake import Intake
-from dropsafe.spool.listing import Stranger, files_of, find_all, is_entry_name
+from dropsafe.spool.listing import Stranger, files_of, is_entry_name
 from dropsafe.spool.names import REASON_SUFFIX, name_within
 from dropsafe.spool.reasons import read_reason, reason_in
 from dropsafe.spool.receipts import find_receipt, find_receipts

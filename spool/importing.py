@@ -21,7 +21,7 @@ from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import find_every
+from dropsafe.spool.finding import find_every
 from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.moves import is_intact
 from dropsafe.spool.names import other_id

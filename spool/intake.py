@@ -25,8 +25,8 @@ from dropsafe.spool.attempt import Attempt, Taken, full, refused, waits
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint
 from dropsafe.spool.facts import Writers
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.intake_records import Record, Records
-from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import is_id, new_id, safe_name
 from dropsafe.spool.platform import system

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from dropsafe.errors import EntryNotFound
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.facts import Access
 from dropsafe.spool.layout import (
@@ -26,21 +24,16 @@ from dropsafe.spool.layout import (
 )
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import (
-    HOUR_LENGTH,
-    ID_LENGTH,
     REASON_SUFFIX,
-    TOKEN_START,
     NotAName,
-    begins,
     is_id,
     matched,
     parse_bucket,
     parse_entry_name,
-    stamp_time,
 )
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import WITH_REASON, State
-from dropsafe.spool.walking import PARKING, Seen, all_read, any_name, listed, names_in, scan, walk
+from dropsafe.spool.walking import PARKING, listed, scan, walk
 
 ENTRY_STATES = (
     State.PENDING,
@@ -51,10 +44,6 @@ ENTRY_STATES = (
     State.HOLD,
     State.DISCARDED,
 )
-
-_LOOKS = 3
-_NAMED = 10
-"""Candidates that are told for a beginning that several ids have."""
 
 _OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one folder up."
 _AWAY = "Move it out of the spool."
@@ -99,7 +88,7 @@ class Stranger:
 
 def entries_of(layout: Layout, state: State) -> Iterator[Entry]:
     """The entries of a state in name order of its folders. What moves meanwhile may be missed, or seen twice."""
-    return _entries(files_of(layout, state), state)
+    return entries_named(files_of(layout, state), state)
 
 
 def page(layout: Layout, states: Iterable[State], skip: int, limit: int) -> list[Entry]:
@@ -115,7 +104,7 @@ def page(layout: Layout, states: Iterable[State], skip: int, limit: int) -> list
                 continue
             inside = scan(outer_path) if is_folder else [(outer_path, outer, False)]
             named = [(path, name) for path, name, is_inner in inside if not is_inner and is_entry_name(name)]
-            shown += _entries(named[skip : skip + limit - len(shown)], state)
+            shown += entries_named(named[skip : skip + limit - len(shown)], state)
             skip = max(0, skip - len(named))
             if len(shown) >= limit:
                 return shown
@@ -139,10 +128,11 @@ def _counted_at(folder: str, _changed: int) -> int:
 
 def entries_in(folder: str, state: State) -> Iterator[Entry]:
     """The entries that lie directly in one folder, sorted by name."""
-    return _entries(((path, name) for path, name, is_folder in scan(folder) if not is_folder), state)
+    return entries_named(((path, name) for path, name, is_folder in scan(folder) if not is_folder), state)
 
 
-def _entries(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
+def entries_named(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
+    """Those of the files (path, name) that are entries; only these are touched."""
     for path, name in files:
         try:
             parsed = parse_entry_name(name)
@@ -156,121 +146,6 @@ def _entries(files: Iterable[tuple[str, str]], state: State) -> Iterator[Entry]:
 def files_of(layout: Layout, state: State) -> Iterator[tuple[str, str]]:
     """(path, name) of whatever lies in a state's folder or one level below it, sorted."""
     return ((path, place.name) for place, path in walk(layout, (state,)))
-
-
-def find_all(layout: Layout, ids: Collection[str], states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
-    """Where those ids are now, each in the first place that has it; those not found are missing from the answer.
-
-    They are looked for again: what goes back from `inflight/` to `pending/` during a pass is in neither when it comes.
-    """
-    found: dict[str, Entry] = {}
-    seen = Seen()
-    for _ in range(_LOOKS):
-        for entry in _of_ids(layout, set(ids) - found.keys(), states, seen):
-            found.setdefault(entry.id, entry)
-            if len(found) == len(ids):
-                return found
-    return found
-
-
-def find_every(layout: Layout, ids: Collection[str]) -> dict[str, list[Entry]]:
-    """The same with all places in which an id lies."""
-    found: dict[str, list[Entry]] = {}
-    seen = Seen()
-    for _ in range(_LOOKS):
-        for entry in _of_ids(layout, set(ids) - found.keys(), ENTRY_STATES, seen):
-            found.setdefault(entry.id, []).append(entry)
-    return found
-
-
-def _of_ids(layout: Layout, ids: Collection[str], states: Iterable[State], seen: Seen) -> Iterator[Entry]:
-    """In one pass over what has changed since it was `seen`."""
-    if ids:
-        near = next(iter(ids)) if len(ids) == 1 else ""
-        yield from _look(layout, states, lambda names: [name for name in names if name[:ID_LENGTH] in ids], near, seen)
-
-
-def _look(
-    layout: Layout,
-    states: Iterable[State],
-    choose: Callable[[list[str]], list[str]],
-    near: str = "",
-    seen: Seen | None = None,
-) -> Iterator[Entry]:
-    """Entries with the names that `choose` takes from those of a folder; only these files are touched.
-
-    Of a state's folders first those where the id `near` most likely is. None is left out for its name: entries are
-    deferred, people move them, and by a clock that was set back they are delivered before they were accepted."""
-    for state in states:
-        direct, folders = {}, []
-        for path, name, is_folder in scan(layout.state(state)):
-            if is_folder and name != PARKING:
-                folders.append((path, name))
-            elif not is_folder:
-                direct[name] = path
-        yield from _entries(((direct[name], name) for name in choose(list(direct))), state)
-        for folder, _ in sorted(folders, key=lambda each: _distance(each[0], each[1], near)) if near else folders:
-            if seen is None or seen.is_news(folder):
-                yield from _entries(((f"{folder}/{name}", name) for name in sorted(choose(names_in(folder)))), state)
-
-
-def _distance(folder: str, name: str, near: str) -> float:
-    """How far from that id a bucket is: those of the hour in which it was accepted were filled one after the other, so any
-    name in one tells when."""
-    if name[:HOUR_LENGTH] != near[:HOUR_LENGTH]:
-        return math.inf
-    found = any_name(folder)[:ID_LENGTH]
-    return abs(stamp_time(found) - stamp_time(near)) if is_id(found) else 0.0
-
-
-def find(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> Entry:
-    """The one entry whose id, or whose random part of the id, begins with `prefix`. Raises EntryNotFound."""
-    matches = find_beginning(layout, prefix, states)
-    if len(matches) == 1:
-        return next(iter(matches.values()))
-    raise not_one(sorted(matches), prefix)
-
-
-def find_beginning(layout: Layout, prefix: str, states: Collection[State] = ENTRY_STATES) -> dict[str, Entry]:
-    """All entries whose id, or whose random part of the id, begins with `prefix`; none for an empty one."""
-    word = prefix.strip()
-    return find_all(layout, {word}, states) if is_id(word) else beginning(layout, {word}, states).get(word, {})
-
-
-def beginning(
-    layout: Layout, prefixes: Collection[str], states: Collection[State] = ENTRY_STATES
-) -> dict[str, dict[str, Entry]]:
-    """The same for each of many, in one pass; an empty one is missing."""
-    matches: dict[str, dict[str, Entry]] = {prefix: {} for prefix in prefixes if prefix}
-    wanted = tuple(matches)
-
-    def choose(names: list[str]) -> list[str]:
-        return [name for name in names if name.startswith(wanted) or name.startswith(wanted, TOKEN_START)]
-
-    for entry in _look(layout, states, choose) if wanted else ():
-        for prefix, found in matches.items():
-            if begins(entry.id, prefix):
-                found.setdefault(entry.id, entry)
-    return matches
-
-
-def not_one(ids: Sequence[str], prefix: str) -> EntryNotFound:
-    """The error for a beginning that none of the ids has, or more than one."""
-    if ids:
-        named = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
-        return EntryNotFound(
-            f"{len(ids):,} entries have an id that begins with {prefix!r}: {named}. Nothing was changed.",
-            remedy="Give more of the id.",
-        )
-    if not all_read():
-        return EntryNotFound(
-            f"No entry in the folders that can be read has an id that begins with {prefix!r}. Nothing was changed.",
-            remedy="Which folder of the spool cannot be read, and what to do: dropsafe status",
-        )
-    return EntryNotFound(
-        f"No entry in this spool has an id that begins with {prefix!r}. Nothing was changed.",
-        remedy="See the ids: dropsafe list. Delivered entries leave sent/ after retention_days; their receipts stay.",
-    )
 
 
 def strangers(layout: Layout, tick: Callable[[], None] = lambda: None) -> Iterator[Stranger]:

@@ -20,9 +20,10 @@ from dropsafe.spool.copies import copies_in_pending
 from dropsafe.spool.core import Core
 from dropsafe.spool.counter import RECORD_SIZE, parse_record
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.intake_records import is_left, read_record
 from dropsafe.spool.layout import FOLDERS, LOCK_FOLDERS, Layout
-from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
+from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
 from dropsafe.spool.locks import HOLDER_NAME, LOCK_SUFFIX, Holding, holding_of, lock_path
 from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import is_intact

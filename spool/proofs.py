@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.listing import find_all
 from dropsafe.spool.moves import is_settled
 from dropsafe.spool.receipts import Receipt, find_receipts, read_receipts, receipt_files
 from dropsafe.spool.states import State

@@ -16,8 +16,8 @@ from dropsafe.spool.carried import CARRIER, Carried
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_every
 from dropsafe.spool.importing import import_lock
-from dropsafe.spool.listing import find_every
 from dropsafe.spool.locks import Holder
 from dropsafe.spool.moves import digest_of
 from dropsafe.spool.names import hour_start, is_id

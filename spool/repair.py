@@ -21,8 +21,8 @@ from dropsafe.spool.buckets import remove_if_empty
 from dropsafe.spool.claims import damage
 from dropsafe.spool.clock import iso
 from dropsafe.spool.core import Core
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import FOLDERS
-from dropsafe.spool.listing import find_all
 from dropsafe.spool.locks import take_orphan
 from dropsafe.spool.moves import DUPLICATE, is_intact
 from dropsafe.spool.names import REASON_SUFFIX

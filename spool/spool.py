@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from dropsafe.errors import EntryNotFound, TemporaryError, UsageError
-from dropsafe.spool import listing
+from dropsafe.spool import finding, listing
 from dropsafe.spool.audit import AuditFigures, read_audit
 from dropsafe.spool.buckets import due_time, is_due
 from dropsafe.spool.claims import Hand
@@ -188,7 +188,7 @@ class Spool:
 
     def find(self, prefix: str) -> Entry:
         """The entry whose id, or the random part of whose id, begins with `prefix`. Raises EntryNotFound."""
-        return listing.find(self._layout, prefix)
+        return finding.find(self._layout, prefix)
 
     def meta(self, entry: Entry) -> Meta:
         """What was submitted with it, defaults filled in. Raises SpoolError for a damaged file in `meta/`."""
@@ -329,7 +329,7 @@ class Spool:
 
     def _digests_of(self, entry_id: str) -> set[str]:
         """The beginning of the digest under which that id is known, here or else in a receipt; empty if it is not."""
-        if entry := listing.find_all(self._layout, {entry_id}).get(entry_id):
+        if entry := finding.find_all(self._layout, {entry_id}).get(entry_id):
             return {entry.name.digest16}
         receipt = find_receipt(self._layout, entry_id)
         return {receipt.sha256[:16]} if receipt else set()

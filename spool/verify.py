@@ -17,8 +17,9 @@ from dropsafe.printable import printable
 from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.conservation import Equation
 from dropsafe.spool.entry import Entry
+from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.listing import ENTRY_STATES, files_of, find_all, is_entry_name, strangers
+from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strangers
 from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import is_intact, is_settled
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id

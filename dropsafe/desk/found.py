@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def look_up(spool: Spool, word: str) -> Entry | Receipt | str:
     """The entry whose id, or its random part, begins so. Where there is none: the receipt, or the id itself if the
     journal alone knows it. Raises EntryNotFound, with the candidates if there are several."""
-    from dropsafe.spool.listing import find_beginning, not_one
+    from dropsafe.spool.finding import find_beginning, not_one
     from dropsafe.spool.receipts import receipts_beginning
 
     word, layout = word.strip(), spool.core.layout

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dropsafe.errors import DropsafeError, UsageError
 from dropsafe.spool import Entry, Spool
-from dropsafe.spool.listing import beginning, find_all, not_one
+from dropsafe.spool.finding import beginning, find_all, not_one
 from dropsafe.spool.names import is_id
 from dropsafe.spool.states import Event, State, transition
 

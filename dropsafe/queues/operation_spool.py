@@ -20,7 +20,8 @@ from dropsafe.queues.operations import QueuedOperation, name_of, read
 from dropsafe.spool import SYSTEM_CLOCK, Clock, Limits, Spool, durable
 from dropsafe.spool.counter import Count, CounterFile
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import files_of, find, find_all
+from dropsafe.spool.finding import find, find_all
+from dropsafe.spool.listing import files_of
 from dropsafe.spool.names import is_id, new_id
 from dropsafe.spool.platform import system
 from dropsafe.spool.states import State

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dropsafe.errors import UsageError
-from dropsafe.spool import Spool, listing
+from dropsafe.spool import Spool, finding
 from dropsafe.spool.clock import ManualClock
 from tests.support.spools import submit
 
@@ -19,13 +19,13 @@ LONG_AGO = (1_600_000_000_000_000_000, 1_600_000_000_000_000_000)
 def looked_into(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The buckets of which all names are read."""
     looked: list[str] = []
-    look = listing.names_in
+    look = finding.names_in
 
     def names_in(folder: str) -> list[str]:
         looked.append(os.path.basename(folder))
         return look(folder)
 
-    monkeypatch.setattr(listing, "names_in", names_in)
+    monkeypatch.setattr(finding, "names_in", names_in)
     return looked
 
 
@@ -70,7 +70,7 @@ def test_an_entry_that_goes_back_while_it_is_looked_for_is_found(
     if not in_one_tick:
         os.utime(bucket, ns=LONG_AGO)
     changed = bucket.stat().st_mtime_ns
-    scan, looks = listing.scan, 0
+    scan, looks = finding.scan, 0
 
     def watched(folder: str) -> list[tuple[str, str, bool]]:
         nonlocal looks
@@ -80,13 +80,13 @@ def test_an_entry_that_goes_back_while_it_is_looked_for_is_found(
                 os.utime(bucket, ns=(changed, changed))
         return scan(folder)
 
-    monkeypatch.setattr(listing, "scan", watched)
-    assert listing.find_all(spool.core.layout, [made]).keys() == {made}
+    monkeypatch.setattr(finding, "scan", watched)
+    assert finding.find_all(spool.core.layout, [made]).keys() == {made}
 
 
 def test_what_has_not_changed_is_looked_into_once(spool: Spool, looked_into: list[str]) -> None:
     bucket = spool.find(submit(spool, b"1")[0]).path.parent
     os.utime(bucket, ns=LONG_AGO)
     looked_into.clear()
-    assert listing.find_all(spool.core.layout, ["20260921T141320.000Z_aaaaaaaa"]) == {}
+    assert finding.find_all(spool.core.layout, ["20260921T141320.000Z_aaaaaaaa"]) == {}
     assert looked_into == [bucket.name]
