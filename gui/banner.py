@@ -10,9 +10,11 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.desk.silent import SILENT
 from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.icons import TONE_ICONS, pixmap
+from dropsafe.gui.reach import no_answer
 from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
@@ -95,7 +97,7 @@ class Banner(QFrame):
         _empty(self._buttons)
         reasons = snapshot.status.get("reasons", [])
         made: list[QPushButton] = []
-        if snapshot.source is not Source.SERVICE:
+        if snapshot.source is not Source.SERVICE and not snapshot.is_silent:
             made = [button(self.tr("Start the service"), "main")]
             made[0].clicked.connect(self.start)
         elif reasons:
@@ -127,7 +129,7 @@ class Banner(QFrame):
     def _button(self, step: Step, snapshot: Snapshot) -> QPushButton:
         made = button(translated(step.label))
         needs_service = bool(step.method)
-        allow(made, snapshot.runs or not needs_service, self.tr("The service does not run."))
+        allow(made, snapshot.runs or not needs_service, no_answer(snapshot))
         made.clicked.connect(lambda _=False, wanted=step: self.step.emit(wanted))
         return made
 
@@ -177,6 +179,9 @@ def _line(snapshot: Snapshot) -> tuple[Tone, str]:
     status = snapshot.status
     if snapshot.source is Source.NOTHING:
         return Tone.PERSON, translate("Banner", "The spool cannot be read, and no service answers.")
+    if snapshot.is_silent:
+        told = next(reason for reason in status["reasons"] if reason["code"] == SILENT)
+        return Tone.SOON, printable(told["text"])
     if snapshot.source is Source.FOLDER:
         return Tone.QUIET, translate(
             "Banner",

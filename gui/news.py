@@ -42,7 +42,8 @@ class News:
         if not snapshot.runs:
             if self._looks_without < PATIENCE:
                 return
-            problems[NO_SERVICE] = translated(_NO_SERVICE if snapshot.source is Source.FOLDER else _NOTHING)
+            silent = _SILENT if snapshot.is_silent else _NO_SERVICE
+            problems[NO_SERVICE] = translated(silent if snapshot.source is Source.FOLDER else _NOTHING)
         for code, text in problems.items():
             if code not in self._told:
                 yield Word(code, text)
@@ -52,4 +53,7 @@ class News:
 
 
 _NO_SERVICE = QT_TRANSLATE_NOOP("Words", "The service does not run: reports are accepted and kept, but not delivered.")
+_SILENT = QT_TRANSLATE_NOOP(
+    "Words", "The service does not answer: reports are accepted and kept; whether they are delivered is not known."
+)
 _NOTHING = QT_TRANSLATE_NOOP("Words", "The spool cannot be read, and no service answers.")

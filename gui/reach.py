@@ -19,6 +19,13 @@ def why_down(snapshot: Snapshot) -> Value | None:
     return next((r for r in snapshot.status.get("reasons", ()) if r["code"].startswith("destination-")), None)
 
 
+def no_answer(snapshot: Snapshot) -> str:
+    """Why nothing can be asked of the service, for what needs one."""
+    if snapshot.is_silent:
+        return translate("Reach", "The service does not answer.")
+    return translate("Reach", "The service does not run.")
+
+
 def is_paused(snapshot: Snapshot) -> bool:
     """Whether somebody told delivery to rest."""
     return any(reason["code"] == "paused-delivery" for reason in snapshot.status.get("reasons", ()))
@@ -38,6 +45,8 @@ def destination_sign(snapshot: Snapshot) -> tuple[Tone, str]:
     """
     down, figures = why_down(snapshot), uploader_figures(snapshot)
     if not snapshot.runs:
+        if snapshot.is_silent:
+            return Tone.QUIET, translate("Reach", "not known: the service does not answer")
         return Tone.QUIET, translate("Reach", "not tried: no service runs")
     if is_paused(snapshot):
         return Tone.QUIET, translate("Reach", "delivery is paused")

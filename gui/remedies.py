@@ -71,6 +71,7 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "ipc-errors": (_LOG,),
     "service-error": (_LOG,),
     "service-failed": (_LOG,),
+    "service-silent": (_LOG,),
     "janitor-chore": (_LOG,),
     "left-behind": (_LOG,),
     "history": (_LOG,),

@@ -14,6 +14,7 @@ from dropsafe.config import Config
 from dropsafe.desk.desk import Value
 from dropsafe.desk.jobs import Jobs
 from dropsafe.desk.settings import Settings
+from dropsafe.desk.silent import SILENT, silent
 from dropsafe.desk.spool_desk import SpoolDesk
 from dropsafe.desk.trouble import for_people
 from dropsafe.desk.vitals import counted_now
@@ -80,6 +81,11 @@ class Snapshot:
         """Whether a service answers."""
         return self.source is Source.SERVICE
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is a service that does not answer."""
+        return any(reason["code"] == SILENT for reason in self.status.get("reasons", ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Station:
@@ -136,7 +142,8 @@ class Desks:
             self._spool, self._jobs = Spool(config["spool_dir"], limits_from(config)), Jobs()
         settings = Settings(self._station.path, self.config, self._station.read, self._station.instance)
         assert self._jobs is not None
-        return SpoolDesk(self._spool, settings, "window", self._jobs)
+        spool = self._spool
+        return SpoolDesk(spool, settings, "window", self._jobs, service=lambda: silent(spool))
 
     def snapshot(self) -> Snapshot:
         """Of whoever answers. Raises nothing that is expected."""
@@ -152,13 +159,11 @@ class Desks:
             why = _words(error)
         try:
             folder = self.folder()
-            status = folder.status_get()
-            return Snapshot(
-                Source.FOLDER,
-                {**status, "reasons": gravest_first(self._spelled(status["reasons"]))},
-                folder.spool_stats(),
-                why,
-            )
+            found = folder.status_get()
+            if held := folder.service():
+                found |= {"condition": held["condition"], "reasons": [*held["reasons"], *found["reasons"]]}
+            status = {**found, "reasons": gravest_first(self._spelled(found["reasons"]))}
+            return Snapshot(Source.FOLDER, status, folder.spool_stats(), why)
         except (DropsafeError, OSError) as error:
             self._leave_folder()
             more = _words(error)

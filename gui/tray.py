@@ -113,6 +113,8 @@ def _state(snapshot: Snapshot) -> tuple[Tone, str]:
     if snapshot.source is Source.NOTHING:
         return Tone.PERSON, translate("Tray", "The spool cannot be read")
     if not snapshot.runs:
+        if snapshot.is_silent:
+            return Tone.SOON, translate("Tray", "The service does not answer")
         return CONDITION_TONES["NO SERVICE"], translate("Tray", "The service does not run")
     tone = tone_of_status(snapshot.status)
     return tone, {

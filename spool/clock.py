@@ -74,3 +74,11 @@ def _iso_second(seconds: int) -> str:
 def from_iso(text: str) -> float:
     """The inverse of `iso`. ValueError if malformed."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def minute(text: str) -> str:
+    """An ISO 8601 time in this machine's zone, to the minute, for people; what is none stays as it is."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        return text

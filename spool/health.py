@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dropsafe.errors import make_room
 from dropsafe.plural import several
 from dropsafe.printable import in_lines, printable
-from dropsafe.spool.clock import from_iso
+from dropsafe.spool.clock import from_iso, minute
 from dropsafe.spool.facts import Access, Room
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.pausing import Pause, Work
@@ -142,8 +142,8 @@ def told(pause: Pause) -> str:
     """Who paused it, when, why and until when, as far as that is known."""
     parts = [
         f"by {pause.by}" if pause.by else "",
-        f"since {pause.at}" if pause.at else "",
-        f"until {pause.until}" if pause.until else "",
+        f"since {minute(pause.at)}" if pause.at else "",
+        f"until {minute(pause.until)}" if pause.until else "",
     ]
     words = " ".join(part for part in parts if part)
     because = f"because {pause.why}" if pause.why else ""  # of a file that says nothing of who and when

@@ -10,14 +10,12 @@ import os
 import time
 from contextlib import suppress
 
+from dropsafe.desk.silent import LOCK, by_whom, note_path
 from dropsafe.errors import LockLost, TemporaryError
 from dropsafe.spool import durable
 from dropsafe.spool.clock import iso
 from dropsafe.spool.layout import Layout
-from dropsafe.spool.locks import Lock, is_held, lock_path
-from dropsafe.spool.written import read_json
-
-NAME = "service"
+from dropsafe.spool.locks import Lock, lock_path
 
 
 class ServiceLock:
@@ -25,12 +23,12 @@ class ServiceLock:
 
     def __init__(self, layout: Layout) -> None:
         """Take it. TemporaryError, with who holds it as far as is known, if another service has it."""
-        self._lock = Lock(lock_path(layout, NAME), layout.file_mode)
-        self._note = os.path.join(layout.locks, f"{NAME}.json")
+        self._lock = Lock(lock_path(layout, LOCK), layout.file_mode)
+        self._note = note_path(layout)
         if not self._lock.try_acquire():
             self._lock.close()
             raise TemporaryError(
-                f"Another Dropsafe service works on the spool {layout.root}{_by_whom(self._note)}. Nothing was changed.",
+                f"Another Dropsafe service works on the spool {layout.root}{by_whom(self._note)}. Nothing was changed.",
                 remedy="Stop that one first, or give this one a spool of its own (--instance NAME or --spool DIR).",
             )
         self._write_note(layout.file_mode)
@@ -57,16 +55,3 @@ class ServiceLock:
             if os.path.lexists(scratch):  # of a start that was killed just here
                 durable.unlink("service.note.sweep", scratch)
             durable.write_file("service.note", scratch, self._note, note, mode)
-
-
-def holder(layout: Layout) -> str | None:
-    """Who is the service of that spool, as far as is known: ` (process 7, since …)`; None if there is none."""
-    return _by_whom(os.path.join(layout.locks, f"{NAME}.json")) if is_held(layout, NAME) else None
-
-
-def _by_whom(note_path: str) -> str:
-    try:
-        note = read_json(note_path)
-        return f" (process {int(note['pid'])}, since {note['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""

@@ -45,8 +45,8 @@ class Heard:
 def heard(context: Context) -> Heard:
     """The service of the spool that the command is about, whatever options either was started with."""
     from dropsafe.cli.published import in_spool
+    from dropsafe.desk.silent import holder, silent
     from dropsafe.desk.standstill import serves
-    from dropsafe.supervisor.service_lock import holder
 
     spool = context.spool
     told = answering(context)
@@ -57,14 +57,8 @@ def heard(context: Context) -> Heard:
         return Heard(None, Source.FOLDER)
     if found := in_spool(spool):
         return Heard(found, Source.FILE, told.why or STARTED_OTHERWISE)
-    unknown: dict[str, Any] = {
-        "condition": "UNKNOWN",
-        "spool_id": spool.spool_id,
-        "pid": None,
-        "reasons": [],
-        "workers": [],
-    }
-    return Heard(unknown, Source.FOLDER, silent=who)
+    unknown = silent(spool)
+    return Heard(None if unknown is None else {**unknown, "reasons": []}, Source.FOLDER, silent=who)
 
 
 def answering(context: Context) -> Heard:

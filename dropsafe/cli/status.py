@@ -138,6 +138,7 @@ def _condition(service: dict[str, Any] | None, reasons: list[dict[str, str]]) ->
 
 def _print(fact: dict[str, Any], utc: bool) -> None:
     from dropsafe.cli.words import coloured, number, several, size
+    from dropsafe.desk.silent import silence
     from dropsafe.printable import printable
 
     colours = {"RUNNING": "green", "DEGRADED": "amber", "STARTING": "blue", "STOPPING": "blue", "ERROR": "red"}
@@ -177,7 +178,8 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
             else:
                 print("No service runs here.")
         elif fact["condition"] == "UNKNOWN":
-            print(f"A service works on this spool{fact['service']}, and has not told how it fares.")
+            told = silence(fact["service"])
+            print(f"{told.text}\n    → {told.remedy}")
 
 
 def _whence(source: str, pid: int | None, why: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dropsafe.desk.silent import SILENT
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.health import told
@@ -46,9 +47,9 @@ def serves(spool: Spool, service: Service | None) -> bool:
 
 
 def at_destination(service: Service) -> Standstill | None:
-    """What a service says against its destination."""
+    """What a service says against its destination, or that it says nothing."""
     for reason in service["reasons"]:
-        if reason["code"].startswith("destination-"):
+        if reason["code"].startswith("destination-") or reason["code"] == SILENT:
             return Standstill(reason["text"], reason["remedy"], _next_probe(service))
     return None
 

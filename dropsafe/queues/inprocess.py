@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from typing import Any, Final
 
 from dropsafe.config import Config
+from dropsafe.desk.silent import LOCK as SERVICE
 from dropsafe.errors import TemporaryError
 from dropsafe.plural import several
 from dropsafe.queues.background import Condition, Keeper
@@ -27,7 +28,6 @@ from dropsafe.queues.watched_hand import Attempts, Done, WatchedHand
 from dropsafe.spool.hints import Hints
 from dropsafe.spool.locks import Lock, lock_path
 from dropsafe.spool.recovery import recover
-from dropsafe.supervisor.service_lock import NAME as SERVICE
 from dropsafe.supervisor.service_lock import ServiceLock
 from dropsafe.workers.backoff import Backoff
 from dropsafe.workers.breaker import BreakerState, ProbeBounds

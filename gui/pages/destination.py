@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from dropsafe.desk.desk import Value
 from dropsafe.gui.by_button import by_button
 from dropsafe.gui.page import Page
-from dropsafe.gui.reach import destination_sign, is_paused, uploader_figures, why_down
+from dropsafe.gui.reach import destination_sign, is_paused, no_answer, uploader_figures, why_down
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
@@ -32,6 +32,7 @@ class DestinationPage(Page):
         super().__init__(*args, **params)
         self._job: str | None = None
         self._runs = False
+        self._none_runs = ""
         self._paused = False
         self._address = label("", "title", selectable=True, wrap=True)
         self._state, self._why = ToneSign(), label("", wrap=True, selectable=True)
@@ -97,7 +98,7 @@ class DestinationPage(Page):
         ]
         self._figures.setText("    ".join(part for part in told if part))
         self._figures.setVisible(any(told))
-        none_runs = self.tr("The service does not run.")
+        none_runs = self._none_runs = no_answer(snapshot)
         allow(
             self._try,
             self._runs and down is not None,
@@ -140,7 +141,7 @@ class DestinationPage(Page):
             return
         self._job = None
         self.looks.discard(job["id"])
-        allow(self._test, self._runs, self.tr("The service does not run."))
+        allow(self._test, self._runs, self._none_runs)
         if job["error"]:
             self._failed(Trouble(job["error"]["title"], job["error"]["text"], job["error"]["remedy"]))
             return
@@ -158,7 +159,7 @@ class DestinationPage(Page):
 
     def _failed(self, trouble: Trouble) -> None:
         self._job = None
-        allow(self._test, self._runs, self.tr("The service does not run."))
+        allow(self._test, self._runs, self._none_runs)
         self._test_state.setText(self.tr("The test could not be made."))
         self.report(trouble)
 

@@ -11,6 +11,7 @@ from dropsafe.desk.desk import Value
 from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.page import Page
+from dropsafe.gui.reach import no_answer
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
@@ -31,6 +32,7 @@ class FoldersPage(Page):
         super().__init__(*args, **params)
         self._shown: Value | None = None
         self._runs: bool | None = None
+        self._why_not = ""
         self._state = ToneSign()
         self._pause = button("")
         self._pause.clicked.connect(self._toggle)
@@ -53,8 +55,9 @@ class FoldersPage(Page):
         self._ask()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.runs != self._runs:
-            self._runs = snapshot.runs
+        why_not = "" if snapshot.runs else no_answer(snapshot)
+        if (snapshot.runs, why_not) != (self._runs, self._why_not):
+            self._runs, self._why_not = snapshot.runs, why_not
             self._shown = None
             self._ask()
 
@@ -74,11 +77,12 @@ class FoldersPage(Page):
         if paused:
             self._state.show_state(Tone.QUIET, self.tr("Intake is paused: files stay in their folders."))
         elif not self._runs:
-            self._state.show_state(Tone.QUIET, self.tr("No service runs: files stay in their folders."))
+            stay = self.tr("{0} Files stay in their folders until a service takes them.")
+            self._state.show_state(Tone.QUIET, stay.format(self._why_not))
         else:
             self._state.show_state(Tone.WELL, self.tr("Files are taken as they come."))
         self._pause.setText(self.tr("Resume intake") if paused else self.tr("Pause intake"))
-        allow(self._pause, bool(self._runs), self.tr("The service does not run."))
+        allow(self._pause, bool(self._runs), self._why_not)
         self._clear()
         for folder in answer["folders"]:
             self._list.addWidget(self._block(folder))

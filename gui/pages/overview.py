@@ -107,7 +107,10 @@ class OverviewPage(Page):
             tone, word = worker_state(worker["state"])
             sign.show_state(tone, f"{worker['name']}: {word}")
         for sign in self._workers[len(workers) :]:
-            sign.show_state(CONDITION_TONES["NO SERVICE"], self.tr("not running"))
+            unknown = (
+                self.tr("not known: the service does not answer") if snapshot.is_silent else self.tr("not running")
+            )
+            sign.show_state(CONDITION_TONES["NO SERVICE"], unknown)
             sign.setVisible(sign is self._workers[0])
         for sign in self._workers[: len(workers)]:
             sign.setVisible(True)
@@ -118,7 +121,12 @@ class OverviewPage(Page):
 
     def _ask_series(self) -> None:
         if self.bridge is None or not self.bridge.latest.runs:
-            self._chart.show_nothing(self.tr("The service counts this, and none runs."))
+            is_silent = self.bridge is not None and self.bridge.latest.is_silent
+            self._chart.show_nothing(
+                self.tr("The service counts this, and does not answer.")
+                if is_silent
+                else self.tr("The service counts this, and none runs.")
+            )
             return
         self.call("series_hour", on_answer=self._show_series, on_error=self._no_series)
 

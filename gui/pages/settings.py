@@ -14,6 +14,7 @@ from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.fields import Field, field_for, unit_of
 from dropsafe.gui.page import Page
+from dropsafe.gui.reach import no_answer
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.trouble import Trouble
@@ -230,8 +231,10 @@ class SettingsPage(Page):
         elif changed:
             self._state.setText(self.tr("{0} changed, not saved yet.").format(counted.settings(len(changed))))
         else:
-            runs = snapshot.runs if snapshot else self.bridge is not None and self.bridge.latest.runs
-            later = "" if runs else self.tr("No service runs: what is saved counts when it starts.")
+            known = snapshot or (self.bridge.latest if self.bridge is not None else None)
+            later = self.tr("No service runs: what is saved counts when it starts.")
+            if known is not None and (known.runs or known.is_silent):
+                later = no_answer(known) if known.is_silent else ""
             self._state.setText(f"{self._saved} {later}".strip())
         self._undo.setEnabled(bool(changed or wrong))
         allow(

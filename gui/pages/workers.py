@@ -61,6 +61,8 @@ class WorkersPage(Page):
         self._empty.setText(
             self.tr("The service is starting its workers.")
             if snapshot.runs
+            else self.tr("The service does not answer, so it is not known how its workers fare.")
+            if snapshot.is_silent
             else self.tr(
                 "No service runs, so there are no workers. What is accepted meanwhile waits in the spool; the button "
                 "above starts the service."

@@ -13,8 +13,10 @@ from PySide6.QtWidgets import QPushButton
 
 from dropsafe.gui import starting
 from dropsafe.gui.app import Program
+from dropsafe.gui.reach import destination_sign, no_answer
 from dropsafe.gui.sources import Source
 from dropsafe.spool import Spool
+from dropsafe.supervisor.service_lock import ServiceLock
 from tests.support.line import an_address
 from tests.support.window import a_program, own_settings, until
 
@@ -80,6 +82,26 @@ def test_it_starts_and_the_banner_becomes_well_as_often_as_it_is_wanted(
         os.kill(program.bridge.latest.status["pid"], signal.SIGTERM)
         until(lambda: not program.starter._children, "that it has stopped again")
     assert "stopped" in (station.parent / "service.log").read_text(encoding="utf-8").lower()
+
+
+def test_one_that_holds_the_spool_and_does_not_answer_is_waited_for_and_not_started_again(station: Path) -> None:
+    Spool.create(station.parent / "spool", group="").close()
+    with Spool(station.parent / "spool") as spool:
+        held = ServiceLock(spool.core.layout)
+        with a_program(station) as program:
+            try:
+                said = program.window.banner.accessibleName()
+                assert f"(process {os.getpid()}, since " in said
+                assert "but does not answer. Nothing is lost" in said
+                buttons = program.window.banner.findChildren(QPushButton)
+                assert "Start the service" not in [each.text() for each in buttons]
+                assert "does not answer" in no_answer(program.bridge.latest)
+                assert destination_sign(program.bridge.latest)[1] == "not known: the service does not answer"
+            finally:
+                held.release()
+            program.bridge.look()
+            until(lambda: "No service answers" in program.window.banner.accessibleName(), "that it has gone")
+            assert "does not run" in no_answer(program.bridge.latest)
 
 
 def test_one_that_cannot_start_says_why(station: Path) -> None:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from dropsafe.cli.status import _unread
+from dropsafe.desk.silent import silence
 from dropsafe.errors import QueueFullError
 from dropsafe.spool import attempt
 from dropsafe.spool.dropfolder import DropFolder
@@ -75,6 +76,7 @@ def every_reason() -> list[Problem]:
         reasons.requests_failed(2, "ZeroDivisionError"),
         reasons.own_errors(1, "ZeroDivisionError"),
         reasons.ended("The spool has no spool.json.", "Mount the disk."),
+        silence(" (process 7, since 2026-11-24 09:00)"),
         *_of_the_spool(),
         *_of_the_janitor(),
         *_of_the_watcher(),
