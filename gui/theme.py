@@ -222,6 +222,7 @@ def _sheet(c: Colours) -> str:
     #topics::item:selected {{ background: {c.chosen}; }}
     QTextBrowser {{ border: none; border-radius: 0; }}
     QTextBrowser:focus {{ border: 1px solid {c.accent}; }}
+    #line[changed="true"] {{ background: {c.soon_ground}; border-radius: 4px; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
                    padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {c.accent}; }}

@@ -118,6 +118,14 @@ class EntriesModel(QAbstractTableModel):
         self._resize(count)
         self._changed(0, count)
 
+    def look_again(self) -> None:
+        """As far as rows still are where they were, they are to say how they are now."""
+        if self._found is None:
+            self._asked_tries.clear()
+            self._asked.clear()
+            self._fresh.clear()
+            self._changed(0, self._count)
+
     def show_found(self) -> None:
         """A filter or another order: nothing is found yet."""
         self.beginResetModel()
@@ -146,7 +154,7 @@ class EntriesModel(QAbstractTableModel):
             self.endInsertRows()
 
     def hold_still(self, still: bool) -> None:
-        """While rows are selected what is shown does not change below them; blocks that are not held still come."""
+        """While rows are selected each stays in its place, though it may say more by now; blocks not held still come."""
         self._still = still
 
     def put(self, block: int, rows: Sequence[Row], total: int | None = None) -> None:
@@ -155,7 +163,8 @@ class EntriesModel(QAbstractTableModel):
             return
         self._asked.discard(block)
         if self._still and block in self._blocks:
-            return
+            now = {row["id"]: row for row in rows}
+            rows = [now.get(row["id"], row) for row in self._blocks[block]]
         self._blocks[block] = rows
         self._blocks.move_to_end(block)
         while len(self._blocks) > BLOCKS_KEPT:
@@ -176,11 +185,11 @@ class EntriesModel(QAbstractTableModel):
         rows = self._blocks.get(place // BLOCK, ())
         return rows[place % BLOCK] if place % BLOCK < len(rows) else None
 
-    def renew(self, place: int, entry_id: str, state: str) -> None:
-        """It is still in its row, though in another state by now: the row stays where it is, and says so."""
+    def renew(self, place: int, entry_id: str, state: str) -> bool:
+        """It is still in its row, though in another state by now: the row stays where it is, and says so. Whether it is."""
         row = self.row(place)
-        if row is None or row["id"] != entry_id or row["state"] == state:
-            return
+        if row is None or row["id"] != entry_id or row["state"] == state or state not in NAMES:
+            return False
         renewed = {**row, "state": state, "error": "", "next_try": None}
         if self._found is not None:
             self._found[place] = renewed
@@ -189,6 +198,7 @@ class EntriesModel(QAbstractTableModel):
             rows[place % BLOCK] = renewed
             self._blocks[place // BLOCK] = rows
         self._changed(place, place + 1)
+        return True
 
     def want(self, place: int) -> Row | None:
         """The same, and if it is not held its block is fetched."""

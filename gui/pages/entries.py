@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
 from dropsafe.gui.base_page import Heard
@@ -28,11 +28,11 @@ from dropsafe.gui.models.entries import MOST_FOUND, SORTS, EntriesModel, Row
 from dropsafe.gui.page import Page
 from dropsafe.gui.pager import Pager
 from dropsafe.gui.sources import Snapshot
-from dropsafe.gui.theme import GRID
+from dropsafe.gui.theme import GRID, ROW
 from dropsafe.gui.tries import Tries
 from dropsafe.gui.undo import UndoBar
 from dropsafe.gui.unread import UnreadNotice
-from dropsafe.gui.widgets import allow, button, column, label, row
+from dropsafe.gui.widgets import allow, button, column, label, restyle, row
 from dropsafe.gui.words import number, translated
 from dropsafe.gui.work_line import WorkLine
 
@@ -42,6 +42,8 @@ CALM: Final = 500
 """Milliseconds for which events are gathered before the list is renewed."""
 NARROW: Final = 320
 """A table that is not as wide has no room for buttons beside the filter."""
+AGED: Final = 5.0
+"""Seconds after which the ages of the rows that are seen are written anew."""
 FOLLOWED: Final = 2.0
 """Seconds after which the details of what moves by itself are renewed."""
 MOVES: Final = ("pending", "inflight")
@@ -93,6 +95,7 @@ class EntriesPage(Page):
         self.subscribe_event("entries", self._heard)
         self.subscribe_event("gap", self._heard)
         self.every(FOLLOWED, self._follow)
+        self.every(AGED, self._table.viewport().update)
         self._filter = Filter(self._tabs.states)
         self._chosen = Chosen(self._filter)
         self._pager.show(self._filter.states)
@@ -139,7 +142,7 @@ class EntriesPage(Page):
 
     def refresh(self) -> None:
         """As it is now. Nothing is selected any more."""
-        self._changed.hide()
+        self._show_changed(False)
         self._unread.renew()
         self._pager.show(self._filter.states)
         self._table.clearSelection()
@@ -176,6 +179,9 @@ class EntriesPage(Page):
         self._model.put(block, rows, total)
         if self._chosen.missing:
             self._choose()
+        elif self._chosen.count:
+            self._note_chosen()
+            self._show_actions()
         self._say_state()
 
     def _lost(self, block: int) -> None:
@@ -196,16 +202,27 @@ class EntriesPage(Page):
             return
         self._inspector.show_again()
         if self._chosen.count or self._model.is_found:
-            self._changed.show()
+            self._show_changed(True)
+            if not self._pager.rests:
+                self._pager.show(self._filter.states)
+                self._model.look_again()
         elif not self._pager.rests:
             self.refresh()
         elif not self._calm.isActive():
             self._calm.start()
 
+    def _show_changed(self, changed: bool) -> None:
+        """In the line above the table, which is always there: else the rows would move below the pointer."""
+        self._changed.setVisible(changed)
+        self._state.setHidden(changed)
+        restyle(self._line, "changed", "true" if changed else "false")
+
     def _moved(self, entry_id: str, state: str) -> None:
         """The row that is chosen says the same as its details, though it stands still."""
         for first, _ in self._table.ranges()[:1]:
-            self._model.renew(first, entry_id, state)
+            if self._model.renew(first, entry_id, state):
+                self._note_chosen()
+                self._show_actions()
 
     def _follow(self) -> None:
         """What is sent leaves no trace in the list of another tab: the details must not go on saying that it waits."""
@@ -216,16 +233,8 @@ class EntriesPage(Page):
 
     def _choose(self) -> None:
         """What is selected now."""
-        ranges = self._table.ranges()
-        count, shown = sum(last - first + 1 for first, last in ranges), self._model.rowCount()
-        all_is_shown = not self._model.is_found or self._finder.is_complete
-        whole = count > 1 and count == shown and (count > MOST_BY_ID or not all_is_shown)
-        rows: list[Row] = []
-        if not whole and count <= MOST_BY_ID:
-            found = [self._model.want(place) for first, last in ranges for place in range(first, last + 1)]
-            rows = [each for each in found if each is not None]
-        missing = count - len(rows) if not whole and count <= MOST_BY_ID else 0
-        self._chosen = Chosen(self._filter, rows, whole, count, missing)
+        self._note_chosen()
+        count, rows = self._chosen.count, self._chosen.rows
         self._model.hold_still(count > 0)
         if count == 1 and rows:
             self._inspector.show(rows[0]["id"])
@@ -237,6 +246,18 @@ class EntriesPage(Page):
         self._fit_pane()
         self._say_state()
         self._show_actions()
+
+    def _note_chosen(self) -> None:
+        ranges = self._table.ranges()
+        count, shown = sum(last - first + 1 for first, last in ranges), self._model.rowCount()
+        all_is_shown = not self._model.is_found or self._finder.is_complete
+        whole = count > 1 and count == shown and (count > MOST_BY_ID or not all_is_shown)
+        rows: list[Row] = []
+        if not whole and count <= MOST_BY_ID:
+            found = [self._model.want(place) for first, last in ranges for place in range(first, last + 1)]
+            rows = [each for each in found if each is not None]
+        missing = count - len(rows) if not whole and count <= MOST_BY_ID else 0
+        self._chosen = Chosen(self._filter, rows, whole, count, missing)
 
     def _show_actions(self) -> None:
         chosen, by_details = self._chosen, self._chosen.count == 1 and self._inspector.pane.isVisible()
@@ -363,10 +384,10 @@ class EntriesPage(Page):
             made.clicked.connect(lambda _=False, wanted=action: self.act(wanted))
         self._chosen_words, self._actions = label(), QWidget()
         self._actions.setLayout(row(self._chosen_words, *self._buttons.values(), 1, spacing=GRID // 2))
-        self._changed = QWidget()
+        self._changed, self._line = QWidget(), QFrame()
         again = button(self.tr("Refresh"), "plain", self.tr("Show the list as it is now (F5)"))
         again.clicked.connect(self.refresh)
-        self._changed.setLayout(row(label(self.tr("The list has changed."), "caption"), again, 1))
+        self._changed.setLayout(row(label(self.tr("The list has changed.")), again))
         self._changed.hide()
         self._state = label("", "caption")
         self._find_line, self._bulk_line = WorkLine(self.tr("Looking for reports")), WorkLine(self.tr("Many reports"))
@@ -386,14 +407,18 @@ class EntriesPage(Page):
         beside_text = QWidget()
         beside_text.setLayout(row(self._all, self._export))
         self._table.resized.connect(lambda width: beside_text.setVisible(width >= NARROW))
-        head, foot = row(self._text, beside_text), row(self._state, self._find_line, 1)
+        head = row(self._text, beside_text)
         head.setStretch(0, 1)
+        self._line.setObjectName("line")
+        self._line.setFixedHeight(ROW)
+        self._line.setLayout(row(self._state, self._changed, self._find_line, 1))
+        self._line.layout().setContentsMargins(GRID, 0, GRID, 0)
         left = QWidget()
-        inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
-        for place, widget in ((5, self._changed), (5, self._export_line), (2, self._unread)):
-            inside.insertWidget(place, widget)
+        above = (self._tabs, head, self._unread, self._line)
+        below = (self._actions, self._bulk_line, self._export_line, self._undo)
+        inside = column(*above, self._middle, *below, spacing=GRID)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
-        inside.setStretch(3, 1)
+        inside.setStretch(len(above), 1)
         left.setLayout(inside)
         self._split = Beside(left, self._inspector.pane)
         whole = QVBoxLayout(self)

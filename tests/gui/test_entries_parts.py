@@ -20,7 +20,7 @@ from dropsafe.gui.choosing import Chosen, Filter
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entry_remedies import Offer, offers
 from dropsafe.gui.following import Following
-from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, EntriesModel
+from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, STATE, EntriesModel
 from dropsafe.gui.pager import Pager, place_of
 from dropsafe.spool.pausing import Pause
 from dropsafe.spool.reasons import Reason
@@ -191,12 +191,17 @@ def test_blocks_that_were_dropped_are_asked_for_again() -> None:
     assert asked[-1] == 0
 
 
-def test_rows_below_a_selection_stand_still_and_blocks_that_are_not_held_still_come() -> None:
-    model, _ = a_model(2 * BLOCK)
+def test_rows_below_a_selection_stand_still_though_they_say_how_they_are_and_blocks_not_held_still_come() -> None:
+    model, asked = a_model(2 * BLOCK)
     model.put(0, rows(0, BLOCK))
     model.hold_still(True)
-    model.put(0, rows(0, 3, "other"), 3)
+    model.put(0, [*rows(0, 3, "other"), {**rows(1, 1)[0], "state": "sent"}], 4)
     model.put(1, rows(BLOCK, BLOCK))
+    assert [model.index(place, STATE).data() for place in range(3)] == ["waiting", "delivered", "waiting"]
+    del asked[:]
+    model.look_again()
+    model.data(model.index(1, 0))
+    assert asked == [0]
     assert model.rowCount() == 2 * BLOCK
     assert [(row or {})["id"] for row in (model.row(0), model.row(BLOCK))] == ["r0", f"r{BLOCK}"]
     model.hold_still(False)
