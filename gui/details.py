@@ -12,6 +12,7 @@ from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.entry_remedies import Offer
 from dropsafe.gui.icons import icon
@@ -86,7 +87,7 @@ class DetailsPane(QWidget):
         self._name.setText(_breakable(printable(entry["original_name"])))
         self._sign.show_state(TONES.get(state, Tone.QUIET), translated(NAMES.get(state) or state))
         self._id.setText(entry["id"])
-        self._why.setText("\n\n".join(_breakable(printable(line)) for line in said["lines"]))
+        self._why.setText("\n\n".join(_breakable(by_button(line)) for line in said["lines"]))
         self._offers.show_offers(offers, state, may_act=may_act)
         self._facts.setText(_facts(entry))
         lines = [_history_line(line) for line in entry["history"]]

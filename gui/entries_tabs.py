@@ -83,6 +83,9 @@ class EntriesTabs(QTabBar):
         for place, (name, states, _) in enumerate(TABS):
             count = sum(counts.get(state, 0) for state in states)
             self.setTabText(place, f"{translated(name)} {number(count)}" if count else translated(name))
+            if "inflight" in states and len(states) == 2:
+                waiting, sending = (number(counts.get(state, 0)) for state in states)
+                self.setTabToolTip(place, self.tr("{0} that wait and {1} that are being sent").format(waiting, sending))
 
     def show_state(self, state: str) -> None:
         """The narrowest that has it."""

@@ -45,6 +45,12 @@ NAMES: Final = {
     "hold": QT_TRANSLATE_NOOP("Words", "on hold"),
     "discarded": QT_TRANSLATE_NOOP("Words", "discarded"),
 }
+STATE_TIPS: Final = {
+    "inflight": QT_TRANSLATE_NOOP(
+        "Words",
+        "A worker has it in hand. If sending fails it waits again; while the server is away it may stay in hand.",
+    ),
+}
 COLUMNS: Final = (
     QT_TRANSLATE_NOOP("Words", "Name"),
     QT_TRANSLATE_NOOP("Words", "Age"),
@@ -342,5 +348,7 @@ def _tip(row: Row, column: int, now: float) -> str:
             return clock(row["accepted"])
         case 2:
             return translate("Words", "{0} bytes").format(number(row["size"]))
+        case 4 if row["state"] in STATE_TIPS:
+            return translated(STATE_TIPS[row["state"]])
         case _:
             return _why(row, now)

@@ -263,10 +263,13 @@ class EntriesPage(Page):
         chosen, by_details = self._chosen, self._chosen.count == 1 and self._inspector.pane.isVisible()
         self._actions.setVisible(chosen.count > 0 and not by_details)
         words = counted.reports(chosen.count)
-        self._chosen_words.setText(self.tr("All {0}:").format(words) if chosen.whole else f"{words}:")
+        text = self.tr("All {0}:").format(words) if chosen.whole else f"{words}:"
+        if chosen.rows and all(row["state"] == "sent" for row in chosen.rows):
+            text = self.tr("{0}, delivered: to be exported, and nothing else.").format(words)
+        self._chosen_words.setText(text)
         for action, made in self._buttons.items():
             why_not, states = chosen.why_not(action), chosen.states_for(action)
-            made.setVisible(bool(states) or not (chosen.rows or chosen.whole))
+            made.setVisible(bool(states) or not (chosen.rows or chosen.whole) or chosen.is_kept_from(action))
             count = chosen.count if chosen.whole else len(chosen.ids_for(action))
             part = f" ({number(count)})" if 0 < count < chosen.count else ""
             made.setText(translated(verb(action, states[0]) if len(states) == 1 else VERBS[action]) + part)
@@ -297,7 +300,8 @@ class EntriesPage(Page):
     def _take(self, offer: Offer) -> None:
         """What a button of the details says."""
         if offer.action and self._inspector.id:
-            self._bulk.move(offer.action, {self._inspector.id: self._inspector.state})
+            shown = self._inspector
+            self._bulk.move(offer.action, {shown.id: shown.state}, {shown.id: shown.name})
         elif offer.entry:
             self._inspector.show(offer.entry)
         elif offer.step is not None:

@@ -224,12 +224,20 @@ def test_details_say_why_and_their_buttons_do_it(desktop: Desktop, spool: Spool)
     page = the_page(desktop)
     show(page, FAILED, 2)
     select(page, 0, 0)
-    until(lambda: "It is not sent again by itself." in words(page), "the explanation")
+    until(lambda: 'Mend the cause, then "Send again"' in words(page), "the explanation, in the words of the buttons")
     wanted = ["Send again", "Readmit as it is", "Hold", "Discard"]
     until(lambda: [text for text in buttons(page) if text in wanted] == wanted, "its buttons, the grave one last")
     press(page, "Send again")
     until(lambda: spool.stats().waiting == 7, "its being sent again")
     until(lambda: "waiting" in words(page).splitlines(), "its new state in the details")
+    assert "1 report due now. Sent at its turn." in words(page)
+    show(page, FAILED, 1)
+    edited = next(spool.entries(State.FAILED))
+    edited.path.write_bytes(b"edited")
+    until(lambda: (page._model.row(0) or {}).get("id") == edited.id, "its row")
+    select(page, 0, 0)
+    until(lambda: "was edited since" in words(page), "that it was edited")
+    until(lambda: "Readmit as it is" in buttons(page) and "Send again" not in buttons(page), "what can be done with it")
 
 
 def test_a_key_that_is_held_down_asks_for_the_details_of_the_last_alone(
@@ -263,6 +271,16 @@ def test_a_readmission_is_asked_about_and_the_details_follow_the_new_id(desktop:
     assert page._inspector.id in [entry.id for entry in taken]
     page._follow()
     until(lambda: page._inspector.state == "inflight" and "being sent" in words(page), "that it is being sent")
+    kept = next(each for each in page._inspector.pane.findChildren(QPushButton) if each.text() == "Discard")
+    assert (kept.isEnabled(), "pause delivery first" in kept.toolTip()) == (False, True)
+    held = next(spool.entries(State.HOLD)).id
+    page._bulk.move("discard", {page._inspector.id: "pending", held: "hold"}, {page._inspector.id: "CAL-1"})
+    answer(page, "Discard 2 reports")
+    until(desktop.errors.notices, "that it cannot be discarded")
+    trouble = desktop.errors.notices()[0].trouble
+    assert trouble.title == "1 of 2 reports could not be moved"
+    assert "1 report discarded. “CAL-1” cannot be discarded: it is being sent just now" in trouble.text
+    assert "Pause delivery, discard it once" in trouble.remedy
     show(page, "pending", 7)
     place = shown(page).index("line-4-0005.json")
     select(page, place, place)

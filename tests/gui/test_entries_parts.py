@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Facts, list[dict[str, str]], list[str]]] = {
     "kept in hand": (
         facts(State.INFLIGHT, destination="down", next_probe=9.0),
         [],
-        ["Try now", "Pause delivery", "dropsafe hold abcd2345 && dropsafe resume delivery"],
+        ["Try now", "Pause delivery", "Hold"],
     ),
     "on hold": (facts(State.HOLD), [], ["Take off hold", "Discard"]),
     "discarded": (facts(State.DISCARDED), [], ["Restore"]),
