@@ -254,6 +254,7 @@ def _sheet(c: Colours) -> str:
     QTableView::item:focus {{ outline: none; }}
     QHeaderView::section {{ background: {c.ground}; color: {c.faint}; border: none; border-bottom: 1px solid {c.line};
         padding: 4px {GRID}px; font-size: {SMALL}px; }}
+    QHeaderView::up-arrow, QHeaderView::down-arrow {{ image: none; width: 0; height: 0; }}
     QTabBar::tab {{ background: transparent; color: {c.faint}; padding: 6px 10px; border-bottom: 2px solid transparent; }}
     QTabBar::tab:selected {{ color: {c.text}; border-bottom: 2px solid {c.accent}; }}
     QTabBar::tab:focus {{ color: {c.accent}; }}

@@ -75,11 +75,20 @@ _ROLES: Final = frozenset(
         Qt.ItemDataRole.ForegroundRole,
     }
 )
+_ORDER_TIP: Final = QT_TRANSLATE_NOOP(
+    "Words",
+    "Press it for that order, again for the reverse, a third time for the order of the spool: by state, and in each about as "
+    "they were accepted, the oldest first.",
+)
 _HEADER_TIPS: Final = {
     AGE: QT_TRANSLATE_NOOP("Words", "Since it was accepted"),
     TRIED: QT_TRANSLATE_NOOP("Words", "How often it was tried, by the journal"),
     WHY: QT_TRANSLATE_NOOP("Words", "What went wrong last, and when it is tried next"),
 }
+
+
+def _order_tip(section: int) -> str:
+    return _ORDER_TIP if section in SORTS else ""
 
 
 class EntriesModel(QAbstractTableModel):
@@ -94,6 +103,7 @@ class EntriesModel(QAbstractTableModel):
         self._now = now
         self.sign_in = STATE
         """The column that has the icon of the state."""
+        self._ordered_by, self._order_sign = -1, ""
         self._count = 0
         self._blocks: OrderedDict[int, Sequence[Row]] = OrderedDict()
         self._asked: set[int] = set()
@@ -158,6 +168,11 @@ class EntriesModel(QAbstractTableModel):
             self._found.extend(rows)
             self._count = len(self._found)
             self.endInsertRows()
+
+    def show_order(self, section: int, *, descending: bool) -> None:
+        """In the words of that column's header, for Qt's own sign is painted over them; -1: in none."""
+        self._ordered_by, self._order_sign = section, " ▾" if descending else " ▴"
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
 
     def hold_still(self, still: bool) -> None:
         """While rows are selected each stays in its place, though it may say more by now; blocks not held still come."""
@@ -245,11 +260,11 @@ class EntriesModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Vertical or section >= len(COLUMNS):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return translated(COLUMNS[section])
+            return translated(COLUMNS[section]) + (self._order_sign if section == self._ordered_by else "")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGNED[section in _RIGHT]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return translated(_HEADER_TIPS.get(section, ""))
+            return "\n".join(translated(tip) for tip in (_HEADER_TIPS.get(section, ""), _order_tip(section)) if tip)
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

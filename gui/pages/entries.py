@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QFrame, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
 from dropsafe.gui.base_page import Heard
@@ -17,6 +17,7 @@ from dropsafe.gui.bridge import Reply
 from dropsafe.gui.bulk import Bulk, Outcome
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
 from dropsafe.gui.counts import counted
+from dropsafe.gui.entries_line import ListLine
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entries_tabs import EntriesTabs
 from dropsafe.gui.entry_remedies import Offer
@@ -28,11 +29,11 @@ from dropsafe.gui.models.entries import MOST_FOUND, SORTS, EntriesModel, Row
 from dropsafe.gui.page import Page
 from dropsafe.gui.pager import Pager
 from dropsafe.gui.sources import Snapshot
-from dropsafe.gui.theme import GRID, ROW
+from dropsafe.gui.theme import GRID
 from dropsafe.gui.tries import Tries
 from dropsafe.gui.undo import UndoBar
 from dropsafe.gui.unread import UnreadNotice
-from dropsafe.gui.widgets import allow, button, column, label, restyle, row
+from dropsafe.gui.widgets import allow, button, column, label, row
 from dropsafe.gui.words import number, translated
 from dropsafe.gui.work_line import WorkLine
 
@@ -78,6 +79,7 @@ class EntriesPage(Page):
         self._inspector = Inspector(self)
         self._inspector.pane.offered.connect(self._take)
         self._inspector.pane.closed.connect(self._close_pane)
+        self._inspector.pane.folder_wanted.connect(self._open_folder)
         self._inspector.moved.connect(self._moved)
         self._bulk = Bulk(self)
         self._bulk.ended.connect(self._show_outcome)
@@ -142,7 +144,7 @@ class EntriesPage(Page):
 
     def refresh(self) -> None:
         """As it is now. Nothing is selected any more."""
-        self._show_changed(False)
+        self._line.show_changed(False)
         self._unread.renew()
         self._pager.show(self._filter.states)
         self._table.clearSelection()
@@ -202,7 +204,7 @@ class EntriesPage(Page):
             return
         self._inspector.show_again()
         if self._chosen.count or self._model.is_found:
-            self._show_changed(True)
+            self._line.show_changed(True)
             if not self._pager.rests:
                 self._pager.show(self._filter.states)
                 self._model.look_again()
@@ -210,12 +212,6 @@ class EntriesPage(Page):
             self.refresh()
         elif not self._calm.isActive():
             self._calm.start()
-
-    def _show_changed(self, changed: bool) -> None:
-        """In the line above the table, which is always there: else the rows would move below the pointer."""
-        self._changed.setVisible(changed)
-        self._state.setHidden(changed)
-        restyle(self._line, "changed", "true" if changed else "false")
 
     def _moved(self, entry_id: str, state: str) -> None:
         """The row that is chosen says the same as its details, though it stands still."""
@@ -307,6 +303,27 @@ class EntriesPage(Page):
         elif offer.step is not None:
             self.step.emit(offer.step)
 
+    def _take_back(self, action: str, ids: list[str]) -> None:
+        self._table.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._bulk.take_back(action, ids)
+
+    def _show_menu(self, place: QPoint) -> None:
+        self._menu().popup(self._table.viewport().mapToGlobal(place))
+
+    def _menu(self) -> QMenu:
+        """What can be done with what is chosen, as by the buttons."""
+        menu = QMenu(self)
+        for action, made in self._buttons.items():
+            if self._chosen.states_for(action):
+                does = menu.addAction(made.text(), lambda wanted=action: self.act(wanted))
+                does.setEnabled(made.isEnabled())
+        menu.addAction(self._export.text(), self._ask_for_export).setEnabled(self._export.isEnabled())
+        menu.aboutToHide.connect(menu.deleteLater)
+        return menu
+
+    def _open_folder(self, path: str) -> None:
+        self.open_outside(QUrl.fromLocalFile(path))
+
     def _show_outcome(self, outcome: Outcome) -> None:
         self._undo.show_done(outcome.text, outcome.action, outcome.ids, outcome.states)
         shown = self._inspector.id
@@ -350,14 +367,17 @@ class EntriesPage(Page):
             words = self.tr("The first {0} are shown: a longer text finds fewer.").format(number(MOST_FOUND))
         elif self._order is not None and count >= SORTED and not finder.is_complete:
             words = self.tr("The first {0} in this order").format(number(SORTED))
-        self._state.setText(words)
+        self._line.show_state(words)
         looked = self.tr("{0} of {1} looked at").format(number(finder.looked), number(max(total, finder.looked)))
-        self._find_line.show_work(looked if finder.is_under_way else "", finder.looked, total)
+        self._line.looking.show_work(looked if finder.is_under_way else "", finder.looked, total)
         nothing = count == 0 and not finder.is_under_way
-        empty = self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty
+        empty, text = self._tabs.empty, self._filter.text
+        if text:
+            empty = self.tr("No report under “{0}” has “{1}” in its name or reason.").format(self._tabs.title, text)
         if self._unread.has_any:
             empty = self.tr("No report was found in the folders that can be read.")
         self._empty.setText(empty)
+        self._unfilter.setVisible(bool(text))
         self._middle.setCurrentWidget(self._nothing if nothing and self._runs is not None else self._table)
         why_not = "" if count else self.tr("There is nothing to select.")
         cannot = self._for_export()[1]
@@ -375,6 +395,8 @@ class EntriesPage(Page):
         self._table.opened.connect(self._opened)
         self._table.unwanted.connect(self._discard)
         self._table.typed.connect(self._typed_over)
+        self._table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._table.customContextMenuRequested.connect(self._show_menu)
         self._text = FilterField()
         self._text.returnPressed.connect(self._anew)
         self._all = button(self.tr("Select all"), "plain")
@@ -383,28 +405,25 @@ class EntriesPage(Page):
         self._export.clicked.connect(self._ask_for_export)
         self._empty = label("", "faint", wrap=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._unfilter = button(self.tr("Clear the filter"))
+        self._unfilter.clicked.connect(self._text.clear)
         self._buttons = {action: button("", "grave" if action == "discard" else "") for action in ACTIONS}
         for action, made in self._buttons.items():
             made.clicked.connect(lambda _=False, wanted=action: self.act(wanted))
         self._chosen_words, self._actions = label(), QWidget()
         self._actions.setLayout(row(self._chosen_words, *self._buttons.values(), 1, spacing=GRID // 2))
-        self._changed, self._line = QWidget(), QFrame()
-        again = button(self.tr("Refresh"), "plain", self.tr("Show the list as it is now (F5)"))
-        again.clicked.connect(self.refresh)
-        self._changed.setLayout(row(label(self.tr("The list has changed.")), again))
-        self._changed.hide()
-        self._state = label("", "caption")
-        self._find_line, self._bulk_line = WorkLine(self.tr("Looking for reports")), WorkLine(self.tr("Many reports"))
+        self._line, self._bulk_line = ListLine(), WorkLine(self.tr("Many reports"))
+        self._line.refresh.connect(self.refresh)
+        self._line.looking.stopped.connect(self._finder.stop)
         self._export_line = WorkLine(self.tr("Export"))
         self._export_line.stopped.connect(self._exporter.cancel)
-        self._find_line.stopped.connect(self._finder.stop)
         self._bulk_line.stopped.connect(self._bulk.cancel)
         self._undo = UndoBar()
-        self._undo.undo.connect(self._bulk.take_back)
+        self._undo.undo.connect(self._take_back)
 
     def _lay_out(self) -> None:
         self._nothing = QWidget()
-        self._nothing.setLayout(column(1, self._empty, 2, margin=GRID * 4))
+        self._nothing.setLayout(column(1, self._empty, row(1, self._unfilter, 1), 2, margin=GRID * 4))
         self._middle = QStackedWidget()
         self._middle.addWidget(self._table)
         self._middle.addWidget(self._nothing)
@@ -413,10 +432,6 @@ class EntriesPage(Page):
         self._table.resized.connect(lambda width: beside_text.setVisible(width >= NARROW))
         head = row(self._text, beside_text)
         head.setStretch(0, 1)
-        self._line.setObjectName("line")
-        self._line.setFixedHeight(ROW)
-        self._line.setLayout(row(self._state, self._changed, self._find_line, 1))
-        self._line.layout().setContentsMargins(GRID, 0, GRID, 0)
         left = QWidget()
         above = (self._tabs, head, self._unread, self._line)
         below = (self._actions, self._bulk_line, self._export_line, self._undo)
@@ -439,7 +454,7 @@ class EntriesPage(Page):
             shortcut = QShortcut(QKeySequence(keys), self, context=within)
             shortcut.activated.connect(does)
         down = QShortcut(QKeySequence(Qt.Key.Key_Down), self._text, context=Qt.ShortcutContext.WidgetShortcut)
-        down.activated.connect(self._table.setFocus)
+        down.activated.connect(self._table.take_keyboard)
 
     def _discard(self) -> None:
         self.act("discard", ask=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QUrl
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from dropsafe.gui.bridge import Reply
 from dropsafe.gui.models.entries import AGE, NAME, SIZE, STATE, TRIED, WHY
@@ -94,6 +94,7 @@ def test_without_a_service_the_folder_is_paged_filtered_and_sorted_and_no_button
         until(lambda: page._model.rowCount() == 6 and page._finder.is_complete, "what the filter finds")
         page._table.horizontalHeader().setSortIndicator(NAME, Qt.SortOrder.DescendingOrder)
         until(lambda: shown(page)[:1] == ["line-4-0005.json"], "the last name first")
+        assert page._model.headerData(NAME, Qt.Orientation.Horizontal) == "Name ▾"
         select(page, 0, 1)
         assert not any(made.isEnabled() for made in page._buttons.values())
         assert "does not run" in page._buttons["hold"].toolTip()
@@ -151,6 +152,7 @@ def test_several_are_held_at_once_and_that_is_taken_back(desktop: Desktop, spool
     until(lambda: "3 reports on hold." in words(page), "what was done")
     assert spool.stats().hold == 4
     press(page, "Undo")
+    assert page.focusWidget() is page._table  # another Undo would take that back
     until(lambda: spool.stats().hold == 1, "the way back")
     assert spool.stats().waiting == 6
 
@@ -227,7 +229,18 @@ def test_details_say_why_and_their_buttons_do_it(desktop: Desktop, spool: Spool)
     until(lambda: 'Mend the cause, then "Send again"' in words(page), "the explanation, in the words of the buttons")
     wanted = ["Send again", "Readmit as it is", "Hold", "Discard"]
     until(lambda: [text for text in buttons(page) if text in wanted] == wanted, "its buttons, the grave one last")
-    press(page, "Send again")
+    press(page, "Copy path")
+    assert QApplication.clipboard().text() == (page._chosen.rows[0]["path"])
+    with pytest.MonkeyPatch.context() as patched:
+        opened = list[QUrl]()
+        patched.setattr(page, "open_outside", opened.append)
+        press(page, "Show in folder")
+        assert [Path(url.toLocalFile()) for url in opened] == [Path(page._chosen.rows[0]["path"]).parent]
+    menu = page._menu()
+    does = menu.actions()
+    assert [each.text() for each in does if each.isEnabled()] == [*wanted[:2], "Hold", "Discard", "Export…"]
+    does[0].trigger()
+    menu.deleteLater()
     until(lambda: spool.stats().waiting == 7, "its being sent again")
     until(lambda: "waiting" in words(page).splitlines(), "its new state in the details")
     assert "1 report due now. Sent at its turn." in words(page)
@@ -297,7 +310,11 @@ def test_typing_over_the_table_filters(desktop: Desktop) -> None:
     page._table.setFocus()
     QTest.keyClick(page._table, Qt.Key.Key_Q)
     assert page._text.text() == "q"
-    until(lambda: "Nothing holds this text." in words(page), "the empty list")
+    until(lambda: "No report under “All” has “q” in its name or reason." in words(page), "the empty list")
+    press(page, "Clear the filter")
+    until(lambda: page._model.row(0) is not None, "the rows")
+    QTest.keyClick(page._text, Qt.Key.Key_Down)
+    assert page._table.ranges() == [(0, 0)]
 
 
 def test_keys_find_refresh_open_and_close(desktop: Desktop) -> None:
