@@ -110,7 +110,7 @@ class DetailsPane(QWidget):
             lines.insert(0, self.tr("{0} older lines are left out here.").format(number(entry["left_out"])))
         _put(self._history, "\n".join(lines))
         receipt = entry["receipt"] or {}
-        told = "\n".join(f"{key:<14} {printable(_value(value))}" for key, value in receipt.items())
+        told = "\n".join(f"{key}: {printable(_value(value))}" for key, value in receipt.items() if value is not None)
         _put(self._receipt, told or self.tr("It has not been delivered: there is no receipt."))
         path = entry["path"] or ""
         self._file.setVisible(bool(path))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QTabBar, QWidget
 
 from dropsafe.gui.words import QT_TRANSLATE_NOOP, number, translated
@@ -58,14 +57,13 @@ TABS: Final = (
 
 
 class EntriesTabs(QTabBar):
-    """One line of them, with their counts; where it is too narrow names are cut, and then it scrolls."""
+    """One line of them, with their counts; where it is too narrow it scrolls."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setDrawBase(False)
         self.setExpanding(False)
         self.setUsesScrollButtons(True)
-        self.setElideMode(Qt.TextElideMode.ElideRight)
         for name, *_ in TABS:
             self.addTab(translated(name))
         self.setAccessibleName(self.tr("Which reports"))
@@ -89,9 +87,7 @@ class EntriesTabs(QTabBar):
         """Of each state."""
         for place, (name, states, _) in enumerate(TABS):
             count = sum(counts.get(state, 0) for state in states)
-            text = f"{translated(name)} {number(count)}" if count else translated(name)
-            self.setTabText(place, text)
-            self.setTabToolTip(place, text)
+            self.setTabText(place, f"{translated(name)} {number(count)}" if count else translated(name))
             if "inflight" in states and len(states) == 2:
                 waiting, sending = (number(counts.get(state, 0)) for state in states)
                 self.setTabToolTip(place, self.tr("{0} that wait and {1} that are being sent").format(waiting, sending))

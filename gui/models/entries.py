@@ -35,6 +35,7 @@ TONES: Final = {
     "quarantine": Tone.PERSON,
     "hold": Tone.QUIET,
     "discarded": Tone.QUIET,
+    "left": Tone.QUIET,
 }
 NAMES: Final = {
     "pending": QT_TRANSLATE_NOOP("Words", "waiting"),
@@ -44,7 +45,9 @@ NAMES: Final = {
     "quarantine": QT_TRANSLATE_NOOP("Words", "quarantine"),
     "hold": QT_TRANSLATE_NOOP("Words", "on hold"),
     "discarded": QT_TRANSLATE_NOOP("Words", "discarded"),
+    "left": QT_TRANSLATE_NOOP("Words", "moved on"),
 }
+"""`left`: it was in this list, and is in no state of it any more."""
 STATE_TIPS: Final = {
     "inflight": QT_TRANSLATE_NOOP(
         "Words",
@@ -85,6 +88,10 @@ _HEADER_TIPS: Final = {
     TRIED: QT_TRANSLATE_NOOP("Words", "How often it was tried, by the journal"),
     WHY: QT_TRANSLATE_NOOP("Words", "What went wrong last, and when it is tried next"),
 }
+
+
+def _left(row: Row) -> dict[str, Any]:
+    return {**row, "state": "left", "error": "", "next_try": None}
 
 
 def _order_tip(section: int) -> str:
@@ -185,7 +192,8 @@ class EntriesModel(QAbstractTableModel):
         self._asked.discard(block)
         if self._still and block in self._blocks:
             now = {row["id"]: row for row in rows}
-            rows = [now.get(row["id"], row) for row in self._blocks[block]]
+            has_all = block == 0 and total is not None
+            rows = [now.get(row["id"]) or (_left(row) if has_all else row) for row in self._blocks[block]]
         self._blocks[block] = rows
         self._blocks.move_to_end(block)
         while len(self._blocks) > BLOCKS_KEPT:
@@ -211,7 +219,7 @@ class EntriesModel(QAbstractTableModel):
         row = self.row(place)
         if row is None or row["id"] != entry_id or row["state"] == state or state not in NAMES:
             return False
-        renewed = {**row, "state": state, "error": "", "next_try": None}
+        renewed = _left(row) | {"state": state}
         if self._found is not None:
             self._found[place] = renewed
         else:
@@ -345,7 +353,7 @@ def _text(row: Row, column: int, now: float) -> str:
 
 
 def _why(row: Row, now: float) -> str:
-    error = printable(row["error"])
+    error = "" if row["state"] == "left" else printable(row["error"])
     next_try = row["next_try"]
     if next_try is None or next_try == "now":
         return error

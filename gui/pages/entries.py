@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from PySide6.QtCore import QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QStackedWidget, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
 from dropsafe.gui.base_page import Heard
@@ -184,6 +184,7 @@ class EntriesPage(Page):
         elif self._chosen.count:
             self._note_chosen()
             self._show_actions()
+            self._moved(self._inspector.id, self._inspector.state)
         self._say_state()
 
     def _lost(self, block: int) -> None:
@@ -433,16 +434,18 @@ class EntriesPage(Page):
         head = row(self._text, beside_text)
         head.setStretch(0, 1)
         left = QWidget()
-        above = (self._tabs, head, self._unread, self._line)
+        above = (head, self._unread, self._line)
         below = (self._actions, self._bulk_line, self._export_line, self._undo)
         inside = column(*above, self._middle, *below, spacing=GRID)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
         inside.setStretch(len(above), 1)
         left.setLayout(inside)
         self._split = Beside(left, self._inspector.pane)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self._split)
+        tabs = row(self._tabs, 1)
+        tabs.setContentsMargins(GRID * 2, GRID, GRID, 0)
+        whole = column(tabs, self._split, spacing=0)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
 
     def _shortcuts(self) -> None:
         within = Qt.ShortcutContext.WidgetWithChildrenShortcut

@@ -195,9 +195,11 @@ def test_rows_below_a_selection_stand_still_though_they_say_how_they_are_and_blo
     model, asked = a_model(2 * BLOCK)
     model.put(0, rows(0, BLOCK))
     model.hold_still(True)
-    model.put(0, [*rows(0, 3, "other"), {**rows(1, 1)[0], "state": "sent"}], 4)
+    model.put(0, [*rows(0, 3, "other"), {**rows(1, 1)[0], "state": "sent"}])
     model.put(1, rows(BLOCK, BLOCK))
     assert [model.index(place, STATE).data() for place in range(3)] == ["waiting", "delivered", "waiting"]
+    model.put(0, rows(2, 1), 1)
+    assert [model.index(place, STATE).data() for place in range(3)] == ["moved on", "moved on", "waiting"]
     del asked[:]
     model.look_again()
     model.data(model.index(1, 0))
