@@ -42,18 +42,28 @@ DONE: Final = {
     "discard": QT_TRANSLATE_NOOP("Words", "discarded"),
 }
 TIPS: Final = {
-    "retry": QT_TRANSLATE_NOOP("Words", "It waits for delivery and is due at once. Mend the cause first."),
-    "unhold": QT_TRANSLATE_NOOP("Words", "It waits for delivery again, first in the queue."),
-    "restore": QT_TRANSLATE_NOOP("Words", "It waits for delivery again."),
+    "retry": QT_TRANSLATE_NOOP("Words", "Due at once, and sent in turn. Mend the cause first."),
+    "unhold": QT_TRANSLATE_NOOP("Words", "Waits for delivery again, first in the queue."),
+    "restore": QT_TRANSLATE_NOOP("Words", "Waits for delivery again."),
     "readmit": QT_TRANSLATE_NOOP(
         "Words",
-        "You vouch for its bytes as they are now; it gets a new id, so that the server takes it for a new report.",
+        "Sent as it is now, edited or not: you vouch for that. With a new id, so that the server takes it for a new report.",
     ),
-    "hold": QT_TRANSLATE_NOOP("Words", "It is kept aside and not sent, until you take it off hold."),
+    "hold": QT_TRANSLATE_NOOP("Words", "Kept aside and not sent, until you take it off hold."),
     "discard": QT_TRANSLATE_NOOP(
-        "Words", "It is not sent. Nothing is deleted: it lies in discarded/ and can be restored."
+        "Words", "Not sent any more. Nothing is deleted: what is discarded lies in discarded/ and can be restored."
     ),
 }
+"""Of one or many."""
+IN_HAND: Final = QT_TRANSLATE_NOOP(
+    "Words",
+    "It is being sent just now. Try again in a moment; if it stays in hand, as while the server is away, pause delivery "
+    "first: then it waits again.",
+)
+"""Why neither of NOT_IN_HAND can be done."""
+NOT_IN_HAND: Final = ("hold", "discard")
+SENDS: Final = ("retry", "unhold", "restore", "readmit")
+"""After these a report waits for its turn."""
 UNDOES: Final = {"discard": "restore", "hold": "unhold", "unhold": "hold", "restore": "discard"}
 """What takes each back. A report that was sent again or readmitted may be on its way: that is not taken back."""
 CAME_TO: Final = {"restore": "discarded", "unhold": "hold", "hold": "pending", "discard": "pending"}

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMessageBox
 
 from dropsafe.desk.desk import Value
-from dropsafe.gui.actions import CAME_TO, DONE, FROM, TIPS, doing
+from dropsafe.gui.actions import CAME_TO, DONE, FROM, SENDS, TIPS, doing
 from dropsafe.gui.base_page import BasePage
 from dropsafe.gui.choosing import Chosen
 from dropsafe.gui.counts import counted
@@ -49,6 +49,7 @@ class Bulk(QObject):
         super().__init__(page)
         self._page = page
         self._job: Following | None = None
+        self._names: Mapping[str, str] = {}
 
     @property
     def is_at_work(self) -> bool:
@@ -60,11 +61,12 @@ class Bulk(QObject):
         if chosen.whole:
             self._count(action, chosen)
             return
-        states = {row["id"]: row["state"] for row in chosen.rows if row["state"] in FROM[action]}
-        self.move(action, states, ask=ask)
+        rows = [row for row in chosen.rows if row["state"] in FROM[action]]
+        self.move(action, {row["id"]: row["state"] for row in rows}, {row["id"]: row["name"] for row in rows}, ask=ask)
 
-    def move(self, action: str, states: Mapping[str, str], *, ask: bool = False) -> None:
-        """The entries of these ids, each with the state that it is in."""
+    def move(self, action: str, states: Mapping[str, str], names: Mapping[str, str], *, ask: bool = False) -> None:
+        """The entries of these ids, each with the state that it is in, and the name that a person knows it by."""
+        self._names = names
         many = len(states) > 1
         if ask or (action in ASKED_ABOUT_MANY and many) or action in ASKED_ABOUT_ONE:
             self._confirm(action, len(states), set(states.values()), lambda: self._move(action, states))
@@ -157,18 +159,40 @@ class Bulk(QObject):
         if moved:
             parts.append(f"{counted.reports(moved)} {translated(DONE[action])}.")
         if answer["due"]:
-            parts.append(self.tr("{0}: due already.").format(counted.reports(answer["due"])))
+            parts.append(self.tr("{0} due already.").format(counted.reports(answer["due"])))
+        if action in SENDS and moved + answer["due"]:
+            parts.append(self._when(moved + answer["due"]))
         if answer["gone"]:
             parts.append(self.tr("{0} moved on meanwhile; nothing is lost.").format(number(answer["gone"])))
         refused = len(answer["refused"]) + answer["more_refused"]
         if refused:
             parts.append(self.tr("{0} could not be moved, and stayed where they were.").format(number(refused)))
             first = answer["refused"][0]
-            self._page.report(Trouble(first["title"], first["text"], first["remedy"]))
+            title, text = first["title"], self._by_name(first["text"])
+            if moved:
+                title = self.tr("{0} of {1} could not be moved").format(
+                    number(refused), counted.reports(moved + refused)
+                )
+                text = f"{counted.reports(moved)} {translated(DONE[action])}. {text}"
+            self._page.report(Trouble(title, text, first["remedy"]))
         if answer["gave_up"]:
             parts.append(self.tr("The system refused ten in a row, so the rest was left where it was."))
         text = " ".join(parts) or self.tr("Nothing was changed.")
         self.ended.emit(Outcome(text, action, ids, states))
+
+    def _when(self, count: int) -> str:
+        """They are sent."""
+        bridge = self._page.bridge
+        assert bridge is not None
+        if any(reason["code"] == "paused-delivery" for reason in bridge.latest.status.get("reasons", ())):
+            return self.tr("Delivery is paused: sent when that is resumed.")
+        return self.tr("Sent at its turn.") if count == 1 else self.tr("Sent at their turn.")
+
+    def _by_name(self, text: str) -> str:
+        """The same with the name that a person sees in place of an id."""
+        for entry_id, name in self._names.items():
+            text = text.replace(entry_id, f"“{name}”")
+        return text
 
     def _confirm(self, action: str, count: int, states: set[str], then: Callable[[], None]) -> None:
         box = QMessageBox(self._page)

@@ -28,6 +28,8 @@ _TABLE: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"dropsafe retry --state \w+ --all", VERBS["retry"]),
         *((rf"dropsafe {action} {_WORD}", words) for action, words in VERBS.items()),
         (rf"dropsafe (?:explain|show|history) {_WORD}", QT_TRANSLATE_NOOP("Words", "select it in Entries")),
+        (r"(?<=then )retry\b", VERBS["retry"]),
+        (r"(?<=then )readmit\b|\b[Rr]eadmit it\b", VERBS["readmit"]),
         (r"dropsafe resume delivery", QT_TRANSLATE_NOOP("Words", '"Resume delivery"')),
         (r"dropsafe pause delivery", QT_TRANSLATE_NOOP("Words", '"Pause delivery"')),
         (r"dropsafe resume intake", QT_TRANSLATE_NOOP("Words", '"Resume intake"')),

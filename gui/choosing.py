@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dropsafe.gui.actions import FROM
-from dropsafe.gui.words import number, translate
+from dropsafe.gui.actions import FROM, IN_HAND, NOT_IN_HAND
+from dropsafe.gui.words import number, translate, translated
 
 MOST_BY_ID: Final = 1_000
 """As many as one request names (`entries.move`)."""
@@ -56,8 +56,12 @@ class Chosen:
             return translate("Words", "Choose up to {0} reports, or all of them (Ctrl+A).").format(number(MOST_BY_ID))
         if self.missing:
             return translate("Words", "Some of what you chose is still being read.")
-        return (
-            ""
-            if self.states_for(action)
-            else translate("Words", "None of what you chose is in a state that allows it.")
-        )
+        if self.states_for(action):
+            return ""
+        if self.is_kept_from(action):
+            return translated(IN_HAND)
+        return translate("Words", "None of what you chose is in a state that allows it.")
+
+    def is_kept_from(self, action: str) -> bool:
+        """Whether it could be done, were none in hand."""
+        return action in NOT_IN_HAND and any(row["state"] == "inflight" for row in self.rows)

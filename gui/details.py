@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QPixmap
+from PySide6.QtGui import QGuiApplication, QPixmap, QTextOption
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.by_button import by_button
 from dropsafe.gui.counts import counted
 from dropsafe.gui.entry_remedies import Offer
 from dropsafe.gui.icons import icon
-from dropsafe.gui.models.entries import NAMES, TONES
+from dropsafe.gui.models.entries import NAMES, STATE_TIPS, TONES
 from dropsafe.gui.offers import OfferList
 from dropsafe.gui.preview import Preview
 from dropsafe.gui.theme import GRID, SMALL, Tone, font
-from dropsafe.gui.widgets import ToneSign, column, label, row
+from dropsafe.gui.widgets import ToneSign, button, column, label, row
 from dropsafe.gui.words import clock, number, since, size, translate, translated
 from dropsafe.printable import printable
 
 _TABS = ("why", "history", "receipt", "payload")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _LONG = re.compile(r"\S{25,}")
 MARGIN = GRID * 2
 LEAST = 280
@@ -31,9 +34,11 @@ LEAST = 280
 
 
 class DetailsPane(QWidget):
-    """`offered` is emitted with the Offer that was pressed, `closed` when a person wants to see it no more."""
+    """`offered` is emitted with the Offer that was pressed, `folder_wanted` with the folder that its file lies in, `closed`
+    when a person wants to see it no more."""
 
     offered = Signal(object)
+    folder_wanted = Signal(str)
     closed = Signal()
 
     def __init__(self, look: Callable[[str], None], parent: QWidget | None = None) -> None:
@@ -54,6 +59,14 @@ class DetailsPane(QWidget):
         self._why, self._facts = label("", wrap=True, selectable=True), label("", "caption", wrap=True, selectable=True)
         self._offers = OfferList()
         self._offers.pressed.connect(self._pressed)
+        self._folder = button(
+            self.tr("Show in folder"), "plain", self.tr("Open the folder of the spool that its file lies in")
+        )
+        self._folder.clicked.connect(lambda: self.folder_wanted.emit(os.path.dirname(self._path)))
+        self._copy = button(self.tr("Copy path"), "plain", self.tr("Copy the path of its file, to be pasted elsewhere"))
+        self._copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._path))
+        self._file = QWidget()
+        self._file.setLayout(row(self._folder, self._copy, 1, spacing=0))
         self._history, self._receipt = _text(self.tr("History")), _text(self.tr("Receipt"))
         self._preview, self._note = _text(self.tr("Payload")), label("", "caption", wrap=True)
         self._image = QLabel()
@@ -83,23 +96,24 @@ class DetailsPane(QWidget):
         self._empty.setVisible(False)
         self._body.setVisible(True)
         state = entry["state"]
+        if self._id.text() != entry["id"]:
+            self._area.verticalScrollBar().setValue(0)
         self._name.setText(_breakable(printable(entry["original_name"])))
         self._sign.show_state(TONES.get(state, Tone.QUIET), translated(NAMES.get(state) or state))
+        self._sign.setToolTip(translated(STATE_TIPS.get(state, "")))
         self._id.setText(entry["id"])
-        self._why.setText("\n\n".join(_breakable(printable(line)) for line in said["lines"]))
+        self._why.setText("\n\n".join(_breakable(by_button(line)) for line in said["lines"]))
         self._offers.show_offers(offers, state, may_act=may_act)
         self._facts.setText(_facts(entry))
         lines = [_history_line(line) for line in entry["history"]]
         if entry.get("left_out"):
             lines.insert(0, self.tr("{0} older lines are left out here.").format(number(entry["left_out"])))
-        self._history.setPlainText("\n".join(lines))
-        receipt = entry["receipt"]
-        self._receipt.setPlainText(
-            "\n".join(f"{key:<14} {printable(str(value))}" for key, value in receipt.items())
-            if receipt
-            else self.tr("It has not been delivered: there is no receipt.")
-        )
+        _put(self._history, "\n".join(lines))
+        receipt = entry["receipt"] or {}
+        told = "\n".join(f"{key}: {printable(_value(value))}" for key, value in receipt.items() if value is not None)
+        _put(self._receipt, told or self.tr("It has not been delivered: there is no receipt."))
         path = entry["path"] or ""
+        self._file.setVisible(bool(path))
         if path != self._path or not path:
             self._looked, self._path = False, path
             self._show_text("", self.tr("The payload is no longer here.") if not path else "")
@@ -147,9 +161,9 @@ class DetailsPane(QWidget):
 
     def _make_tabs(self) -> QTabWidget:
         why, payload = QWidget(), QWidget()
-        why.setLayout(column(self._why, self._offers, self._facts, 1, margin=GRID, spacing=GRID * 2))
+        why.setLayout(column(self._why, self._offers, self._facts, self._file, 1, margin=GRID, spacing=GRID * 2))
         payload.setLayout(column(self._note, self._image, self._preview, margin=GRID))
-        area = QScrollArea()
+        area = self._area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(why)
@@ -171,9 +185,21 @@ def _text(name: str) -> QPlainTextEdit:
     made = QPlainTextEdit()
     made.setReadOnly(True)
     made.setFont(font(SMALL, fixed=True))
-    made.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+    made.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
     made.setAccessibleName(name)
     return made
+
+
+def _put(shown: QPlainTextEdit, text: str) -> None:
+    """What is the same again stays where it was scrolled to."""
+    if shown.toPlainText() != text:
+        shown.setPlainText(text)
+
+
+def _value(value: object) -> str:
+    """A time as the rest of the window has it."""
+    text = str(value)
+    return clock(text) if _TIME.fullmatch(text) else text
 
 
 def _breakable(text: str) -> str:

@@ -87,6 +87,13 @@ class EntriesTable(QTableView):
         header.blockSignals(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.blockSignals(False)
+        self._entries.show_order(-1, descending=False)
+
+    def take_keyboard(self) -> None:
+        """And begin with the first row, if none is chosen."""
+        self.setFocus(Qt.FocusReason.OtherFocusReason)
+        if not self.ranges() and self._entries.rowCount():
+            self.selectRow(max(0, self.currentIndex().row()))
 
     # Qt's
 
@@ -136,6 +143,7 @@ class EntriesTable(QTableView):
         if section >= 0 and section not in SORTS:
             self.drop_order()
             section = -1
+        self._entries.show_order(section, descending=order is Qt.SortOrder.DescendingOrder)
         self.sorted_by.emit(section, order)
 
 

@@ -74,6 +74,11 @@ class EntriesTabs(QTabBar):
         return TABS[self.currentIndex()][1]
 
     @property
+    def title(self) -> str:
+        """Its name."""
+        return translated(TABS[self.currentIndex()][0])
+
+    @property
     def empty(self) -> str:
         """What it says where there are none."""
         return translated(TABS[self.currentIndex()][2])
@@ -83,6 +88,9 @@ class EntriesTabs(QTabBar):
         for place, (name, states, _) in enumerate(TABS):
             count = sum(counts.get(state, 0) for state in states)
             self.setTabText(place, f"{translated(name)} {number(count)}" if count else translated(name))
+            if "inflight" in states and len(states) == 2:
+                waiting, sending = (number(counts.get(state, 0)) for state in states)
+                self.setTabToolTip(place, self.tr("{0} that wait and {1} that are being sent").format(waiting, sending))
 
     def show_state(self, state: str) -> None:
         """The narrowest that has it."""

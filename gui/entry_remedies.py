@@ -50,6 +50,8 @@ def offer(purpose: str, command: str, entry_id: str, state: str) -> Offer:
     plain = Offer(purpose, command)
     if program != "dropsafe":
         return plain
+    if "&&" in rest and state == "inflight":  # its button can be pressed once that is so
+        return Offer(purpose, command, verb(word, state), action=word)
     if "&&" in rest:  # to have it due, and a service that sends it: the first half is of no use without the other
         return (
             Offer(purpose, command, _STEPS["run"].label, step=_STEPS["run"])

@@ -16,7 +16,7 @@ from dropsafe.gui.trouble import Trouble
 
 
 class Inspector(QObject):
-    """Asks for `page`. `id` and `state` are of the entry that is shown; "" if none is."""
+    """Asks for `page`. `id`, `state` and `name` are of the entry that is shown; "" if none is."""
 
     moved = Signal(str, str)
     """An id, and the state that the entry is found in by now."""
@@ -25,7 +25,7 @@ class Inspector(QObject):
         super().__init__(page)
         self._page = page
         self.pane = DetailsPane(self._look_into)
-        self.id = self.state = ""
+        self.id = self.state = self.name = ""
         self._asked: Reply | None = None
 
     def show(self, entry_id: str) -> None:
@@ -65,7 +65,7 @@ class Inspector(QObject):
     def _explained(self, entry_id: str, entry: Value, said: Value) -> None:
         if entry_id != self.id:
             return
-        self.state = entry["state"]
+        self.state, self.name = entry["state"], entry["original_name"]
         self.moved.emit(entry_id, self.state)
         bridge = self._page.bridge
         assert bridge is not None

@@ -222,6 +222,7 @@ def _sheet(c: Colours) -> str:
     #topics::item:selected {{ background: {c.chosen}; }}
     QTextBrowser {{ border: none; border-radius: 0; }}
     QTextBrowser:focus {{ border: 1px solid {c.accent}; }}
+    #line[changed="true"] {{ background: {c.soon_ground}; border-radius: 4px; }}
     QPushButton {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; border-radius: 4px;
                    padding: 5px 12px; min-height: 18px; }}
     QPushButton:hover {{ border-color: {c.accent}; }}
@@ -255,6 +256,7 @@ def _sheet(c: Colours) -> str:
     QTableView::item:focus {{ outline: none; }}
     QHeaderView::section {{ background: {c.ground}; color: {c.faint}; border: none; border-bottom: 1px solid {c.line};
         padding: 4px {GRID}px; font-size: {SMALL}px; }}
+    QHeaderView::up-arrow, QHeaderView::down-arrow {{ image: none; width: 0; height: 0; }}
     QTabBar::tab {{ background: transparent; color: {c.faint}; padding: 6px 10px; border-bottom: 2px solid transparent; }}
     QTabBar::tab:selected {{ color: {c.text}; border-bottom: 2px solid {c.accent}; }}
     QTabBar::tab:focus {{ color: {c.accent}; }}

@@ -52,5 +52,6 @@ class UndoBar(QFrame):
         self._timer.start()
 
     def _pressed(self) -> None:
+        """The page gives the keyboard to something else: with what is told next, Undo would do it once more."""
         self.hide()
         self.undo.emit(self._action, self._ids)

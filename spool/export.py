@@ -66,8 +66,9 @@ class Writer(Protocol):
     def kept(self, name: str) -> str | None:
         """The SHA-256 of a file that an interrupted export has left under that name; None if there is none."""
 
-    def write(self, name: str, blocks: Iterator[bytes], size: int) -> None:
-        """A new file, whole and durable or not at all. Raises TooLarge for what does not fit there; OSError."""
+    def write(self, name: str, blocks: Iterator[bytes], size: int, at: float) -> None:
+        """A new file, dated `at` (seconds since the epoch), whole and durable or not at all. Raises TooLarge for what does not
+        fit there; OSError."""
 
     def finish(self, written: Collection[str]) -> None:
         """All is written: make it durable and give it its name."""
@@ -279,7 +280,7 @@ class Export:
         digest = hashlib.sha256()
         self._written.add(file)
         try:
-            self._writer.write(file, self._blocks(entry, digest.update), entry.size)
+            self._writer.write(file, self._blocks(entry, digest.update), entry.size, entry.name.accepted.timestamp())
         except BaseException:
             self._written.discard(file)
             raise
@@ -323,7 +324,7 @@ class Export:
         """What was submitted with it, and its reason: copied as they are, and read as far as they can be."""
         meta = _small(self._spool.core.meta.path(entry.id))
         if meta is not None:
-            self._write(f"meta/{entry.id[:11]}/{entry.id}.json", meta)
+            self._write(f"meta/{entry.id[:11]}/{entry.id}.json", meta, entry.name.accepted.timestamp())
         reason: bytes | None = None
         self._wordless = ""
         try:
@@ -331,7 +332,7 @@ class Export:
         except _SourceFailed as error:  # words, without which the entry is still whole
             self._wordless = _said(error) if entry.state in WITH_REASON else ""
         if reason is not None:
-            self._write(file + REASON_SUFFIX, reason)
+            self._write(file + REASON_SUFFIX, reason, entry.name.accepted.timestamp())
         return _object(meta), _object(reason)
 
     def _not_copied(self, entry: Entry, why: str, remedy: str) -> NotExported:
@@ -363,10 +364,11 @@ class Export:
         entries = ",\n  ".join(self._entries)
         return f'{json.dumps(head, indent=1)[:-2]},\n "entries": [\n  {entries}\n ]\n}}\n'.encode()
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes, at: float | None = None) -> None:
+        """Dated `at`, or now."""
         self._written.add(name)
         if self._writer.kept(name) != hashlib.sha256(data).hexdigest():
-            self._writer.write(name, iter([data]), len(data))
+            self._writer.write(name, iter([data]), len(data), self._spool.core.clock.now() if at is None else at)
 
 
 def _small(path: str) -> bytes | None:

@@ -72,7 +72,7 @@ class Explanation:
 def explain(facts: Facts) -> Explanation:
     """The words for that state. The first line names the entry."""
     lines, commands = _WORDS[facts.state](facts)
-    if facts.was_changed:
+    if facts.was_changed and facts.state is not State.FAILED:
         changed = (
             "Its file was changed since it was accepted: when its turn to be sent comes it goes to quarantine/ instead, and is "
             f"kept there. If the change is meant, then: dropsafe readmit {facts.word}"
@@ -223,13 +223,21 @@ def _expired(facts: Facts) -> Words:
 
 def _failed(facts: Facts) -> Words:
     first = f"{_subject(facts)}, was refused by the server and lies in failed/: {facts.path}"
+    unwanted = ("if it is not wanted", f"dropsafe discard {facts.word}")
+    if facts.was_changed:
+        edited = "Its file was edited since: it can be sent only as it is now, under a new id."
+        then = f"It is not sent by itself. If the report is right now: dropsafe readmit {facts.word}"
+        return [first, *_why(facts)[:1], edited, then], [
+            ("to send it as it is now", f"dropsafe readmit {facts.word}"),
+            unwanted,
+        ]
     then = "It is not sent again by itself. Mend the cause, then retry; or mend the report itself, then readmit."
     return (
         [first, *_why(facts), then],
         [
             ("if the report is as it was", f"dropsafe retry {facts.word}"),
             ("if the report was edited", f"dropsafe readmit {facts.word}"),
-            ("if it is not wanted", f"dropsafe discard {facts.word}"),
+            unwanted,
         ],
     )
 
@@ -258,7 +266,7 @@ def _quarantine(facts: Facts) -> Words:
                 first,
                 "Nobody has accepted an entry of that name here, as far as the history goes back: somebody put the file into "
                 "the spool by hand, under a name that was made up or comes from elsewhere.",
-                "Its bytes do not fit the SHA-256 in that name, so it is not sent. Nothing was deleted.",
+                "Its bytes do not fit the digest in that name, so it is not sent. Nothing was deleted.",
                 "Readmit it, and it is sent as it is, under a new id; or discard it.",
             ],
             [
@@ -266,9 +274,13 @@ def _quarantine(facts: Facts) -> Words:
                 ("if it is not wanted", f"dropsafe discard {facts.word}"),
             ],
         )
-    then = "It is not sent. If there is another copy, submit that and discard this one; if it is right as it is, readmit it."
+    then = "Readmit it if it is right as it is; if there is a better copy, hand that in and discard this one."
+    why = [*_why(facts), "It is not sent."]
+    if kind == "damaged" and facts.reason:
+        plain = "Its bytes are not those that were accepted (edited, or damaged): not sent. Nothing was deleted."
+        why = [plain, f"In detail: {shorten(facts.reason.summary, _DETAIL)}"]
     return (
-        [first, *_why(facts), then],
+        [first, *why, then],
         [
             ("if it is right as it is now", f"dropsafe readmit {facts.word}"),
             ("if it is not wanted", f"dropsafe discard {facts.word}"),

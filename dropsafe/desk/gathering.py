@@ -76,7 +76,7 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
 
 def _was_changed(entry: Entry) -> bool:
     """Whether it would be found damaged when its turn comes, as far as that is known at once."""
-    if entry.state not in (State.PENDING, State.HOLD, State.DISCARDED) or entry.size > _MOST_READ:
+    if entry.state not in (State.PENDING, State.HOLD, State.DISCARDED, State.FAILED) or entry.size > _MOST_READ:
         return False
     try:
         return not is_intact(entry.name, entry.path)

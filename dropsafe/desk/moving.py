@@ -20,7 +20,19 @@ GROUP = 256
 _REFUSALS_TOLERATED = 10
 """One after the other: then it is the disk, not the entries."""
 
-_PAUSE_FIRST = "Pause delivery, hold it once it is back in pending/, and resume: dropsafe pause delivery"
+_IN_HAND = (
+    "Try again in a moment. While the server is away it stays in hand. Pause delivery, {0} it once it is back in pending/, "
+    "and resume: dropsafe pause delivery"
+)
+_IS = {
+    State.PENDING: "it waits (pending/)",
+    State.INFLIGHT: "it is being sent just now (inflight/)",
+    State.SENT: "it has been delivered (sent/)",
+    State.FAILED: "the server refused it (failed/)",
+    State.QUARANTINE: "it is in quarantine/",
+    State.HOLD: "it is on hold (hold/)",
+    State.DISCARDED: "it was discarded (discarded/)",
+}
 
 _NAMED = 10
 """More are not named in one command."""
@@ -93,10 +105,11 @@ def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], 
             transition(entry.state, event)
             possible.append(entry)
         except UsageError as error:
-            is_to_be_held = (entry.state, event) == (State.INFLIGHT, Event.HOLD)
-            how = _PAUSE_FIRST if is_to_be_held else error.remedy
-            remedy = f"{how} What can be done: dropsafe explain {entry.id}"
-            errors.append(type(error)(f"{entry.id}: {error.message}", remedy=remedy))
+            is_kept = entry.state is State.INFLIGHT and event in (Event.HOLD, Event.DISCARD)
+            how = _IN_HAND.format(event.name.lower()) if is_kept else error.remedy
+            why = _IS.get(entry.state, f"it is in {entry.state.value}/")
+            message = f"{entry.id} cannot be {event.value}: {why}. Nothing was changed."
+            errors.append(type(error)(message, remedy=f"{how} What can be done: dropsafe explain {entry.id}"))
     return possible, errors
 
 

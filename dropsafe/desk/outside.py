@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -59,6 +60,11 @@ def writer_for(place: str, spool: Spool) -> Writer:
         raise _failed(place, error) from error
 
 
+_LEVEL = 1
+"""Of compression: the fastest."""
+_FIRST_IN_ZIP = (1980, 1, 1, 0, 0, 0)
+
+
 def is_zip(place: str) -> bool:
     """Whether what is made there is one .zip."""
     return place.lower().endswith(".zip")
@@ -102,7 +108,7 @@ class FolderWriter:
             return None
         return digest.hexdigest()
 
-    def write(self, name: str, blocks: Iterator[bytes], size: int) -> None:
+    def write(self, name: str, blocks: Iterator[bytes], size: int, at: float) -> None:
         if size > self._most:
             raise TooLarge
         path = self._path(name)
@@ -114,6 +120,8 @@ class FolderWriter:
                 for block in blocks:
                     _write_all(file, block)
                 os.fsync(file.fileno())
+            with suppress(OSError):  # not every stick takes it
+                os.utime(part, (at, at))
             os.replace(part, path)
         except OSError as error:
             with suppress(OSError):
@@ -182,9 +190,9 @@ class ZipWriter:
         _refuse_busy(descriptor, self._path)
         os.ftruncate(descriptor, 0)
         self._file = os.fdopen(descriptor, "w+b")
-        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+        self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
         try:
-            self.write(README, iter([about]), len(about))
+            self.write(README, iter([about]), len(about), time.time())
         except BaseException:
             self.close()
             raise
@@ -192,7 +200,7 @@ class ZipWriter:
     def kept(self, name: str) -> str | None:  # noqa: ARG002 - of the interface
         return None
 
-    def write(self, name: str, blocks: Iterator[bytes], size: int) -> None:
+    def write(self, name: str, blocks: Iterator[bytes], size: int, at: float) -> None:
         try:
             with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=os.path.dirname(self._place)) as whole:
                 for block in blocks:
@@ -204,7 +212,7 @@ class ZipWriter:
                         remedy="Export to a folder: give a name without .zip. Or use a stick of another format.",
                     )
                 whole.seek(0)
-                with self._zip.open(name, "w", force_zip64=size > zipfile.ZIP64_LIMIT // 2) as member:
+                with self._zip.open(_member(name, at), "w", force_zip64=size > zipfile.ZIP64_LIMIT // 2) as member:
                     while block := whole.read(BLOCK):
                         member.write(block)
         except OSError as error:
@@ -224,6 +232,14 @@ class ZipWriter:
             self._zip.fp = None  # else it would try to write its end when it is collected
             with suppress(OSError):  # what is buffered may find no room
                 self._file.close()
+
+
+def _member(name: str, at: float) -> zipfile.ZipInfo:
+    """Dated in UTC, as far as a .zip can tell: from 1980 on, every other second."""
+    member = zipfile.ZipInfo(name, max(time.gmtime(at)[:6], _FIRST_IN_ZIP))
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member._compresslevel = _LEVEL  # type: ignore[attr-defined] # what ZipFile.open gives a member that it makes by itself
+    return member
 
 
 class _explained:  # noqa: N801 - used like a function

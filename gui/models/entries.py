@@ -35,6 +35,7 @@ TONES: Final = {
     "quarantine": Tone.PERSON,
     "hold": Tone.QUIET,
     "discarded": Tone.QUIET,
+    "left": Tone.QUIET,
 }
 NAMES: Final = {
     "pending": QT_TRANSLATE_NOOP("Words", "waiting"),
@@ -44,6 +45,14 @@ NAMES: Final = {
     "quarantine": QT_TRANSLATE_NOOP("Words", "quarantine"),
     "hold": QT_TRANSLATE_NOOP("Words", "on hold"),
     "discarded": QT_TRANSLATE_NOOP("Words", "discarded"),
+    "left": QT_TRANSLATE_NOOP("Words", "moved on"),
+}
+"""`left`: it was in this list, and is in no state of it any more."""
+STATE_TIPS: Final = {
+    "inflight": QT_TRANSLATE_NOOP(
+        "Words",
+        "A worker has it in hand. If sending fails it waits again; while the server is away it may stay in hand.",
+    ),
 }
 COLUMNS: Final = (
     QT_TRANSLATE_NOOP("Words", "Name"),
@@ -69,11 +78,24 @@ _ROLES: Final = frozenset(
         Qt.ItemDataRole.ForegroundRole,
     }
 )
+_ORDER_TIP: Final = QT_TRANSLATE_NOOP(
+    "Words",
+    "Press it for that order, again for the reverse, a third time for the order of the spool: by state, and in each about as "
+    "they were accepted, the oldest first.",
+)
 _HEADER_TIPS: Final = {
     AGE: QT_TRANSLATE_NOOP("Words", "Since it was accepted"),
     TRIED: QT_TRANSLATE_NOOP("Words", "How often it was tried, by the journal"),
     WHY: QT_TRANSLATE_NOOP("Words", "What went wrong last, and when it is tried next"),
 }
+
+
+def _left(row: Row) -> dict[str, Any]:
+    return {**row, "state": "left", "error": "", "next_try": None}
+
+
+def _order_tip(section: int) -> str:
+    return _ORDER_TIP if section in SORTS else ""
 
 
 class EntriesModel(QAbstractTableModel):
@@ -88,6 +110,7 @@ class EntriesModel(QAbstractTableModel):
         self._now = now
         self.sign_in = STATE
         """The column that has the icon of the state."""
+        self._ordered_by, self._order_sign = -1, ""
         self._count = 0
         self._blocks: OrderedDict[int, Sequence[Row]] = OrderedDict()
         self._asked: set[int] = set()
@@ -118,6 +141,14 @@ class EntriesModel(QAbstractTableModel):
         self._resize(count)
         self._changed(0, count)
 
+    def look_again(self) -> None:
+        """As far as rows still are where they were, they are to say how they are now."""
+        if self._found is None:
+            self._asked_tries.clear()
+            self._asked.clear()
+            self._fresh.clear()
+            self._changed(0, self._count)
+
     def show_found(self) -> None:
         """A filter or another order: nothing is found yet."""
         self.beginResetModel()
@@ -145,8 +176,13 @@ class EntriesModel(QAbstractTableModel):
             self._count = len(self._found)
             self.endInsertRows()
 
+    def show_order(self, section: int, *, descending: bool) -> None:
+        """In the words of that column's header, for Qt's own sign is painted over them; -1: in none."""
+        self._ordered_by, self._order_sign = section, " ▾" if descending else " ▴"
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
+
     def hold_still(self, still: bool) -> None:
-        """While rows are selected what is shown does not change below them; blocks that are not held still come."""
+        """While rows are selected each stays in its place, though it may say more by now; blocks not held still come."""
         self._still = still
 
     def put(self, block: int, rows: Sequence[Row], total: int | None = None) -> None:
@@ -155,7 +191,9 @@ class EntriesModel(QAbstractTableModel):
             return
         self._asked.discard(block)
         if self._still and block in self._blocks:
-            return
+            now = {row["id"]: row for row in rows}
+            has_all = block == 0 and total is not None
+            rows = [now.get(row["id"]) or (_left(row) if has_all else row) for row in self._blocks[block]]
         self._blocks[block] = rows
         self._blocks.move_to_end(block)
         while len(self._blocks) > BLOCKS_KEPT:
@@ -176,12 +214,12 @@ class EntriesModel(QAbstractTableModel):
         rows = self._blocks.get(place // BLOCK, ())
         return rows[place % BLOCK] if place % BLOCK < len(rows) else None
 
-    def renew(self, place: int, entry_id: str, state: str) -> None:
-        """It is still in its row, though in another state by now: the row stays where it is, and says so."""
+    def renew(self, place: int, entry_id: str, state: str) -> bool:
+        """It is still in its row, though in another state by now: the row stays where it is, and says so. Whether it is."""
         row = self.row(place)
-        if row is None or row["id"] != entry_id or row["state"] == state:
-            return
-        renewed = {**row, "state": state, "error": "", "next_try": None}
+        if row is None or row["id"] != entry_id or row["state"] == state or state not in NAMES:
+            return False
+        renewed = _left(row) | {"state": state}
         if self._found is not None:
             self._found[place] = renewed
         else:
@@ -189,6 +227,7 @@ class EntriesModel(QAbstractTableModel):
             rows[place % BLOCK] = renewed
             self._blocks[place // BLOCK] = rows
         self._changed(place, place + 1)
+        return True
 
     def want(self, place: int) -> Row | None:
         """The same, and if it is not held its block is fetched."""
@@ -229,11 +268,11 @@ class EntriesModel(QAbstractTableModel):
         if orientation is Qt.Orientation.Vertical or section >= len(COLUMNS):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return translated(COLUMNS[section])
+            return translated(COLUMNS[section]) + (self._order_sign if section == self._ordered_by else "")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _ALIGNED[section in _RIGHT]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return translated(_HEADER_TIPS.get(section, ""))
+            return "\n".join(translated(tip) for tip in (_HEADER_TIPS.get(section, ""), _order_tip(section)) if tip)
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -314,7 +353,7 @@ def _text(row: Row, column: int, now: float) -> str:
 
 
 def _why(row: Row, now: float) -> str:
-    error = printable(row["error"])
+    error = "" if row["state"] == "left" else printable(row["error"])
     next_try = row["next_try"]
     if next_try is None or next_try == "now":
         return error
@@ -332,5 +371,7 @@ def _tip(row: Row, column: int, now: float) -> str:
             return clock(row["accepted"])
         case 2:
             return translate("Words", "{0} bytes").format(number(row["size"]))
+        case 4 if row["state"] in STATE_TIPS:
+            return translated(STATE_TIPS[row["state"]])
         case _:
             return _why(row, now)

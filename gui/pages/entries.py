@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QStackedWidget, QWidget
 
 from dropsafe.gui.actions import ACTIONS, TIPS, VERBS, verb
 from dropsafe.gui.base_page import Heard
@@ -17,6 +17,7 @@ from dropsafe.gui.bridge import Reply
 from dropsafe.gui.bulk import Bulk, Outcome
 from dropsafe.gui.choosing import MOST_BY_ID, Chosen, Filter
 from dropsafe.gui.counts import counted
+from dropsafe.gui.entries_line import ListLine
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entries_tabs import EntriesTabs
 from dropsafe.gui.entry_remedies import Offer
@@ -42,6 +43,8 @@ CALM: Final = 500
 """Milliseconds for which events are gathered before the list is renewed."""
 NARROW: Final = 320
 """A table that is not as wide has no room for buttons beside the filter."""
+AGED: Final = 5.0
+"""Seconds after which the ages of the rows that are seen are written anew."""
 FOLLOWED: Final = 2.0
 """Seconds after which the details of what moves by itself are renewed."""
 MOVES: Final = ("pending", "inflight")
@@ -76,6 +79,7 @@ class EntriesPage(Page):
         self._inspector = Inspector(self)
         self._inspector.pane.offered.connect(self._take)
         self._inspector.pane.closed.connect(self._close_pane)
+        self._inspector.pane.folder_wanted.connect(self._open_folder)
         self._inspector.moved.connect(self._moved)
         self._bulk = Bulk(self)
         self._bulk.ended.connect(self._show_outcome)
@@ -93,6 +97,7 @@ class EntriesPage(Page):
         self.subscribe_event("entries", self._heard)
         self.subscribe_event("gap", self._heard)
         self.every(FOLLOWED, self._follow)
+        self.every(AGED, self._table.viewport().update)
         self._filter = Filter(self._tabs.states)
         self._chosen = Chosen(self._filter)
         self._pager.show(self._filter.states)
@@ -139,7 +144,7 @@ class EntriesPage(Page):
 
     def refresh(self) -> None:
         """As it is now. Nothing is selected any more."""
-        self._changed.hide()
+        self._line.show_changed(False)
         self._unread.renew()
         self._pager.show(self._filter.states)
         self._table.clearSelection()
@@ -176,6 +181,10 @@ class EntriesPage(Page):
         self._model.put(block, rows, total)
         if self._chosen.missing:
             self._choose()
+        elif self._chosen.count:
+            self._note_chosen()
+            self._show_actions()
+            self._moved(self._inspector.id, self._inspector.state)
         self._say_state()
 
     def _lost(self, block: int) -> None:
@@ -196,7 +205,10 @@ class EntriesPage(Page):
             return
         self._inspector.show_again()
         if self._chosen.count or self._model.is_found:
-            self._changed.show()
+            self._line.show_changed(True)
+            if not self._pager.rests:
+                self._pager.show(self._filter.states)
+                self._model.look_again()
         elif not self._pager.rests:
             self.refresh()
         elif not self._calm.isActive():
@@ -205,7 +217,9 @@ class EntriesPage(Page):
     def _moved(self, entry_id: str, state: str) -> None:
         """The row that is chosen says the same as its details, though it stands still."""
         for first, _ in self._table.ranges()[:1]:
-            self._model.renew(first, entry_id, state)
+            if self._model.renew(first, entry_id, state):
+                self._note_chosen()
+                self._show_actions()
 
     def _follow(self) -> None:
         """What is sent leaves no trace in the list of another tab: the details must not go on saying that it waits."""
@@ -216,16 +230,8 @@ class EntriesPage(Page):
 
     def _choose(self) -> None:
         """What is selected now."""
-        ranges = self._table.ranges()
-        count, shown = sum(last - first + 1 for first, last in ranges), self._model.rowCount()
-        all_is_shown = not self._model.is_found or self._finder.is_complete
-        whole = count > 1 and count == shown and (count > MOST_BY_ID or not all_is_shown)
-        rows: list[Row] = []
-        if not whole and count <= MOST_BY_ID:
-            found = [self._model.want(place) for first, last in ranges for place in range(first, last + 1)]
-            rows = [each for each in found if each is not None]
-        missing = count - len(rows) if not whole and count <= MOST_BY_ID else 0
-        self._chosen = Chosen(self._filter, rows, whole, count, missing)
+        self._note_chosen()
+        count, rows = self._chosen.count, self._chosen.rows
         self._model.hold_still(count > 0)
         if count == 1 and rows:
             self._inspector.show(rows[0]["id"])
@@ -238,14 +244,29 @@ class EntriesPage(Page):
         self._say_state()
         self._show_actions()
 
+    def _note_chosen(self) -> None:
+        ranges = self._table.ranges()
+        count, shown = sum(last - first + 1 for first, last in ranges), self._model.rowCount()
+        all_is_shown = not self._model.is_found or self._finder.is_complete
+        whole = count > 1 and count == shown and (count > MOST_BY_ID or not all_is_shown)
+        rows: list[Row] = []
+        if not whole and count <= MOST_BY_ID:
+            found = [self._model.want(place) for first, last in ranges for place in range(first, last + 1)]
+            rows = [each for each in found if each is not None]
+        missing = count - len(rows) if not whole and count <= MOST_BY_ID else 0
+        self._chosen = Chosen(self._filter, rows, whole, count, missing)
+
     def _show_actions(self) -> None:
         chosen, by_details = self._chosen, self._chosen.count == 1 and self._inspector.pane.isVisible()
         self._actions.setVisible(chosen.count > 0 and not by_details)
         words = counted.reports(chosen.count)
-        self._chosen_words.setText(self.tr("All {0}:").format(words) if chosen.whole else f"{words}:")
+        text = self.tr("All {0}:").format(words) if chosen.whole else f"{words}:"
+        if chosen.rows and all(row["state"] == "sent" for row in chosen.rows):
+            text = self.tr("{0}, delivered: to be exported, and nothing else.").format(words)
+        self._chosen_words.setText(text)
         for action, made in self._buttons.items():
             why_not, states = chosen.why_not(action), chosen.states_for(action)
-            made.setVisible(bool(states) or not (chosen.rows or chosen.whole))
+            made.setVisible(bool(states) or not (chosen.rows or chosen.whole) or chosen.is_kept_from(action))
             count = chosen.count if chosen.whole else len(chosen.ids_for(action))
             part = f" ({number(count)})" if 0 < count < chosen.count else ""
             made.setText(translated(verb(action, states[0]) if len(states) == 1 else VERBS[action]) + part)
@@ -276,11 +297,33 @@ class EntriesPage(Page):
     def _take(self, offer: Offer) -> None:
         """What a button of the details says."""
         if offer.action and self._inspector.id:
-            self._bulk.move(offer.action, {self._inspector.id: self._inspector.state})
+            shown = self._inspector
+            self._bulk.move(offer.action, {shown.id: shown.state}, {shown.id: shown.name})
         elif offer.entry:
             self._inspector.show(offer.entry)
         elif offer.step is not None:
             self.step.emit(offer.step)
+
+    def _take_back(self, action: str, ids: list[str]) -> None:
+        self._table.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._bulk.take_back(action, ids)
+
+    def _show_menu(self, place: QPoint) -> None:
+        self._menu().popup(self._table.viewport().mapToGlobal(place))
+
+    def _menu(self) -> QMenu:
+        """What can be done with what is chosen, as by the buttons."""
+        menu = QMenu(self)
+        for action, made in self._buttons.items():
+            if self._chosen.states_for(action):
+                does = menu.addAction(made.text(), lambda wanted=action: self.act(wanted))
+                does.setEnabled(made.isEnabled())
+        menu.addAction(self._export.text(), self._ask_for_export).setEnabled(self._export.isEnabled())
+        menu.aboutToHide.connect(menu.deleteLater)
+        return menu
+
+    def _open_folder(self, path: str) -> None:
+        self.open_outside(QUrl.fromLocalFile(path))
 
     def _show_outcome(self, outcome: Outcome) -> None:
         self._undo.show_done(outcome.text, outcome.action, outcome.ids, outcome.states)
@@ -325,14 +368,17 @@ class EntriesPage(Page):
             words = self.tr("The first {0} are shown: a longer text finds fewer.").format(number(MOST_FOUND))
         elif self._order is not None and count >= SORTED and not finder.is_complete:
             words = self.tr("The first {0} in this order").format(number(SORTED))
-        self._state.setText(words)
+        self._line.show_state(words)
         looked = self.tr("{0} of {1} looked at").format(number(finder.looked), number(max(total, finder.looked)))
-        self._find_line.show_work(looked if finder.is_under_way else "", finder.looked, total)
+        self._line.looking.show_work(looked if finder.is_under_way else "", finder.looked, total)
         nothing = count == 0 and not finder.is_under_way
-        empty = self.tr("Nothing holds this text.") if self._filter.text else self._tabs.empty
+        empty, text = self._tabs.empty, self._filter.text
+        if text:
+            empty = self.tr("No report under “{0}” has “{1}” in its name or reason.").format(self._tabs.title, text)
         if self._unread.has_any:
             empty = self.tr("No report was found in the folders that can be read.")
         self._empty.setText(empty)
+        self._unfilter.setVisible(bool(text))
         self._middle.setCurrentWidget(self._nothing if nothing and self._runs is not None else self._table)
         why_not = "" if count else self.tr("There is nothing to select.")
         cannot = self._for_export()[1]
@@ -350,6 +396,8 @@ class EntriesPage(Page):
         self._table.opened.connect(self._opened)
         self._table.unwanted.connect(self._discard)
         self._table.typed.connect(self._typed_over)
+        self._table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._table.customContextMenuRequested.connect(self._show_menu)
         self._text = FilterField()
         self._text.returnPressed.connect(self._anew)
         self._all = button(self.tr("Select all"), "plain")
@@ -358,47 +406,46 @@ class EntriesPage(Page):
         self._export.clicked.connect(self._ask_for_export)
         self._empty = label("", "faint", wrap=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._unfilter = button(self.tr("Clear the filter"))
+        self._unfilter.clicked.connect(self._text.clear)
         self._buttons = {action: button("", "grave" if action == "discard" else "") for action in ACTIONS}
         for action, made in self._buttons.items():
             made.clicked.connect(lambda _=False, wanted=action: self.act(wanted))
         self._chosen_words, self._actions = label(), QWidget()
         self._actions.setLayout(row(self._chosen_words, *self._buttons.values(), 1, spacing=GRID // 2))
-        self._changed = QWidget()
-        again = button(self.tr("Refresh"), "plain", self.tr("Show the list as it is now (F5)"))
-        again.clicked.connect(self.refresh)
-        self._changed.setLayout(row(label(self.tr("The list has changed."), "caption"), again, 1))
-        self._changed.hide()
-        self._state = label("", "caption")
-        self._find_line, self._bulk_line = WorkLine(self.tr("Looking for reports")), WorkLine(self.tr("Many reports"))
+        self._line, self._bulk_line = ListLine(), WorkLine(self.tr("Many reports"))
+        self._line.refresh.connect(self.refresh)
+        self._line.looking.stopped.connect(self._finder.stop)
         self._export_line = WorkLine(self.tr("Export"))
         self._export_line.stopped.connect(self._exporter.cancel)
-        self._find_line.stopped.connect(self._finder.stop)
         self._bulk_line.stopped.connect(self._bulk.cancel)
         self._undo = UndoBar()
-        self._undo.undo.connect(self._bulk.take_back)
+        self._undo.undo.connect(self._take_back)
 
     def _lay_out(self) -> None:
         self._nothing = QWidget()
-        self._nothing.setLayout(column(1, self._empty, 2, margin=GRID * 4))
+        self._nothing.setLayout(column(1, self._empty, row(1, self._unfilter, 1), 2, margin=GRID * 4))
         self._middle = QStackedWidget()
         self._middle.addWidget(self._table)
         self._middle.addWidget(self._nothing)
         beside_text = QWidget()
         beside_text.setLayout(row(self._all, self._export))
         self._table.resized.connect(lambda width: beside_text.setVisible(width >= NARROW))
-        head, foot = row(self._text, beside_text), row(self._state, self._find_line, 1)
+        head = row(self._text, beside_text)
         head.setStretch(0, 1)
         left = QWidget()
-        inside = column(self._tabs, head, self._middle, self._actions, self._bulk_line, foot, self._undo, spacing=GRID)
-        for place, widget in ((5, self._changed), (5, self._export_line), (2, self._unread)):
-            inside.insertWidget(place, widget)
+        above = (head, self._unread, self._line)
+        below = (self._actions, self._bulk_line, self._export_line, self._undo)
+        inside = column(*above, self._middle, *below, spacing=GRID)
         inside.setContentsMargins(GRID * 2, GRID, GRID, GRID)
-        inside.setStretch(3, 1)
+        inside.setStretch(len(above), 1)
         left.setLayout(inside)
         self._split = Beside(left, self._inspector.pane)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self._split)
+        tabs = row(self._tabs, 1)
+        tabs.setContentsMargins(GRID * 2, GRID, GRID, 0)
+        whole = column(tabs, self._split, spacing=0)
+        whole.setStretch(1, 1)
+        self.setLayout(whole)
 
     def _shortcuts(self) -> None:
         within = Qt.ShortcutContext.WidgetWithChildrenShortcut
@@ -410,7 +457,7 @@ class EntriesPage(Page):
             shortcut = QShortcut(QKeySequence(keys), self, context=within)
             shortcut.activated.connect(does)
         down = QShortcut(QKeySequence(Qt.Key.Key_Down), self._text, context=Qt.ShortcutContext.WidgetShortcut)
-        down.activated.connect(self._table.setFocus)
+        down.activated.connect(self._table.take_keyboard)
 
     def _discard(self) -> None:
         self.act("discard", ask=True)

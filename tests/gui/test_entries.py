@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, Qt, QUrl
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton
 
 from dropsafe.gui.bridge import Reply
 from dropsafe.gui.models.entries import AGE, NAME, SIZE, STATE, TRIED, WHY
@@ -94,6 +94,7 @@ def test_without_a_service_the_folder_is_paged_filtered_and_sorted_and_no_button
         until(lambda: page._model.rowCount() == 6 and page._finder.is_complete, "what the filter finds")
         page._table.horizontalHeader().setSortIndicator(NAME, Qt.SortOrder.DescendingOrder)
         until(lambda: shown(page)[:1] == ["line-4-0005.json"], "the last name first")
+        assert page._model.headerData(NAME, Qt.Orientation.Horizontal) == "Name ▾"
         select(page, 0, 1)
         assert not any(made.isEnabled() for made in page._buttons.values())
         assert "does not run" in page._buttons["hold"].toolTip()
@@ -151,6 +152,7 @@ def test_several_are_held_at_once_and_that_is_taken_back(desktop: Desktop, spool
     until(lambda: "3 reports on hold." in words(page), "what was done")
     assert spool.stats().hold == 4
     press(page, "Undo")
+    assert page.focusWidget() is page._table  # another Undo would take that back
     until(lambda: spool.stats().hold == 1, "the way back")
     assert spool.stats().waiting == 6
 
@@ -224,12 +226,31 @@ def test_details_say_why_and_their_buttons_do_it(desktop: Desktop, spool: Spool)
     page = the_page(desktop)
     show(page, FAILED, 2)
     select(page, 0, 0)
-    until(lambda: "It is not sent again by itself." in words(page), "the explanation")
+    until(lambda: 'Mend the cause, then "Send again"' in words(page), "the explanation, in the words of the buttons")
     wanted = ["Send again", "Readmit as it is", "Hold", "Discard"]
     until(lambda: [text for text in buttons(page) if text in wanted] == wanted, "its buttons, the grave one last")
-    press(page, "Send again")
+    press(page, "Copy path")
+    assert QApplication.clipboard().text() == (page._chosen.rows[0]["path"])
+    with pytest.MonkeyPatch.context() as patched:
+        opened = list[QUrl]()
+        patched.setattr(page, "open_outside", opened.append)
+        press(page, "Show in folder")
+        assert [Path(url.toLocalFile()) for url in opened] == [Path(page._chosen.rows[0]["path"]).parent]
+    menu = page._menu()
+    does = menu.actions()
+    assert [each.text() for each in does if each.isEnabled()] == [*wanted[:2], "Hold", "Discard", "Export…"]
+    does[0].trigger()
+    menu.deleteLater()
     until(lambda: spool.stats().waiting == 7, "its being sent again")
     until(lambda: "waiting" in words(page).splitlines(), "its new state in the details")
+    assert "1 report due now. Sent at its turn." in words(page)
+    show(page, FAILED, 1)
+    edited = next(spool.entries(State.FAILED))
+    edited.path.write_bytes(b"edited")
+    until(lambda: (page._model.row(0) or {}).get("id") == edited.id, "its row")
+    select(page, 0, 0)
+    until(lambda: "was edited since" in words(page), "that it was edited")
+    until(lambda: "Readmit as it is" in buttons(page) and "Send again" not in buttons(page), "what can be done with it")
 
 
 def test_a_key_that_is_held_down_asks_for_the_details_of_the_last_alone(
@@ -263,6 +284,16 @@ def test_a_readmission_is_asked_about_and_the_details_follow_the_new_id(desktop:
     assert page._inspector.id in [entry.id for entry in taken]
     page._follow()
     until(lambda: page._inspector.state == "inflight" and "being sent" in words(page), "that it is being sent")
+    kept = next(each for each in page._inspector.pane.findChildren(QPushButton) if each.text() == "Discard")
+    assert (kept.isEnabled(), "pause delivery first" in kept.toolTip()) == (False, True)
+    held = next(spool.entries(State.HOLD)).id
+    page._bulk.move("discard", {page._inspector.id: "pending", held: "hold"}, {page._inspector.id: "CAL-1"})
+    answer(page, "Discard 2 reports")
+    until(desktop.errors.notices, "that it cannot be discarded")
+    trouble = desktop.errors.notices()[0].trouble
+    assert trouble.title == "1 of 2 reports could not be moved"
+    assert "1 report discarded. “CAL-1” cannot be discarded: it is being sent just now" in trouble.text
+    assert "Pause delivery, discard it once" in trouble.remedy
     show(page, "pending", 7)
     place = shown(page).index("line-4-0005.json")
     select(page, place, place)
@@ -279,7 +310,11 @@ def test_typing_over_the_table_filters(desktop: Desktop) -> None:
     page._table.setFocus()
     QTest.keyClick(page._table, Qt.Key.Key_Q)
     assert page._text.text() == "q"
-    until(lambda: "Nothing holds this text." in words(page), "the empty list")
+    until(lambda: "No report under “All” has “q” in its name or reason." in words(page), "the empty list")
+    press(page, "Clear the filter")
+    until(lambda: page._model.row(0) is not None, "the rows")
+    QTest.keyClick(page._text, Qt.Key.Key_Down)
+    assert page._table.ranges() == [(0, 0)]
 
 
 def test_keys_find_refresh_open_and_close(desktop: Desktop) -> None:

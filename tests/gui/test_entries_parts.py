@@ -20,7 +20,7 @@ from dropsafe.gui.choosing import Chosen, Filter
 from dropsafe.gui.entries_table import EntriesTable
 from dropsafe.gui.entry_remedies import Offer, offers
 from dropsafe.gui.following import Following
-from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, EntriesModel
+from dropsafe.gui.models.entries import BLOCK, BLOCKS_KEPT, STATE, EntriesModel
 from dropsafe.gui.pager import Pager, place_of
 from dropsafe.spool.pausing import Pause
 from dropsafe.spool.reasons import Reason
@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Facts, list[dict[str, str]], list[str]]] = {
     "kept in hand": (
         facts(State.INFLIGHT, destination="down", next_probe=9.0),
         [],
-        ["Try now", "Pause delivery", "dropsafe hold abcd2345 && dropsafe resume delivery"],
+        ["Try now", "Pause delivery", "Hold"],
     ),
     "on hold": (facts(State.HOLD), [], ["Take off hold", "Discard"]),
     "discarded": (facts(State.DISCARDED), [], ["Restore"]),
@@ -191,12 +191,19 @@ def test_blocks_that_were_dropped_are_asked_for_again() -> None:
     assert asked[-1] == 0
 
 
-def test_rows_below_a_selection_stand_still_and_blocks_that_are_not_held_still_come() -> None:
-    model, _ = a_model(2 * BLOCK)
+def test_rows_below_a_selection_stand_still_though_they_say_how_they_are_and_blocks_not_held_still_come() -> None:
+    model, asked = a_model(2 * BLOCK)
     model.put(0, rows(0, BLOCK))
     model.hold_still(True)
-    model.put(0, rows(0, 3, "other"), 3)
+    model.put(0, [*rows(0, 3, "other"), {**rows(1, 1)[0], "state": "sent"}])
     model.put(1, rows(BLOCK, BLOCK))
+    assert [model.index(place, STATE).data() for place in range(3)] == ["waiting", "delivered", "waiting"]
+    model.put(0, rows(2, 1), 1)
+    assert [model.index(place, STATE).data() for place in range(3)] == ["moved on", "moved on", "waiting"]
+    del asked[:]
+    model.look_again()
+    model.data(model.index(1, 0))
+    assert asked == [0]
     assert model.rowCount() == 2 * BLOCK
     assert [(row or {})["id"] for row in (model.row(0), model.row(BLOCK))] == ["r0", f"r{BLOCK}"]
     model.hold_still(False)

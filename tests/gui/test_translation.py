@@ -114,7 +114,7 @@ class Data:
                 self.hear((name, part))
         elif isinstance(value, str):
             self._said.update(line for line in value.splitlines() if line.strip())
-            self._said.update(MARKED.sub(" ", by_button(line)) for line in value.splitlines() if "dropsafe " in line)
+            self._said.update(MARKED.sub(" ", said) for line in value.splitlines() if (said := by_button(line)) != line)
         elif isinstance(value, Iterable):
             for part in value:
                 self.hear(part)

@@ -123,6 +123,11 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ],
         ["retry", "readmit", "discard"],
     ),
+    "refused, and edited since": (
+        replace(BASE, state=State.FAILED, reason=REJECTED, was_changed=True),
+        ["was edited since", "only as it is now, under a new id", "right now: dropsafe readmit 4k7q2m5x"],
+        ["readmit", "discard"],
+    ),
     "put into failed by hand": (
         replace(BASE, state=State.FAILED),
         ["no reason lies beside it"],
@@ -130,7 +135,12 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
     ),
     "damaged": (
         replace(BASE, state=State.QUARANTINE, reason=DAMAGED),
-        ["lies in quarantine/: /spool/failed/x", "not what its name says", "Nothing was deleted", "another copy"],
+        [
+            "lies in quarantine/: /spool/failed/x",
+            "not those that were accepted",
+            "not what its name says",
+            "a better copy",
+        ],
         ["readmit", "discard"],
     ),
     "made up by hand": (

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -95,7 +96,9 @@ def test_each_of_the_six_moves_from_every_state_of_the_table_and_no_other(
         code = main([name, made])
         if (state, command.event) not in TRANSITIONS:
             assert code == 2
-            assert f"in {state}/ cannot be {command.event.value}; nothing was changed" in capsys.readouterr().err
+            assert re.search(
+                f"cannot be {command.event.value}: .*{state}/.*Nothing was changed", capsys.readouterr().err
+            )
             assert states(spool_dir)[made] == state
         else:
             assert code == 0
@@ -357,7 +360,7 @@ def test_some_ids_right_and_some_wrong_does_the_right_ones_and_says_so(
     assert main(["retry", failed, held, "zzzzzzzz"]) == 1
     told = capsys.readouterr().out
     assert "1 entry will be sent again" in told
-    assert f"{held}: An entry in hold/ cannot be retried" in told
+    assert f"{held} cannot be retried: it is on hold" in told
     assert "'zzzzzzzz'" in told
     assert main(["retry", held, "zzzzzzzz"]) == 2
     assert "Nothing was changed." in capsys.readouterr().out

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import zipfile
+from calendar import timegm
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,7 +22,7 @@ from dropsafe.schemas import load_schema
 from dropsafe.schemas.methods import wrong
 from dropsafe.spool import Spool, State
 from dropsafe.spool import export as exporting
-from dropsafe.spool.clock import SYSTEM_CLOCK
+from dropsafe.spool.clock import SYSTEM_CLOCK, from_iso
 from dropsafe.spool.export import Chosen, Export, Exported
 from dropsafe.spool.platform import system
 from tests.support.carrying import exported, imported, manifest, one_in_each_state
@@ -64,6 +65,9 @@ def test_a_folder_has_each_payload_its_reason_its_meta_and_a_manifest_of_all(spo
     for entry in told["entries"]:
         assert hashlib.sha256(there[entry["file"]]).hexdigest() == entry["sha256"]
         assert entry["intact"] is (entry["state"] != "quarantine")
+        assert (tmp_path / "out" / entry["file"]).stat().st_mtime == pytest.approx(
+            from_iso(entry["accepted"]), abs=1e-3
+        )
     failed = next(entry for entry in told["entries"] if entry["state"] == "failed")
     assert failed["reason"]["status"] == 422
     assert f"{failed['file']}.reason.json" in there
@@ -85,6 +89,10 @@ def test_a_zip_has_the_same(spool: Spool, tmp_path: Path) -> None:
     exported(spool, tmp_path / "out.zip")
     with zipfile.ZipFile(tmp_path / "out.zip") as packed:
         members = {name: packed.read(name) for name in packed.namelist()}
+        dates = {member.filename: timegm((*member.date_time, 0, 0, 0)) for member in packed.infolist()}
+        assert {member.compress_type for member in packed.infolist()} == {zipfile.ZIP_DEFLATED}
+    for entry in manifest(tmp_path / "out")["entries"]:
+        assert abs(dates[entry["file"]] - from_iso(entry["accepted"])) <= 2
     folder = files(tmp_path / "out")
     assert {**members, "manifest.json": b""} == {**folder, "manifest.json": b""}
     assert [path.name for path in tmp_path.iterdir() if "incomplete" in path.name] == []
