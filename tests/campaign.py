@@ -8,6 +8,7 @@ every fault that was to happen did.
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import shutil
 import sys
@@ -128,6 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10**9))
     parser.add_argument("--only", action="append", metavar="TEXT", help="sweeps whose name holds it; repeatable")
     options = parser.parse_args(arguments)
+    # What the product logs on the way is what it should: thousands of refused connections would bury the page.
+    logging.getLogger().addHandler(logging.NullHandler())
     begun = time.monotonic()
 
     def tell(what: str) -> None:
