@@ -316,7 +316,8 @@ class EntriesPage(Page):
         menu = QMenu(self)
         for action, made in self._buttons.items():
             if self._chosen.states_for(action):
-                does = menu.addAction(made.text(), lambda wanted=action: self.act(wanted))
+                does = menu.addAction(made.text())
+                does.triggered.connect(lambda _=False, wanted=action: self.act(wanted))
                 does.setEnabled(made.isEnabled())
         menu.addAction(self._export.text(), self._ask_for_export).setEnabled(self._export.isEnabled())
         menu.aboutToHide.connect(menu.deleteLater)
