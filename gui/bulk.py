@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QMessageBox
 
 from dropsafe.desk.desk import Value
+from dropsafe.errors import ExitCode
 from dropsafe.gui.actions import CAME_TO, DONE, FROM, SENDS, TIPS, doing
 from dropsafe.gui.base_page import BasePage
 from dropsafe.gui.choosing import Chosen
@@ -169,6 +170,8 @@ class Bulk(QObject):
             parts.append(self.tr("{0} could not be moved, and stayed where they were.").format(number(refused)))
             first = answer["refused"][0]
             title, text = first["title"], self._by_name(first["text"])
+            if first["exit_code"] == ExitCode.USAGE:
+                title = self.tr("Nothing was moved")
             if moved:
                 title = self.tr("{0} of {1} could not be moved").format(
                     number(refused), counted.reports(moved + refused)
