@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -18,11 +19,14 @@ from dropsafe.gui.reach import no_answer
 from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
-from dropsafe.gui.widgets import allow, button, column, label, row
+from dropsafe.gui.widgets import allow, button, column, label, row, spare
 from dropsafe.gui.words import translate, translated
 from dropsafe.printable import printable
 
 _MOST_HEIGHT = 328
+_LEAST_HEIGHT = 80
+TOLD_FOR: Final = 10_000
+"""Milliseconds for which the answer to a button is shown."""
 _STEPS_IN_LINE = 2
 
 
@@ -31,6 +35,8 @@ class Banner(QFrame):
 
     step = Signal(object)
     start = Signal()
+    moved = Signal()
+    """Its height has changed, and with it the place of the page below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +48,12 @@ class Banner(QFrame):
         self._why = label()
         self._icon, self._text = QLabel(), label(wrap=True, selectable=True)
         self._icon.setFixedSize(QSize(20, 20))
+        self._told = label("", "small", wrap=True)
+        self._told.setVisible(False)
+        self._told_for = QTimer(self)
+        self._told_for.setSingleShot(True)
+        self._told_for.setInterval(TOLD_FOR)
+        self._told_for.timeout.connect(self._told.hide)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(GRID)
         self._more = button("", "plain")
@@ -55,7 +67,7 @@ class Banner(QFrame):
         top.setStretch(1, 1)
         top.addLayout(self._buttons)
         top.addWidget(self._more)
-        whole = column(top, self._list, spacing=GRID)
+        whole = column(top, self._told, self._list, spacing=GRID)
         whole.setContentsMargins(GRID * 2, GRID, GRID * 2, GRID)
         self.setLayout(whole)
 
@@ -83,11 +95,20 @@ class Banner(QFrame):
             block.say(reason)
         self._unfold(self._more.isChecked())
 
+    def tell(self, text: str) -> None:
+        """What became of a button that was pressed, for some seconds."""
+        self._told.setText(text)
+        self._told.setVisible(True)
+        self._told_for.start()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        if event.oldSize().height() not in (-1, event.size().height()):
+            self.moved.emit()
         self._unfold(self._more.isChecked())
 
     def _fill_buttons(self, snapshot: Snapshot) -> None:
+        had_some = self._buttons.count() > 0
         _empty(self._buttons)
         reasons = snapshot.status.get("reasons", [])
         made: list[QPushButton] = []
@@ -98,6 +119,8 @@ class Banner(QFrame):
             made = [self._button(step, snapshot) for step in steps(reasons[0]["code"])[:_STEPS_IN_LINE]]
         for one in made:
             self._buttons.addWidget(one)
+            if had_some:
+                spare(one)
         _in_order([*made, self._more])
         self._more.setVisible(bool(reasons or snapshot.why))
 
@@ -133,7 +156,9 @@ class Banner(QFrame):
         inner = self._list.widget()
         if is_shown and inner is not None:
             height = inner.heightForWidth(max(200, self.width() - GRID * 4))
-            self._list.setFixedHeight(min(_MOST_HEIGHT, height + GRID))
+            self._list.setFixedHeight(
+                min(_MOST_HEIGHT, max(_LEAST_HEIGHT, self.window().height() * 3 // 5), height + GRID)
+            )
         if self._more.isChecked():
             self._more.setText(self.tr("Less"))
         elif self._count > 1:

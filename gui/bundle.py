@@ -62,7 +62,7 @@ class BundlePane(QWidget):
         preview = row(self._list, self._view)
         preview.setStretch(1, 1)
         whole = column(
-            label(self.tr("A bundle for whoever helps"), "title"),
+            label(self.tr("Diagnostics bundle"), "title"),
             label(said, "faint", wrap=True, selectable=True),
             row(self._gather, self._names, 1, self._save),
             self._state,
