@@ -95,6 +95,7 @@ class Program(QObject):
         self.errors.install()
         self.bridge = Bridge(wanted.station, self)
         self.bridge.failed.connect(self.errors.report)
+        self.bridge.succeeded.connect(self.errors.succeeded)
         self.starter = Starter(wanted.options, self.errors, wanted.station, self)
         self.starter.started.connect(self.bridge.look)
         self.bridge.snapshot.connect(self.starter.look)

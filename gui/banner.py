@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
@@ -18,13 +19,15 @@ from dropsafe.gui.reach import no_answer
 from dropsafe.gui.remedies import Step, stands_still, steps, tone_of, tone_of_status
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import GRID, Tone, in_force
-from dropsafe.gui.widgets import allow, button, column, label, row
+from dropsafe.gui.widgets import allow, button, column, label, row, spare
 from dropsafe.gui.words import translate, translated
 from dropsafe.printable import printable
 
 _MOST_HEIGHT = 328
-_LEAST_HEIGHT = 96
+_LEAST_HEIGHT = 80
 """Pixels of the list of reasons. It takes no more than lets the page have half of the window."""
+TOLD_FOR: Final = 10_000
+"""Milliseconds for which the answer to a button is shown."""
 _STEPS_IN_LINE = 2
 
 
@@ -33,6 +36,8 @@ class Banner(QFrame):
 
     step = Signal(object)
     start = Signal()
+    moved = Signal()
+    """Its height has changed, and with it the place of the page below."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,6 +49,12 @@ class Banner(QFrame):
         self._why = label()
         self._icon, self._text = QLabel(), label(wrap=True, selectable=True)
         self._icon.setFixedSize(QSize(20, 20))
+        self._told = label("", "small", wrap=True)
+        self._told.setVisible(False)
+        self._told_for = QTimer(self)
+        self._told_for.setSingleShot(True)
+        self._told_for.setInterval(TOLD_FOR)
+        self._told_for.timeout.connect(self._told.hide)
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(GRID)
         self._more = button("", "plain")
@@ -57,7 +68,7 @@ class Banner(QFrame):
         self._top.setStretch(1, 1)
         self._top.addLayout(self._buttons)
         self._top.addWidget(self._more)
-        whole = column(self._top, self._list, spacing=GRID)
+        whole = column(self._top, self._told, self._list, spacing=GRID)
         whole.setContentsMargins(GRID * 2, GRID, GRID * 2, GRID)
         self.setLayout(whole)
 
@@ -85,15 +96,24 @@ class Banner(QFrame):
             block.say(reason)
         self._unfold(self._more.isChecked())
 
+    def tell(self, text: str) -> None:
+        """What became of a button that was pressed, for some seconds."""
+        self._told.setText(text)
+        self._told.setVisible(True)
+        self._told_for.start()
+
     def fit(self) -> None:
         """To the window, which has another height."""
         self._unfold(self._more.isChecked())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        if event.oldSize().height() not in (-1, event.size().height()):
+            self.moved.emit()
         self.fit()
 
     def _fill_buttons(self, snapshot: Snapshot) -> None:
+        had_some = self._buttons.count() > 0
         _empty(self._buttons)
         reasons = snapshot.status.get("reasons", [])
         made: list[QPushButton] = []
@@ -104,6 +124,8 @@ class Banner(QFrame):
             made = [self._button(step, snapshot) for step in steps(reasons[0]["code"])[:_STEPS_IN_LINE]]
         for one in made:
             self._buttons.addWidget(one)
+            if had_some:
+                spare(one)
         _in_order([*made, self._more])
         self._more.setVisible(bool(reasons or snapshot.why))
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeGuard
 from weakref import ReferenceType, ref
 
@@ -79,7 +79,9 @@ class Bridge(QObject):
     """What the service told since the last: values as of `events.since`; a gap is the event {"kind": "gap"}."""
     failed = Signal(object)
     """With a Trouble that is nobody's answer."""
-    _arrived = Signal(int, object, object)
+    succeeded = Signal(str)
+    """What was asked for, as `Trouble.about` names it, and has been done."""
+    _arrived = Signal(int, str, object, object)
 
     def __init__(self, station: Station, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -139,7 +141,9 @@ class Bridge(QObject):
         self._requests.put(_Request(rank, number, work, what, matters))
         return reply
 
-    def _deliver(self, number: int, answer: object, trouble: Trouble | None) -> None:
+    def _deliver(self, number: int, about: str, answer: object, trouble: Trouble | None) -> None:
+        if trouble is None:
+            self.succeeded.emit(about)
         self._dropped.discard(number)
         found = self._replies.pop(number, None)
         reply = found() if found is not None else None
@@ -208,7 +212,8 @@ class Bridge(QObject):
             return
         if self._closing.is_set() and _only_looks(answer):
             self.end_job(answer["id"])
-        self._emit(self._arrived, request.number, answer, trouble)
+        told = replace(trouble, about=request.what) if trouble is not None else None
+        self._emit(self._arrived, request.number, request.what, answer, told)
 
     def _look(self) -> float:
         """Tell how it stands. Seconds until the next look."""

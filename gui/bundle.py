@@ -64,7 +64,7 @@ class BundlePane(QWidget):
         preview.setStretch(1, 1)
         self._view.setMinimumWidth(_LIST // 2)
         whole = column(
-            label(self.tr("A bundle for whoever helps"), "title"),
+            label(self.tr("Diagnostics bundle"), "title"),
             label(said, "faint", wrap=True, selectable=True),
             row(self._gather, 1, self._save),
             self._names,

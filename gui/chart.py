@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
@@ -9,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from dropsafe.gui.theme import GRID, SMALL, font, in_force
-from dropsafe.gui.words import number
+from dropsafe.gui.words import clock, moment, number
 
 _LEFT, _BOTTOM, _TOP = 48, 22, 8
 
@@ -22,14 +23,17 @@ class HourChart(QWidget):
         self._points: Sequence[Sequence[int]] = ()
         self._step = 60.0
         self._empty = ""
+        self._since = ""
         self.setMinimumHeight(140)
         self.setMaximumHeight(300)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName(self.tr("The last hour"))
 
-    def show_series(self, step_seconds: float, points: Sequence[Sequence[int]]) -> None:
-        """`points`: (accepted, delivered, failed) of each step, the oldest first."""
+    def show_series(self, step_seconds: float, points: Sequence[Sequence[int]], since: str = "") -> None:
+        """`points`: (accepted, delivered, failed) of each step, the oldest first. `since`: ISO 8601, when it began to count."""
         self._step, self._points, self._empty = step_seconds, points, ""
+        is_younger = bool(since) and moment(since) > time.time() - step_seconds * len(points)
+        self._since = clock(since)[11:16] if is_younger else ""
         sums = [sum(point[line] for point in points) for line in range(3)]
         self.setAccessibleDescription(
             self.tr("Accepted {0}, delivered {1}, failed {2}").format(*(number(total) for total in sums))
@@ -71,9 +75,14 @@ class HourChart(QWidget):
                 painter.drawPolyline(self._line(area, line, most))
         if not any(any(point) for point in self._points):
             painter.setPen(QColor(colours.faint))
-            text = self._empty or self.tr(
-                "Nothing was accepted or delivered in the last hour, as far as it was counted."
+            nothing = (
+                self.tr("Nothing was accepted or delivered since {0}, when the service began to count.").format(
+                    self._since
+                )
+                if self._since
+                else self.tr("Nothing was accepted or delivered in the last hour.")
             )
+            text = self._empty or nothing
             half = QRectF(area.left(), area.top(), area.width(), area.height() / 2)
             painter.drawText(half, Qt.AlignmentFlag.AlignCenter, text)
         painter.end()
@@ -92,7 +101,10 @@ class HourChart(QWidget):
                 )
         below = QRectF(area.left(), area.bottom() + 4, area.width(), _BOTTOM - 4)
         minutes = max(1, round(self._step * len(self._points) / 60)) if self._points else 60
-        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, self.tr("{0} min ago").format(minutes))
+        left = self.tr("{0} min ago").format(minutes)
+        if self._since and self._points:
+            left = self.tr("{0} min ago; counted since {1}").format(minutes, self._since)
+        painter.drawText(below, Qt.AlignmentFlag.AlignLeft, left)
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, self.tr("now"))
 
     def _line(self, area: QRectF, line: int, most: int) -> QPolygonF:

@@ -1,6 +1,7 @@
 """The one place that every error comes to, from any thread or slot, and where a person reads it.
 
-The same error again is one notice with a count. A notice stands until a person closes it.
+The same error again is one notice with a count. A notice stands until a person closes it, or until what it is about has
+succeeded; then it is seen for some seconds all the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ from shiboken6 import isValid
 from dropsafe.gui.trouble import Trouble, trouble_of
 
 MOST_KEPT: Final = 100
+LEAST_SEEN: Final = 8.0
+"""Seconds for which a notice is seen, though it was solved at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +65,23 @@ class ErrorCentre(QObject):
         """A person has read it."""
         self._notices.pop(_key(notice.trouble), None)
         self.changed.emit()
+
+    def succeeded(self, about: str) -> None:
+        """What failed before was done: what was told of it goes, as soon as it was seen for long enough."""
+        if not about:
+            return
+        now = self._wall()
+        for notice in self.notices():
+            if notice.trouble.about == about:
+                rest = notice.last + LEAST_SEEN - now
+                if rest <= 0:
+                    self.close_notice(notice)
+                else:
+                    QTimer.singleShot(round(rest * 1000), self, partial(self._close_if_same, notice, notice.last))
+
+    def _close_if_same(self, notice: Notice, last: float) -> None:
+        if notice.last == last and self._notices.get(_key(notice.trouble)) is notice:
+            self.close_notice(notice)
 
     def close_all(self) -> None:
         """A person has read them all."""

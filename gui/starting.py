@@ -30,6 +30,7 @@ PATIENCE: Final = 30.0
 """Seconds for a service that was started to answer."""
 BEAT: Final = 250
 """Milliseconds between two looks at it."""
+START: Final = "the start of the service"
 _MOST_SAID = 4_000
 
 
@@ -97,6 +98,8 @@ class Starter(QObject):
 
     def look(self, snapshot: Snapshot) -> None:
         """As it is now."""
+        if snapshot.runs and not self._runs:
+            self._errors.succeeded(START)
         self._runs = snapshot.runs
         # One that has ended is asked for its exit code: else the system would count it among the living until we end.
         self._children = [child for child in self._children if child.poll() is None]
@@ -136,6 +139,7 @@ class Starter(QObject):
                 f"{told} {nothing_is_lost}".strip(),
                 own_remedy or remedy,
                 words,
+                about=START,
             )
         )
 
@@ -207,6 +211,7 @@ class Starter(QObject):
                     ).format(round(PATIENCE)),
                     self.tr("See what it says: dropsafe status"),
                     words,
+                    about=START,
                 )
             )
 

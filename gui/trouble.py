@@ -19,6 +19,8 @@ class Trouble:
     details: str = ""
     exit_code: int = int(ExitCode.NEEDS_A_PERSON)
     was_expected: bool = True
+    about: str = ""
+    """What was asked for: once that succeeds, this is over. Empty: a person has to close it."""
 
 
 def trouble_of(error: BaseException, what: str) -> Trouble:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from functools import partial
+from typing import Final, TypeVar
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QLayout, QPushButton, QVBoxLayout, QWidget
 
 from dropsafe.gui.icons import TONE_ICONS, pixmap
@@ -27,9 +29,31 @@ def label(text: str = "", kind: str = "", *, wrap: bool = False, selectable: boo
     return made
 
 
+class _Button(QPushButton):
+    """Enter presses it too: the one that has the keyboard, and, other than a default button, no other."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
+STILL: Final = 500
+"""Milliseconds for which what has just come below the pointer takes no click: it was meant for what was there before."""
+
+
+def spare(widget: QWidget) -> None:
+    """Have it take no click for a moment; the keyboard reaches it all the same."""
+    widget.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    QTimer.singleShot(
+        STILL, widget, partial(widget.setAttribute, Qt.WidgetAttribute.WA_TransparentForMouseEvents, False)
+    )
+
+
 def button(text: str, kind: str = "", tip: str = "") -> QPushButton:
     """`kind`: main, grave or plain."""
-    made = QPushButton(text)
+    made = _Button(text)
     made.setAutoDefault(False)
     if kind:
         made.setProperty("kind", kind)

@@ -201,7 +201,7 @@ def save_a_bundle() -> None:
         dest = station.folder / "for-help.zip"
         with a_window(station) as window:
             window.keys("ctrl+8")
-            window.click("A bundle for whoever helps")
+            window.click("Diagnostics bundle…")
             window.click("Gather it")
             window.see("README.txt")
             window.click("Save…")

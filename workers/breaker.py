@@ -105,6 +105,7 @@ class Breaker:
             "breaker_remedy": self.remedy,
             "alarm": self.alarm,
             "breaker_seconds": 0.0 if closed else round(now - self.since, 1),
+            "failed_probes": self.failed_probes,
             "next_probe_seconds": 0.0 if closed else round(max(0.0, self.probe_at - now), 1),
         }
 

@@ -269,7 +269,7 @@ class Engine:
         if isinstance(message, Died):
             self._thread_died(entry, message.error)
         else:
-            self.tally.count_latency(message.seconds)
+            self.tally.count_latency(message.answer, message.seconds)
             self._answered(entry, message.answer)
 
     def _answered(self, entry: Entry, answer: Answer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dropsafe.workers.outcome import Deferred
+from dropsafe.workers.outcome import Answer, Deferred
 
 _SMOOTHING = 0.1
 _MOST_REMEMBERED = 10_000
@@ -13,7 +13,7 @@ _MOST_KILLERS = 1000
 
 @dataclass(slots=True)
 class Tally:
-    """Counts since the start. `latency` is a running mean in seconds; `last_success` ISO 8601 UTC, empty if none."""
+    """Counts since the start. `latency`: running mean in seconds, of what was answered; `last_success` ISO 8601, or empty."""
 
     delivered: int = 0
     deferred: int = 0
@@ -46,8 +46,10 @@ class Tally:
             "unreadable_why": self.unreadable_why,
         }
 
-    def count_latency(self, seconds: float) -> None:
-        """One request took that long."""
+    def count_latency(self, answer: Answer, seconds: float) -> None:
+        """One request took that long; of one that the server did not answer it is no measure of the server."""
+        if getattr(answer, "status", None) is None:
+            return
         self.latency = seconds if not self.latency else self.latency + _SMOOTHING * (seconds - self.latency)
 
     def thread_died(self, entry_id: str) -> int:

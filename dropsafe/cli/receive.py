@@ -16,7 +16,10 @@ HELP = """Receive reports over HTTP and store them: an example of a server, and 
 to fail. Its page at / lists what has arrived. A report is known by its Idempotency-Key, one that came without by its
 bytes and name: sent again, it is recognised and stored once. Anyone who can connect may store, look and order faults:
 it listens on this machine alone unless told otherwise. Try it: curl -T FILE http://127.0.0.1:8080/ingest/"""
-EXAMPLES = ("dropsafe receive", "dropsafe receive --listen 127.0.0.1:9000 --error 0.1")
+EXAMPLES = (
+    "dropsafe receive",
+    "dropsafe receive --listen 127.0.0.1:9000 --error 0.1,status=503 --latency 1/10,seconds=3",
+)
 
 
 def arguments(parser: ArgumentParser) -> None:

@@ -26,14 +26,15 @@ def rows(
     """A line for each, made when it is asked for; `tick` as of `Spool.tries`, `tries` what that gives, if it is known.
 
     `next_try` is None for what does not wait, "now" for what waits for nothing but its turn, "waits" if delivery stands
-    still, also of what is in hand and kept there for the next probe."""
+    still, also of what is in hand and kept there for the next probe. `error` then says why, unless it is the server."""
     if tries is None:
         tries = spool.tries([entry.id for entry in entries], tick)
     for entry in entries:
         attempts, error = tries.get(entry.id, (None if entry.state is State.SENT else 0, ""))
         row = bare_row(spool, entry, stands)
         # Of a delivered one, none in the journal means that it does not know.
-        yield {**row, "attempts": attempts, "error": row["error"] or error}
+        said = row["error"] if entry.state in WITH_REASON else ""
+        yield {**row, "attempts": attempts, "error": said or error or row["error"]}
 
 
 def bare_row(spool: Spool, entry: Entry, stands: Standstill | None) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def bare_row(spool: Spool, entry: Entry, stands: Standstill | None) -> dict[str,
         "accepted": iso(entry.name.accepted.timestamp()),
         "attempts": None,
         "next_try": next_try,
-        "error": reason.brief if reason else "",
+        "error": reason.brief if reason else stands.brief if stands and next_try == "waits" else "",
         "path": str(entry.path),
     }
 
@@ -77,7 +78,7 @@ def _whole(spool: Spool, service: Service | None, entry: Entry) -> dict[str, Any
         "accepted": iso(entry.name.accepted.timestamp()),
         **asdict(spool.meta(entry)),
         "reason": asdict(reason) if reason else None,
-        "waits": asdict(stands) if stands else None,
+        "waits": stands.told() if stands else None,
         "receipt": _receipt(spool, entry.id),
         "history": spool.history(entry.id),
     }

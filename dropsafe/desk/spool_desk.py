@@ -147,7 +147,7 @@ class SpoolDesk(Desk):
         listed = list(rows(self.spool, shown, stands, in_time))
         return {
             "entries": listed[: fitting(listed)],
-            "waits": asdict(stands) if stands else None,
+            "waits": stands.told() if stands else None,
             "offset": offset,
             "total": max(total, offset + len(shown)),
         }
@@ -170,7 +170,7 @@ class SpoolDesk(Desk):
         end = found.end if fit == len(listed) else found.places[fit - 1]
         return {
             "entries": listed[:fit],
-            "waits": asdict(stands) if stands else None,
+            "waits": stands.told() if stands else None,
             "looked": found.looked,
             "next": str(end) if end else None,
         }
@@ -193,7 +193,7 @@ class SpoolDesk(Desk):
             shown = _best(counted, sort, descending, limit)
             stands = standstill(self.spool, self.service(), shown)
             listed = [bare_row(self.spool, entry, stands) for entry in shown]
-            waits = asdict(stands) if stands else None
+            waits = stands.told() if stands else None
             return {"entries": listed[: fitting(listed)], "waits": waits, "total": counted.count}
 
         return self.jobs.start("entries.sort", self.by, put_in_order)

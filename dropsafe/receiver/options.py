@@ -48,7 +48,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     for fault, kind in TABLE.items():
         own = [*kind.needs, *(f"[{name}]" for name in kind.may)]
-        group.add_argument(_flag(fault), metavar="WHEN", help=kind.does + (f" ({', '.join(own)})" if own else ""))
+        group.add_argument(
+            _flag(fault),
+            metavar=",".join(["WHEN", *(f"{name}={name[0].upper()}" for name in kind.needs)]),
+            help=kind.does + (f" ({', '.join(own)})" if own else ""),
+        )
     group.add_argument(
         "--seed", metavar="NUMBER", help="another sequence of chances; the same number, the same sequence"
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
 from dropsafe.gui.by_button import by_button
 from dropsafe.gui.page import Page
 from dropsafe.gui.reach import destination_sign, is_paused, no_answer, uploader_figures, why_down
+from dropsafe.gui.remedies import Step
 from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID, Tone
 from dropsafe.gui.trouble import Trouble
@@ -31,6 +33,8 @@ class DestinationPage(Page):
     def __init__(self, *args: Any, **params: Any) -> None:
         super().__init__(*args, **params)
         self._job: str | None = None
+        self._in_force = ""
+        self._tested: str | None = None
         self._runs = False
         self._none_runs = ""
         self._paused = False
@@ -46,7 +50,7 @@ class DestinationPage(Page):
         self._test.clicked.connect(self._begin_test)
         settings = button(self.tr("Settings"), "plain")
         settings.clicked.connect(self._to_settings)
-        self._test_state = label("", "faint")
+        self._test_state = label("", "faint", wrap=True)
         self._steps = QVBoxLayout()
         self._steps.setSpacing(GRID)
         head = column(
@@ -61,7 +65,7 @@ class DestinationPage(Page):
         test = column(
             label(self.tr("Test of the connection"), "title"),
             label(self.tr("Goes the way to the server step by step. Nothing is delivered."), "faint", wrap=True),
-            row(self._test, self._test_state, 1),
+            _widest_last(self._test, self._test_state),
             self._steps,
         )
         inner = QWidget()
@@ -76,6 +80,11 @@ class DestinationPage(Page):
         self._runs = snapshot.runs
         self._paused = is_paused(snapshot)
         address = status.get("in_force", {}).get("destination") or self.config.get("destination.url") or ""
+        if address != self._tested and self._tested is not None:
+            self._tested = None
+            self._clear()
+            self._test_state.setText("")
+        self._in_force = address
         self._address.setText(printable(address.partition("?")[0]) or self.tr("No address is set (destination.url)."))
         self._state.show_state(*destination_sign(snapshot))
         self._show_why(down)
@@ -118,7 +127,7 @@ class DestinationPage(Page):
         self._why.setVisible(bool(words))
 
     def _probe(self) -> None:
-        self.call("delivery_probe", on_answer=self._looked)
+        self.step.emit(Step("", method="delivery_probe"))
 
     def _toggle(self) -> None:
         self.call("pauses_end" if self._paused else "pauses_begin", "delivery", on_answer=self._looked)
@@ -129,6 +138,7 @@ class DestinationPage(Page):
 
     def _begin_test(self) -> None:
         self._clear()
+        self._tested = self._in_force
         self._test_state.setText(self.tr("under way…"))
         self.call("destination_test", on_answer=self._heard, on_error=self._failed)
 
@@ -147,9 +157,13 @@ class DestinationPage(Page):
             return
         steps = (job["result"] or {"steps": []})["steps"]
         bad = sum(step["result"] == "failed" for step in steps)
-        self._test_state.setText(
-            self.tr("A step failed: see below.") if bad else self.tr("The way to the server is open.")
+        if self._tested is None:
+            return  # another address came into force meanwhile
+        said = self.tr("A step failed: see below.") if bad else self.tr("The way to the server is open.")
+        about = self.tr("Tested at {0}: {1}").format(
+            f"{datetime.now().astimezone():%H:%M:%S}", printable(self._tested.partition("?")[0])
         )
+        self._test_state.setText(f"{said} {about}")
         for step in steps:
             self._steps.addWidget(_step(step))
 
@@ -171,6 +185,12 @@ class DestinationPage(Page):
             if (widget := item.widget()) is not None:
                 widget.setParent(None)
                 widget.deleteLater()
+
+
+def _widest_last(first: QWidget, last: QWidget) -> QHBoxLayout:
+    made = row(first, last)
+    made.setStretch(1, 1)
+    return made
 
 
 def _step(step: Value) -> QWidget:

@@ -50,7 +50,7 @@ class HelpPage(Page):
         self._list.setAccessibleName(self.tr("Topics of the help"))
         self._list.setObjectName("topics")
         self._add(self.tr("About Dropsafe"), ABOUT)
-        self._add(self.tr("A bundle for whoever helps"), BUNDLE)
+        self._add(self.tr("Diagnostics bundle"), BUNDLE)
         for page in manual.pages():
             self._add(page.title, page.name)
         self._browser = QTextBrowser()
@@ -205,7 +205,7 @@ class HelpPage(Page):
         )
         reading = button(self.tr("What to do when something is wrong"))
         reading.clicked.connect(lambda: self._open("recover.md"))
-        bundle = button(self.tr("A bundle for whoever helps"))
+        bundle = button(self.tr("Diagnostics bundle…"))
         bundle.clicked.connect(lambda: self._open(BUNDLE))
         head = row(logo, name, spacing=GRID * 2)
         head.setStretch(1, 1)

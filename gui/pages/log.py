@@ -62,7 +62,7 @@ class LogPage(Page):
         self._follow.setChecked(True)
         copy = button(self.tr("Copy all"), "", self.tr("All lines that are shown, onto the clipboard"))
         copy.clicked.connect(self._copy)
-        self._state = label("", "caption")
+        self._state = label("", "caption", wrap=True, selectable=True)
         self._typed = QTimer(self)
         self._typed.setSingleShot(True)
         self._typed.setInterval(TYPED)
@@ -92,11 +92,19 @@ class LogPage(Page):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.runs:
-            self._state.setText(
-                self.tr(
-                    "No service answers: these are the lines it told before. `dropsafe service logs` shows older ones."
-                )
+            told = (
+                self.tr("No service answers: these are the lines it told before.")
+                if self._view.document().characterCount() > 1
+                else self.tr("No service answers, and none has told a line since this window was opened.")
             )
+            self._state.setText(f"{told} {self._where()}")
+
+    def _where(self) -> str:
+        """Where the older lines are."""
+        file = self.config.get("log.file")
+        if file:
+            return self.tr("Its log is kept in the file {0}.").format(printable(str(file)))
+        return self.tr("`dropsafe service logs` shows older ones, where it is installed as a service.")
 
     def _anew(self) -> None:
         """Another filter: from the beginning."""

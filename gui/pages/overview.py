@@ -132,7 +132,8 @@ class OverviewPage(Page):
 
     def _show_series(self, series: Value) -> None:
         points = series["points"]
-        self._chart.show_series(series["step_seconds"], points)
+        assert self.bridge is not None
+        self._chart.show_series(series["step_seconds"], points, self.bridge.latest.status.get("since", ""))
         self._rate = rate_of(series["step_seconds"], points)
 
     def _no_series(self, _trouble: Trouble) -> None:

@@ -19,7 +19,7 @@ from dropsafe.gui.sources import Snapshot
 from dropsafe.gui.theme import GRID
 from dropsafe.gui.trouble import Trouble
 from dropsafe.gui.widgets import allow, button, column, label, row
-from dropsafe.gui.words import QT_TRANSLATE_NOOP, translated
+from dropsafe.gui.words import QT_TRANSLATE_NOOP, translate, translated
 from dropsafe.printable import printable
 
 TYPED: Final = 300
@@ -44,6 +44,7 @@ class SettingsPage(Page):
         super().__init__(*args, **params)
         self._before: dict[str, Any] = {}
         self._saved = ""
+        self._wanted = ""
         self._lines: dict[str, _Line] = {}
         self._file = label("", "faint", selectable=True, wrap=True)
         self._find = QLineEdit()
@@ -58,7 +59,7 @@ class SettingsPage(Page):
         self._undo.clicked.connect(self._reset)
         self._state = label("", "faint", wrap=True)
         inner = QWidget()
-        form = column(spacing=GRID * 2, margin=GRID * 3)
+        self._form = form = column(spacing=GRID * 2, margin=GRID * 3)
         self._titles: dict[str, QWidget] = {}
         for name, key in keys().items():
             section = "watch" if name == "watch" else name.rpartition(".")[0]
@@ -103,8 +104,17 @@ class SettingsPage(Page):
         if wanted in self._lines:
             self._find.clear()
             self._more.setChecked(self._more.isChecked() or self._lines[wanted].is_hidden_first)
-            QTimer.singleShot(0, self, lambda: self._area.ensureWidgetVisible(self._lines[wanted], 0, GRID * 6))
-            self._lines[wanted].field.setFocus()
+            self._wanted = wanted
+            QTimer.singleShot(0, self, self._bring)
+
+    def _bring(self) -> None:
+        """What is wanted to the top, and the keyboard into it: once it can be typed into, which is when it was loaded."""
+        if not self._wanted or not self._area.isEnabled():
+            return
+        line, self._wanted = self._lines[self._wanted], ""
+        self._form.activate()
+        self._area.verticalScrollBar().setValue(line.y() - GRID * 6)
+        line.field.setFocus()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self._show_state(snapshot)
@@ -137,6 +147,7 @@ class SettingsPage(Page):
         self._wrong.clear()
         self._area.setEnabled(True)
         self._show_state()
+        QTimer.singleShot(0, self, self._bring)
 
     def _unread(self, trouble: Trouble) -> None:
         self._area.setEnabled(False)
@@ -333,5 +344,7 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(_said(part) for part in value) or "–"
     if isinstance(value, dict):
-        return ", ".join(f"{name} = {part}" for name, part in value.items()) or "–"
-    return printable(str(value))
+        return ", ".join(f"{name} = {_said(value[name])}" for name in sorted(value)) or "–"
+    if isinstance(value, bool):
+        return translate("Words", "yes") if value else translate("Words", "no")
+    return printable(f"{value:.15g}" if isinstance(value, float) else str(value))

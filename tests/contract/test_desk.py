@@ -200,6 +200,7 @@ def test_of_what_waits_it_is_told_that_delivery_stands_still(desk: Any, spool: S
     desk.pauses_begin("delivery", "the line is cleaned")
     page = desk.entries_list(["pending"])
     assert (page["entries"][0]["next_try"], page["waits"]["remedy"]) == ("waits", "dropsafe resume delivery")
+    assert page["entries"][0]["error"] == "delivery is paused"
     assert "the line is cleaned" in desk.entries_get(waits)["waits"]["text"]
     assert desk.entries_list(["failed"])["waits"] is None
 

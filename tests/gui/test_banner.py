@@ -16,7 +16,7 @@ from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.window import LEAST, NAVIGATION, SIZE
 from tests.support.leaks import settle
 from tests.support.reasons import every_reason
-from tests.support.window import pause, the_application
+from tests.support.window import pause, the_application, until
 
 LONG = "GET https://reports.example.com/ingest: connection refused by 192.0.2.7:443 after 3 tries; " * 3
 
@@ -125,6 +125,15 @@ def test_no_button_is_made_anew_while_only_words_change(host: QWidget) -> None:
     banner.show_snapshot(shown(again[1:]))
     settle()
     assert len(banner.findChildren(QPushButton)) < len(before)
+
+
+def test_a_button_that_takes_the_place_of_another_takes_no_second_click(host: QWidget) -> None:
+    banner = opened(host, 620, some(1))
+    banner.show_snapshot(shown([{**some(1)[0], "code": "failed"}]))
+    new = banner._buttons.itemAt(0).widget()
+    through = Qt.WidgetAttribute.WA_TransparentForMouseEvents
+    assert new.testAttribute(through)
+    until(lambda: not new.testAttribute(through), "that it can be pressed")
 
 
 def test_what_is_the_same_is_not_drawn_again(host: QWidget, monkeypatch: pytest.MonkeyPatch) -> None:

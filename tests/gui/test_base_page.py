@@ -161,12 +161,12 @@ def test_a_reply_to_a_page_that_is_closed_is_heard_by_nobody(bridge: Bridge, err
     page = Its(bridge=bridge, errors=errors)
     kept, cancelled = page.call("status_get", on_answer=page.hear), page.call("status_get", on_answer=page.hear)
     cancelled.cancel()
-    bridge._arrived.emit(2, "cancelled", None)
-    bridge._arrived.emit(1, "answer", None)
+    bridge._arrived.emit(2, "it", "cancelled", None)
+    bridge._arrived.emit(1, "it", "answer", None)
     assert page.heard == ["answer"]
     late = page.call("status_get", on_answer=page.hear)
     page.close()
-    bridge._arrived.emit(3, "late", None)
+    bridge._arrived.emit(3, "it", "late", None)
     settle()
     assert page.heard == ["answer"]
     assert not any(isValid(reply) for reply in (kept, cancelled, late))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QTimer
 
-from dropsafe.gui.error_centre import MOST_KEPT, ErrorCentre
+from dropsafe.gui.error_centre import LEAST_SEEN, MOST_KEPT, ErrorCentre
 from dropsafe.gui.trouble import Trouble
 from tests.support.leaks import settle
 from tests.support.window import pause, until
@@ -86,6 +86,19 @@ def test_the_newest_is_first_and_no_flood_fills_the_memory() -> None:
     assert errors.notices()[0].trouble.text == str(MOST_KEPT + 18)
     errors.close_all()
     assert errors.notices() == []
+
+
+def test_what_succeeds_later_takes_its_notice_away_once_it_was_seen() -> None:
+    now = [0.0]
+    errors = ErrorCentre(wall=lambda: now[0])
+    errors.report(Trouble("A", "about x", about="x"))
+    errors.report(Trouble("B", "about nothing"))
+    errors.succeeded("x")
+    assert len(errors.notices()) == 2, "nobody can have read it yet"
+    now[0] = LEAST_SEEN
+    errors.succeeded("")
+    errors.succeeded("x")
+    assert [notice.trouble.title for notice in errors.notices()] == ["B"]
 
 
 def test_one_that_comes_when_the_window_is_gone_does_no_harm() -> None:

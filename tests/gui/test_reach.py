@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.probe import PATIENCE, Probe
 from dropsafe.gui.reach import destination_sign, rate_in_words, rate_of
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import Tone
@@ -23,6 +24,20 @@ def snapshot(*codes: str, waiting: int = 0, inflight: int = 0, runs: bool = True
 
 def steps(*delivered: int) -> Sequence[Sequence[int]]:
     return [(0, count, 0) for count in (*(0 for _ in range(360 - len(delivered))), *delivered)]
+
+
+def test_of_a_try_that_was_asked_for_its_outcome_is_told_once() -> None:
+    probe, down = Probe(), snapshot("destination-down", failed_probes=2)
+    assert probe.outcome(down, 0.0) == ""
+    assert "is tried now" in probe.asked(down, 0.0)
+    assert probe.outcome(down, 1.0) == ""
+    failed = snapshot("destination-down", failed_probes=3, next_probe_seconds=40)
+    assert probe.outcome(failed, 2.0) == "It was tried just now, in vain; again by itself in 40 s."
+    assert probe.outcome(failed, 3.0) == ""
+    probe.asked(failed, 4.0)
+    assert "takes reports again" in probe.outcome(snapshot(), 5.0)
+    probe.asked(failed, 6.0)
+    assert "not answered yet" in probe.outcome(failed, 6.1 + PATIENCE)
 
 
 @pytest.mark.parametrize(

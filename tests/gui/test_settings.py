@@ -29,6 +29,9 @@ def test_a_wrong_value_is_not_saved_and_a_right_one_is_said_to_be(tmp_path: Path
         page.findChild(Review).accept()
         until(lambda: page._state.text().startswith("Saved: 1 setting."), "the word of the saving")
         assert page._before["warn_age"] == 7200
+        page.show_view({"key": "watch"})
+        until(lambda: page._area.verticalScrollBar().value() > 0, "that it is brought to the top")
+        assert page._lines["watch"].isAncestorOf(desktop.window.focusWidget())
         page._lines["warn_age"].field.set_value(7300)
         page._changed("warn_age")
         assert "Saved" not in page._state.text()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QIcon
 from PySide6.QtNetwork import QLocalSocket
 from PySide6.QtTest import QTest
@@ -124,11 +124,19 @@ def test_a_window_that_was_killed_leaves_no_obstacle(tmp_path: Path) -> None:
 
 def test_size_and_page_are_as_they_were_left(remembering: Path) -> None:
     with a_program(remembering) as first:
-        first.window.resize(800, 590)
+        first.window.resize(760, 400)
         first.window.go("workers")
     with a_program(remembering) as second:
-        assert (second.window.width(), second.window.height()) == (800, 590)
+        assert (second.window.width(), second.window.height()) == (760, 400)
         assert second.window.page("workers").isVisible()
+        assert {second.window._navigation.item(row).text() for row in range(len(PAGES))} == {""}, "icons alone"
+        for room in (QRect(10, 20, 640, 400), QRect(0, 0, 1024, 600)):
+            second.window.resize(1100, 720)
+            second.window.move(300, 300)
+            second.window.fit(room)
+            assert room.contains(second.window.geometry())
+        QTest.keyClick(second.window, Qt.Key.Key_F1)
+        until(lambda: second.window._current() == "help", "the help")
 
 
 # Where no window can be opened

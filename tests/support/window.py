@@ -82,6 +82,7 @@ class Desktop:
         self.errors = ErrorCentre()
         self.bridge = Bridge(self.station)
         self.bridge.failed.connect(self.errors.report)
+        self.bridge.succeeded.connect(self.errors.succeeded)
         self.settings = QSettings(str(folder / "window.ini"), QSettings.Format.IniFormat)
         self.starter = Starter(["--config", str(self.path)], self.errors, self.station)
         self.starter.started.connect(self.bridge.look)

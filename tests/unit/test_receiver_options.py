@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dropsafe.cli.receive import EXAMPLES
 from dropsafe.errors import UsageError
 from dropsafe.receiver.faults import TABLE
 from dropsafe.receiver.options import Settings, add_arguments, parse_listen, settings_from
@@ -20,6 +21,11 @@ def parsed(*arguments: str) -> Settings:
 
 def test_by_default_it_listens_on_this_machine_alone_and_does_nothing_wrong() -> None:
     assert parsed() == Settings("127.0.0.1", 8080, Path("received"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_is_shown_as_an_example_can_be_typed(example: str) -> None:
+    parsed(*example.split()[2:])
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from dropsafe.workers.breaker import (
     sign_of,
 )
 from dropsafe.workers.outcome import Abandoned, Answer, Damaged, Deferred, Delivered, Rejected, Unavailable
+from dropsafe.workers.tally import Tally
 
 GOOD = Delivered(201, Grade.ID, "x", "http://server/", "0" * 64)
 BAD = Rejected("400: the server refuses it", "no serial", 400)
@@ -29,6 +30,7 @@ SOFT = Deferred("500: the server failed on it", 500)
 DOWN = Unavailable("503: the server is not available", Deferred("503", 503), status=503)
 REFUSED = Unavailable("no connection (refused)", None, meaning="no connection")
 DENIED = Unavailable("401: the credentials are refused", Rejected("401", "bad token", 401), alarm=True, status=401)
+REFUSED_CONNECTION = Unavailable("nobody listens", None)
 UNREADABLE = Deferred("it cannot be read", ours=True)
 
 
@@ -345,3 +347,10 @@ def test_whatever_comes_a_success_leaves_it_closed_and_nothing_kept(steps: list[
     story.hear("last", GOOD)
     assert story.state is BreakerState.CLOSED
     assert story.breaker.run == ()
+
+
+def test_only_what_the_server_answered_says_how_long_it_takes() -> None:
+    tally = Tally()
+    for answer, seconds in ((REFUSED_CONNECTION, 0.003), (GOOD, 3.0), (UNREADABLE, 0.001), (REFUSED_CONNECTION, 0.003)):
+        tally.count_latency(answer, seconds)
+    assert tally.latency == 3.0
