@@ -173,10 +173,6 @@ class Window(QMainWindow):
         super().showEvent(event)
         self._chosen(self._navigation.currentRow())  # closed before, it has let its pages go
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.banner.fit()
-
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.StyleChange:
@@ -217,6 +213,7 @@ class Window(QMainWindow):
         super().resizeEvent(event)
         self._side.setFixedWidth(NAVIGATION if self.width() >= LEAST.width() else NARROW)
         self._name_pages()
+        self.banner.fit()
 
     def _page_moved(self) -> None:
         spare(self._stack)

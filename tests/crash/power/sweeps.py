@@ -144,7 +144,11 @@ def single_syncs(seed: int, full: bool) -> Figures:
             broken = partial(without_syncs, operations=frozenset({operation}))
             works = where[operation]
             hunt = EACH_SYNC if full else BRIEF
-            figures.caught[operation] = _catch(figures, Variant(broken, tuple(works)), works, base, chance, hunt)
+            found = _catch(figures, Variant(broken, tuple(works)), works, base, chance, hunt)
+            if operation in UNSEEN and not found:
+                figures.details[operation] = UNSEEN[operation]
+            else:
+                figures.caught[operation] = found
     return figures
 
 
