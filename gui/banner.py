@@ -85,6 +85,7 @@ class Banner(QFrame):
         frame = (snapshot.source, tone, colours.text, bool(snapshot.why), [reason["code"] for reason in reasons])
         if frame != self._frame:
             self._frame = frame
+            self._told.hide()
             self.setStyleSheet(f"#banner {{ background: {colours.ground_of(tone)}; }}")
             self._icon.setPixmap(pixmap(TONE_ICONS[tone], 20, colours.of(tone)))
             self._fill_buttons(snapshot)

@@ -71,7 +71,7 @@ _STEPS: Mapping[str, tuple[Step, ...]] = {
     "ipc-errors": (_LOG,),
     "service-error": (_LOG,),
     "service-failed": (_LOG,),
-    "service-silent": (_LOG,),
+    "no-answer": (_LOG,),
     "janitor-chore": (_LOG,),
     "left-behind": (_LOG,),
     "history": (_LOG,),

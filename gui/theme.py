@@ -261,6 +261,7 @@ def _sheet(c: Colours) -> str:
     QTabBar::tab:selected {{ color: {c.text}; border-bottom: 2px solid {c.accent}; }}
     QTabBar::tab:focus {{ color: {c.accent}; }}
     QScrollArea {{ border: none; background: transparent; }}
+    QScrollArea:focus {{ border: 1px solid {c.accent}; }}
     QSplitter::handle {{ background: {c.line}; width: 1px; height: 1px; }}
     QProgressBar {{ background: {c.line}; border: none; border-radius: 3px; max-height: 6px; }}
     QProgressBar::chunk {{ background: {c.accent}; border-radius: 3px; }}

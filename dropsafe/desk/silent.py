@@ -14,7 +14,7 @@ from dropsafe.spool.locks import is_held
 from dropsafe.spool.written import read_json
 
 LOCK: Final = "service"
-SILENT: Final = "service-silent"
+SILENT: Final = "no-answer"
 
 
 def holder(layout: Layout) -> str | None:
@@ -39,7 +39,7 @@ def by_whom(note: str) -> str:
 def silence(who: str) -> Problem:
     """That one who holds the spool does not answer; `who` as of `holder`."""
     return Problem(
-        "service-silent",
+        "no-answer",
         f"A service works on this spool{who}, but does not answer. Nothing is lost: what is accepted is kept in the spool. "
         "Whether it is delivered is not known.",
         "Wait: it may just start or stop, and systemd starts one that hangs anew. If this lasts: dropsafe service restart, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
@@ -72,6 +72,7 @@ class DestinationPage(Page):
         inner.setLayout(column(head, test, 1, margin=GRID * 3, spacing=GRID * 4))
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         area.setWidget(inner)
         self.setLayout(column(area))
 

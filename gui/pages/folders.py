@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
@@ -44,6 +44,7 @@ class FoldersPage(Page):
         inner.setLayout(column(self._list, 1, margin=GRID * 3))
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         area.setWidget(inner)
         head = row(self._state, 1, self._settings, self._pause)
         head.setContentsMargins(GRID * 3, GRID * 2, GRID * 3, 0)
@@ -77,7 +78,7 @@ class FoldersPage(Page):
         if paused:
             self._state.show_state(Tone.QUIET, self.tr("Intake is paused: files stay in their folders."))
         elif not self._runs:
-            stay = self.tr("{0} Files stay in their folders until a service takes them.")
+            stay = self.tr("{0} Files stay in their folders.")
             self._state.show_state(Tone.QUIET, stay.format(self._why_not))
         else:
             self._state.show_state(Tone.WELL, self.tr("Files are taken as they come."))

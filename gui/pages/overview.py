@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from dropsafe.desk.desk import Value
@@ -69,6 +70,7 @@ class OverviewPage(Page):
         inner.setLayout(whole)
         area = QScrollArea()  # for a small window below an unfolded banner
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         area.setWidget(inner)
         self.setLayout(column(area))
         self.every(CHART_EVERY, self._ask_series)

@@ -75,6 +75,7 @@ class SettingsPage(Page):
         inner.setLayout(form)
         self._area = QScrollArea()
         self._area.setWidgetResizable(True)
+        self._area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._area.setWidget(inner)
         self._area.setEnabled(False)
         head = row(self._find, self._more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from dropsafe.desk.desk import Value
@@ -51,6 +52,7 @@ class WorkersPage(Page):
         inner.setLayout(column(self._service, self._empty, self._list, 1, margin=GRID * 3, spacing=GRID * 3))
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         area.setWidget(inner)
         self.setLayout(column(area))
 

@@ -16,7 +16,7 @@ from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.window import LEAST, NAVIGATION, SIZE
 from tests.support.leaks import settle
 from tests.support.reasons import every_reason
-from tests.support.window import pause, the_application, until
+from tests.support.window import Heard, pause, the_application, until
 
 LONG = "GET https://reports.example.com/ingest: connection refused by 192.0.2.7:443 after 3 tries; " * 3
 
@@ -133,6 +133,9 @@ def test_a_button_that_takes_the_place_of_another_takes_no_second_click(host: QW
     new = banner._buttons.itemAt(0).widget()
     through = Qt.WidgetAttribute.WA_TransparentForMouseEvents
     assert new.testAttribute(through)
+    heard = Heard(banner.step)
+    QTest.keyClick(new, Qt.Key.Key_Return)  # the keyboard goes where it is seen to be
+    assert len(heard.values) == 1
     until(lambda: not new.testAttribute(through), "that it can be pressed")
 
 

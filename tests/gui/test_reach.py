@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
 
 import pytest
 
 from dropsafe.desk.desk import Value
+from dropsafe.gui.chart import HourChart
+from dropsafe.gui.pages.destination import DestinationPage
 from dropsafe.gui.probe import PATIENCE, Probe
 from dropsafe.gui.reach import destination_sign, rate_in_words, rate_of
 from dropsafe.gui.sources import Snapshot, Source
 from dropsafe.gui.theme import Tone
+from dropsafe.gui.words import clock
+from dropsafe.spool.clock import iso
 
 
 def snapshot(*codes: str, waiting: int = 0, inflight: int = 0, runs: bool = True, **figures: int) -> Snapshot:
@@ -89,3 +95,25 @@ def test_a_server_is_up_only_once_it_has_answered(shown: Snapshot, tone: Tone, b
     sign, words = destination_sign(shown)
     assert sign is tone
     assert words.startswith(begins)
+
+
+def test_a_test_of_the_connection_has_its_time_and_address_and_goes_with_that_address() -> None:
+    page = DestinationPage({"destination.url": "http://a/?key=secret"})
+    page.show_snapshot(snapshot())
+    page._tested = page._in_force
+    page._heard({"id": "1", "state": "done", "error": None, "result": {"steps": []}})
+    assert re.search(r"Tested at \d\d:\d\d:\d\d: http://a/$", page._test_state.text())
+    page.show_snapshot(snapshot())
+    assert page._test_state.text()
+    page.config = {"destination.url": "http://b/"}
+    page.show_snapshot(snapshot())
+    assert page._test_state.text() == ""
+    page.close()
+
+
+def test_a_chart_of_a_service_younger_than_the_hour_says_since_when_it_counts() -> None:
+    chart, began = HourChart(), iso(time.time() - 60)
+    for since, said in ((began, clock(began)[11:16]), ("2026-01-01T00:00:00.000Z", ""), ("", "")):
+        chart.show_series(10.0, steps(), since)
+        assert chart._since == said
+    chart.deleteLater()
