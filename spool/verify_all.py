@@ -17,6 +17,7 @@ from dropsafe.spool.spool import Spool
 from dropsafe.spool.states import State
 from dropsafe.spool.steps import Kind, Left, Step
 from dropsafe.spool.verify import Difference, Verified, Watch, verify
+from dropsafe.spool.walking import all_read
 
 
 def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> Iterator[Difference]:
@@ -28,6 +29,13 @@ def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> I
     core = spool.core
     done.equation = balance(core, done.ids, read_books(core))
     for entry_id, where in last_seen(core, done.equation.missing):
+        if not all_read():
+            meaning = f"It may well lie in a folder that cannot be read. Last seen: {where}. Nobody knows of it now."
+            remedy = (
+                "Have the folders read again (they are named here, and by dropsafe status), then dropsafe verify --all"
+            )
+            yield Difference("unseen", entry_id, "", meaning, remedy)
+            continue
         meaning = f"It came in, is not here, and no receipt says that the server has it. Last seen: {where}."
         remedy = (
             "A crash or somebody's own hand: look for it where it was last, in backups, and on the server. The program "

@@ -286,7 +286,9 @@ class SpoolDesk(Desk):
                 "Everything is meant, or some of it: not both. Nothing was changed.", remedy="Leave one out."
             )
         return self.jobs.start(
-            "spool.verify", self.by, lambda job: mending.verified(self.spool, chosen, sample, everything, job)
+            "spool.verify",
+            self.by,
+            telling_unread(lambda job: mending.verified(self.spool, chosen, sample, everything, job)),
         )
 
     def repair_plan(self) -> Value:

@@ -11,8 +11,10 @@ import pytest
 from dropsafe.spool import Spool
 from dropsafe.spool.verify import Difference, Verified
 from dropsafe.spool.verify_all import verify_all
+from dropsafe.spool.walking import unread
 from tests.support.scene import mounted, needs_mounts
 from tests.support.spools import delivered, die, make_spool, rejected, reopened, submit
+from tests.support.unread import dying
 from tests.support.wrecks import WRECKS, age
 from tests.unit.test_spool_repair import in_order, tree
 
@@ -125,6 +127,18 @@ def test_what_is_out_of_view_is_neither_missing_nor_are_its_data_orphans(spool: 
     WRECKS[wreck].do(spool)
     age(spool)
     assert {each.kind for each in found(reopened(spool))} <= {"misplaced", "hidden", "stranger"}
+
+
+def test_what_may_lie_in_a_folder_that_cannot_be_read_is_not_called_missing(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (entry_id,) = submit(spool, b"on a bad block")
+    spool.hold(entry_id)
+    dying(monkeypatch, spool.find(entry_id).path.parent)
+    with unread():
+        told = found(spool)
+    assert [each.id for each in told if each.kind == "unseen"] == [entry_id]
+    assert "missing" not in {each.kind for each in told}
 
 
 def test_what_moves_meanwhile_is_no_difference(spool: Spool) -> None:
