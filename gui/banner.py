@@ -218,9 +218,9 @@ def _line(snapshot: Snapshot) -> tuple[Tone, str]:
         return Tone.BUSY, translate("Banner", "The service starts.")
     if not reasons:
         return Tone.WELL, translate("Banner", "All is well.")
-    # The gravest first; that nothing moves at all must not hide behind it.
-    told = [reasons[0], *(reason for reason in reasons[1:] if stands_still(reason["code"]))]
-    return tone_of_status(status), printable(" ".join(reason["text"] for reason in told))
+    # The gravest first; that nothing moves at all must not hide behind it, though what follows from that may.
+    others = (reason["text"].partition(". ")[0].rstrip(".") for reason in reasons[1:] if stands_still(reason["code"]))
+    return tone_of_status(status), printable(" ".join((reasons[0]["text"], *(f"{text}." for text in others))))
 
 
 def _in_order(buttons: Sequence[QWidget]) -> None:

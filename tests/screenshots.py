@@ -32,11 +32,13 @@ class Picture:
     station: str = "well"
     view: Mapping[str, Any] = field(default_factory=dict)
     press: str = ""
+    row: int | None = None
+    """Of the table: chosen, so that its details are shown."""
 
 
 PICTURES = (
     Picture("overview", "overview"),
-    Picture("entries", "entries", view={"state": "failed"}),
+    Picture("entries", "entries", view={"state": "failed"}, row=1),
     Picture("workers", "workers"),
     Picture("destination", "destination", press="Test the connection"),
     Picture("folders", "folders"),
@@ -96,6 +98,8 @@ def _take(name: str, folder: Path, pictures: list[Picture]) -> None:
                 for picture in pictures:
                     window.go(picture.page, picture.view)
                     pause(1500)
+                    if picture.row is not None:
+                        _choose(window.page(picture.page), picture.row)
                     if picture.press:
                         _press(window, picture.press)
                         pause(2500)
@@ -106,6 +110,15 @@ def _take(name: str, folder: Path, pictures: list[Picture]) -> None:
                         _press(window, "Less")
             for notice in program.errors.notices():
                 print(f"   told: {notice.trouble.title}: {notice.trouble.text}", flush=True)
+
+
+def _choose(page: Any, row: int) -> None:
+    from tests.support.window import pause, until
+
+    until(lambda: page._model.row(row) is not None, "the rows")
+    page._table.selectRow(row)
+    until(lambda: page._inspector.state, "the details")
+    pause(500)
 
 
 def _press(window: Any, text: str) -> None:

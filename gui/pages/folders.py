@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, QUrl
@@ -81,7 +82,7 @@ class FoldersPage(Page):
             stay = self.tr("{0} Files stay in their folders.")
             self._state.show_state(Tone.QUIET, stay.format(self._why_not))
         else:
-            self._state.show_state(Tone.WELL, self.tr("Files are taken as they come."))
+            self._state.show_state(*self._taking(answer["folders"]))
         self._pause.setText(self.tr("Resume intake") if paused else self.tr("Pause intake"))
         allow(self._pause, bool(self._runs), self._why_not)
         self._clear()
@@ -89,10 +90,17 @@ class FoldersPage(Page):
             self._list.addWidget(self._block(folder))
         if not answer["folders"]:
             text = self.tr(
-                "No folder is watched. Programs that cannot call Dropsafe can write their reports into a folder; name it in "
+                "Programs that cannot call Dropsafe can write their reports into a folder; name it in "
                 "the settings (watch), and its files are taken as they appear."
             )
             self._list.addWidget(label(text, "faint", wrap=True))
+
+    def _taking(self, folders: Sequence[Value]) -> tuple[Tone, str]:
+        if not folders:
+            return Tone.QUIET, self.tr("No folder is watched.")
+        if any(folder["trouble"] for folder in folders):
+            return Tone.SOON, self.tr("Not all folders can be used: see below.")
+        return Tone.WELL, self.tr("Files are taken as they come.")
 
     def _block(self, folder: Value) -> QWidget:
         path = folder["path"]

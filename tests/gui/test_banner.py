@@ -165,6 +165,6 @@ def test_without_a_service_it_says_why_and_what_needs_one_says_so(host: QWidget)
 def test_that_nothing_is_delivered_does_not_hide_behind_a_graver_reason(host: QWidget, still: str) -> None:
     refused, stopped, other = ({**some(1)[0], "code": code, "text": code} for code in ("failed", still, "old"))
     banner = opened(host, 620, [refused, other, stopped])
-    assert banner._text.text() == f"failed {still}"
+    assert banner._text.text() == f"failed {still}."
     banner.show_snapshot(shown([stopped, other]))
     assert banner._text.text() == still
