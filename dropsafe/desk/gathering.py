@@ -69,6 +69,7 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
         strikes=spool.core.strikes.count(entry.id),
         predecessor=earlier_id(history, entry.id),
         path=str(entry.path),
+        place=os.path.relpath(entry.path, spool.core.layout.root),
         was_changed=_was_changed(entry),
         was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
