@@ -31,7 +31,8 @@ class Facts:
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
     whether the lock file of the worker that holds it is there. `was_changed`: whether its bytes are known not to be those that
     were accepted. `was_accepted`: whether the history says so. `path` is its
-    file's, which a person may have to look at and mend; `place` is the same from the spool's folder on. `all_read`: whether it was looked for in all folders."""
+    file's, which a person may have to look at and mend; `place` is the same from the spool's folder on. `all_read`: whether it
+    was looked for in all folders."""
 
     id: str
     word: str
