@@ -234,7 +234,7 @@ def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
 
 
 def _folders_in(state: State, outer: str, inside: list[tuple[str, str, bool]]) -> Iterator[Stranger]:
-    """Those in a folder of a state. Of `pending/` only those in buckets: what a person has put there is taken from any depth."""
+    """Those in a folder of a state. Of `pending/` only those in buckets: what a person puts there is taken from any depth."""
     for path, name, is_folder in inside:
         if is_folder and is_entry_name(name):
             yield _in_its_place(path, name)

@@ -31,7 +31,8 @@ class Facts:
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
     whether the lock file of the worker that holds it is there. `was_changed`: whether its bytes are known not to be those that
     were accepted. `was_accepted`: whether the history says so. `path` is its
-    file's, which a person may have to look at and mend; `place` is the same from the spool's folder on. `all_read`: whether it
+    file's, which a person may have to look at and mend; `place` is the same from the spool's folder on; `renamed` that under
+    which it waits to be given its name back. `all_read`: whether it
     was looked for in all folders."""
 
     id: str
@@ -61,6 +62,7 @@ class Facts:
     was_accepted: bool = True
     path: str = ""
     place: str = ""
+    renamed: str = ""
     all_read: bool = True
     last: Mapping[str, Any] = field(default_factory=dict)
 
@@ -325,6 +327,14 @@ def _gone(facts: Facts) -> Words:
         return (
             [f"{facts.id} was readmitted, and is {facts.successor} since then."],
             [("to see that one", f"dropsafe explain {facts.successor}")],
+        )
+    if facts.renamed:
+        return (
+            [
+                f"{facts.id} waits in pending/ under a longer name, as file managers give it to copies: {facts.renamed}",
+                "A service gives it its name back, and sends it, once; so does `dropsafe deliver`. Nothing is lost.",
+            ],
+            [("to send what is due, once", "dropsafe deliver")],
         )
     event, at = facts.last.get("event", "nothing"), facts.last.get("at", "")
     if not facts.all_read:

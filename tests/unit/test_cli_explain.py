@@ -111,6 +111,11 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ["show"],
     ),
     "sent without a receipt": (replace(SENT, receipt=None), ["no receipt for it", "It is kept"], ["mv"]),
+    "renamed": (
+        replace(BASE, state=None, renamed="/spool/pending/Copy of x"),
+        ["under a longer name", "/spool/pending/Copy of x", "sends it, once", "Nothing is lost"],
+        ["deliver"],
+    ),
     "expired": (replace(SENT, state=State.EXPIRED), ["left sent/ since", "it has every byte"], ["show"]),
     "refused": (
         replace(BASE, state=State.FAILED, reason=REJECTED),

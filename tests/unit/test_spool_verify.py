@@ -139,7 +139,7 @@ CASES: dict[str, tuple[Callable[[Spool, dict[str, str]], None], str, str]] = {
     "meta damaged": (spoil_meta, "meta", ""),
     "meta a link": (link_meta, "meta", ""),
     "a stranger": (put_a_stranger, "stranger", ""),
-    "a folder in the place of an entry": (put_a_folder_there, "stranger", ""),
+    "a folder for an entry": (put_a_folder_there, "stranger", ""),
     "a folder in a bucket of pending": (put_a_folder_beside, "stranger", ""),
 }
 
