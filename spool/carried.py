@@ -134,8 +134,8 @@ class Carried:
             yield NotTaken(
                 "",
                 folder,
-                "Nothing of this folder of the spool is in this export, as its manifest says: it could not be read.",
-                "Where it comes from: look at the disk and at the rights, and export it again.",
+                "Nothing of this folder of the spool is in this export, as its manifest says: it was left out there.",
+                "Where it comes from: see what dropsafe status says of that folder, and export it again.",
             )
         for folder in self.closed:
             yield NotTaken(

@@ -1,12 +1,14 @@
 """Copies of entries under a name that a file manager gave them: "Copy of …", with the whole name of the entry behind it.
 
-Such a file is no new report. It counts as a copy only if its bytes are compared with what is known here. Reads alone.
+Such a file is no new report. It counts as a copy only if its bytes are compared with what is known here; and of an entry that
+is nowhere else, and has no receipt, it is the entry itself, renamed, if its bytes fit the digest in that name. Reads alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +17,7 @@ from dropsafe.spool.entry import Entry
 from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
 from dropsafe.spool.listing import files_of, is_entry_name
-from dropsafe.spool.moves import digest_of, is_settled
+from dropsafe.spool.moves import digest_of, is_intact, is_settled
 from dropsafe.spool.names import EntryName, name_within
 from dropsafe.spool.receipts import find_receipt
 from dropsafe.spool.states import State
@@ -39,6 +41,25 @@ def original_of(layout: Layout, path: str) -> Original | None:
         return Original(name, str(twin.path)) if same_bytes(path, str(twin.path)) else None
     receipt = find_receipt(layout, name.id)
     return Original(name, "") if receipt is not None and receipt.sha256 == digest_of(Path(path)) else None
+
+
+def renamed(layout: Layout, path: str) -> EntryName | None:
+    """The entry that it is itself, under a longer name; None if it is none. OSError."""
+    name = name_within(os.path.basename(path))
+    if name is None or find_all(layout, {name.id}) or find_receipt(layout, name.id) is not None:
+        return None
+    return name if is_intact(name, Path(path)) else None
+
+
+def renamed_in_pending(layout: Layout) -> dict[str, str]:
+    """Of entries that nobody has given back their names yet: id → path."""
+    found: dict[str, str] = {}
+    for path, name in files_of(layout, State.PENDING):
+        if not is_entry_name(name) and name_within(name) is not None:
+            with suppress(OSError):  # gone by now, or told by whoever takes it
+                if entry := renamed(layout, path):
+                    found[entry.id] = path
+    return found
 
 
 def copies_in_pending(layout: Layout) -> Iterator[tuple[Entry, str]]:

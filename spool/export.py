@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from dropsafe import __version__
@@ -17,8 +19,8 @@ from dropsafe.spool.clock import iso
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.finding import find_every
 from dropsafe.spool.layout import STATIONS_FILE
-from dropsafe.spool.listing import ENTRY_STATES, Stranger, unlisted, unreadable
-from dropsafe.spool.names import REASON_SUFFIX, entry_name
+from dropsafe.spool.listing import ENTRY_STATES, Stranger, is_entry_name, unlisted, unreadable
+from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, entry_name, parse_entry_name
 from dropsafe.spool.platform import regular
 from dropsafe.spool.reasons import reason_path
 from dropsafe.spool.receipts import Receipt, find_receipts
@@ -185,13 +187,7 @@ class Export:
             for folder in unlisted(self._spool.core.layout, state):
                 self._closed.setdefault(folder.path, folder)
         for folder in self._closed.values():
-            self._unlisted.append(folder.path)
-            yield NotExported(
-                "",
-                folder.path,
-                f"This folder {folder.why}. Nobody knows what is in it, and nothing of it is in the export.",
-                "Look at the disk and at the rights, and try again later, to another place.",
-            )
+            yield self._left_out(folder)
         self._write_receipts()
         self._write(MANIFEST, self._manifest())
         self._writer.finish(self._written)
@@ -340,6 +336,20 @@ class Export:
         told = {"id": entry.id, "name": str(entry.name), "state": entry.state.value, "size": entry.size, "why": why}
         self._missing.append(told)
         return NotExported(entry.id, str(entry.path), why, remedy)
+
+    def _left_out(self, folder: Stranger) -> NotExported:
+        state, *_, name = os.path.relpath(folder.path, self._spool.core.layout.root).split("/")
+        if is_entry_name(name) and name[:ID_LENGTH] not in self._ids:
+            entry = Entry(parse_entry_name(name), State(state), Path(folder.path), 0)
+            why = "A folder lies where its file should be, and its file is not in the export."
+            return self._not_copied(entry, why, folder.remedy)
+        self._unlisted.append(folder.path)
+        return NotExported(
+            "",
+            folder.path,
+            f"Left out: {folder.why}. Nobody knows what is in that folder, and nothing of it is in the export.",
+            f"{folder.remedy} Then try again, to another place.",
+        )
 
     def _write_receipts(self) -> None:
         if self._proofs:

@@ -1,5 +1,7 @@
 """Foreign files in `pending/`: whatever a person or a program put there without an entry's name. They are adopted.
 
+One that is an entry of this or another spool, renamed, gets its name back instead: under a new id it would be a second report.
+
 A bucket of 10,000 entries is listed again only when its folder has changed, so waiting entries cost nothing here.
 """
 
@@ -12,7 +14,7 @@ from pathlib import Path
 from dropsafe.errors import DropsafeError
 from dropsafe.spool.attempt import Taken
 from dropsafe.spool.audit import TICK_EVERY
-from dropsafe.spool.copies import Original, original_of
+from dropsafe.spool.copies import Original, original_of, renamed
 from dropsafe.spool.core import Core
 from dropsafe.spool.dropfolder import Candidate, DropFolder, Fingerprint, look
 from dropsafe.spool.finding import find_all
@@ -90,6 +92,8 @@ class ForeignFiles:
         self._core = core
         self._clean: dict[str, int] = {}
         self._compared: dict[str, tuple[Fingerprint, Original | None]] = {}
+        self._other: dict[str, Fingerprint] = {}
+        """Of what is no entry under another name."""
 
     def scan(self) -> Iterator[Candidate | Stranger]:
         """What could be adopted. Raises OSError if `pending/` cannot be read."""
@@ -145,7 +149,9 @@ class ForeignFiles:
                 continue
             try:
                 is_copy = self._is_copy(item)
-            except FileNotFoundError:
+                if not is_copy and self._is_back(item):
+                    continue
+            except (FileNotFoundError, FileExistsError):
                 continue  # one of the two has moved on: at the next look it is known
             except OSError:
                 is_copy = False  # which intake tells
@@ -174,6 +180,21 @@ class ForeignFiles:
                 self._compared.clear()
             self._compared[item.path] = (item.seen, original)
         return original is not None
+
+    def _is_back(self, item: Candidate) -> bool:
+        """Whether it was an entry that a person had renamed: it has its own name, and so its id, again.
+
+        It need not settle: it is whole as soon as its bytes fit the digest."""
+        if self._other.get(item.path) == item.seen:
+            return False
+        name = renamed(self._core.layout, item.path)
+        if name is None:
+            if len(self._other) > 10_000:
+                self._other.clear()
+            self._other[item.path] = item.seen
+            return False
+        self._core.mover.bring_back(Path(item.path), name)
+        return True
 
     def _bring_up(self, path: str) -> Iterator[Stranger]:
         """Nobody else looks for entries deeper than one level: a person has copied a whole `pending/` into this one."""

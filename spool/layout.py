@@ -101,9 +101,14 @@ def _without_mark(root: str) -> str:
     if os.path.isdir(os.path.join(root, "pending")):
         return (
             f"{mount} If all its other folders are there: put {MARK} back from a backup, or copy there that of a new "
-            f"spool (dropsafe init --spool {root}-new). See docs/recover.md.\n{_without_it(root)}"
+            f"spool (dropsafe init {_elsewhere(root)}). See docs/recover.md.\n{_without_it(root)}"
         )
     return f"{mount} To make a new spool: dropsafe init --spool {root} --url https://… (the address of your server)"
+
+
+def _elsewhere(root: str) -> str:
+    """With a configuration of its own: where there is none, that of a throw-away spool would be the default one ever after."""
+    return f"--spool {shlex.quote(f'{root}-new')} --config {shlex.quote(f'{root}-new.toml')}"
 
 
 def _without_it(root: str) -> str:

@@ -24,6 +24,7 @@ from dropsafe.spool.layout import (
 )
 from dropsafe.spool.locks import HOLDER_NAME
 from dropsafe.spool.names import (
+    ID_LENGTH,
     REASON_SUFFIX,
     NotAName,
     is_id,
@@ -46,6 +47,9 @@ ENTRY_STATES = (
 )
 
 _OUT_OF_IT = "Move what is in it to pending/ if it should be sent, else one folder up."
+_IN_ITS_PLACE = "a folder where a report's file should be; that file is not seen, and not sent"
+_FILE_OF_IT = "If that file is in it, move it to pending/. See what is known of the report: dropsafe explain"
+_DEEP = "a folder inside a bucket"
 _AWAY = "Move it out of the spool."
 _SEND_OR_AWAY = "If it should be sent, move it to pending/; else out of the spool."
 _META = "If it says what was submitted with an entry, give it back its name, meta/HOUR/ID.json; else move it out of the spool."
@@ -214,14 +218,32 @@ def unreadable(folder: str, error: OSError) -> Stranger:
 
 
 def unlisted(layout: Layout, state: State) -> Iterator[Stranger]:
-    """Folders of a state of which the entries cannot be listed."""
+    """Folders of a state of which the entries cannot be listed, or lie where nobody lists them."""
     folder = layout.state(state)
     found, error = listed(folder)
     if error is not None:
         yield unreadable(folder, error)
-    for path, _, is_folder in found:
-        if is_folder and (error := listed(path)[1]) is not None:
-            yield unreadable(path, error)
+    for path, name, is_folder in found:
+        if is_folder:
+            inside, error = listed(path)
+            if error is not None:
+                yield unreadable(path, error)
+            yield from _folders_in(state, name, inside)
+            if is_entry_name(name):
+                yield _in_its_place(path, name)
+
+
+def _folders_in(state: State, outer: str, inside: list[tuple[str, str, bool]]) -> Iterator[Stranger]:
+    """Those in a folder of a state. Of `pending/` only those in buckets: what a person puts there is taken from any depth."""
+    for path, name, is_folder in inside:
+        if is_folder and is_entry_name(name):
+            yield _in_its_place(path, name)
+        elif is_folder and (state is not State.PENDING or is_bucket(outer)):
+            yield Stranger(path, _DEEP, _OUT_OF_IT)
+
+
+def _in_its_place(path: str, name: str) -> Stranger:
+    return Stranger(path, _IN_ITS_PLACE, f"{_FILE_OF_IT} {name[:ID_LENGTH]}")
 
 
 def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) -> Iterator[Stranger]:
@@ -236,13 +258,14 @@ def _strangers_in_state(layout: Layout, state: State, tick: Callable[[], None]) 
             if error is not None:
                 yield unreadable(path, error)
             bucket_like = state in (State.INFLIGHT, State.PENDING) or is_bucket(name)
-            if not bucket_like:
+            if is_entry_name(name):
+                yield _in_its_place(path, name)
+            elif not bucket_like:
                 why = "not a bucket: entries in it are seen, but are not served or expired"
                 yield Stranger(path, why, _OUT_OF_IT)
+            yield from _folders_in(state, name, inside)
             for inner, inner_name, inner_is_folder in inside:
-                if inner_is_folder and state is not State.PENDING:
-                    yield Stranger(inner, "a folder inside a bucket", _OUT_OF_IT)
-                elif not inner_is_folder:
+                if not inner_is_folder:
                     yield from _stranger(state, inner, inner_name)
         else:
             yield from _stranger(state, path, name)

@@ -160,6 +160,16 @@ class Mover:
             with suppress(FileNotFoundError, FileExistsError):
                 durable.rename("due.rename", str(path), f"{self._layout.pending}/{path.name}")
 
+    def bring_back(self, path: Path, name: EntryName) -> None:
+        """The file in `pending/` that is this entry, renamed: to `pending/` itself, under its own name, due at once.
+
+        Raises FileExistsError if one of that name is there, FileNotFoundError, OSError, LockTimeout.
+        """
+        size = os.lstat(path).st_size
+        self._admission.arriving(1, size)
+        durable.rename("due.rename", str(path), f"{self._layout.pending}/{name}")
+        self._journal.write(Event.ADOPT, [name.id], name=name.original, size=size, renamed=path.name)
+
     def bring_into_view(self, entry: Entry) -> str:
         """From deeper in its state's folder than anybody looks to that folder itself, its reason first. Returns where to.
 

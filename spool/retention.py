@@ -16,11 +16,13 @@ from dropsafe.spool.buckets import buckets_in, remove_if_empty
 from dropsafe.spool.clock import from_iso
 from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
-from dropsafe.spool.listing import entries_in
+from dropsafe.spool.listing import entries_in, is_bucket
 from dropsafe.spool.names import hour_name
 from dropsafe.spool.platform import system
+from dropsafe.spool.proofs import proves
 from dropsafe.spool.receipts import Receipt, find_receipts, read_receipts, receipt_files
 from dropsafe.spool.states import Event, State, transition
+from dropsafe.spool.walking import scan
 from dropsafe.spool.written import read_json
 
 if TYPE_CHECKING:
@@ -114,7 +116,17 @@ def expire(core: Core, policy: Policy, tick: Callable[[], None] = lambda: None) 
 
     for _, _, bucket in buckets_in(core.layout.sent):
         _expire_in(core, bucket, is_over, lambda: _is_short(core, policy), done, tick)
+    for folder in _besides_buckets(core.layout.sent):
+        for entry, receipt in _with_receipts(core, folder):
+            tick()
+            done.unproven += receipt is None or not proves(receipt, entry)
     return done
+
+
+def _besides_buckets(folder: str) -> Iterator[str]:
+    """Where a person may have put entries: none of these expires."""
+    yield folder
+    yield from (path for path, name, is_folder in scan(folder) if is_folder and not is_bucket(name))
 
 
 def make_room(core: Core, policy: Policy, size: int, tick: Callable[[], None] = lambda: None) -> Expired:
@@ -163,7 +175,7 @@ def _expire_in(
     removed: list[str] = []
     for entry, receipt in _with_receipts(core, bucket):
         tick()
-        if receipt is None or not receipt.sha256.startswith(entry.name.digest16):
+        if receipt is None or not proves(receipt, entry):
             done.unproven += 1
             continue
         early = not is_over(receipt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dropsafe.spool.conservation import balance, last_seen, read_books
+from dropsafe.spool.copies import renamed_in_pending
 from dropsafe.spool.core import Core
 from dropsafe.spool.layout import PAUSE_FILE, STATIONS_FILE
 from dropsafe.spool.listing import ENTRY_STATES
@@ -28,7 +29,13 @@ def verify_all(spool: Spool, done: Verified, stop: Watch = lambda _: False) -> I
         return
     core = spool.core
     done.equation = balance(core, done.ids, read_books(core))
+    back = renamed_in_pending(core.layout) if done.equation.missing else {}
     for entry_id, where in last_seen(core, done.equation.missing):
+        if entry_id in back:
+            meaning = "It waits in pending/ under a longer name, as file managers give it to copies. Nothing is lost."
+            remedy = "Nothing to do: a service, or dropsafe deliver, gives it its name back and sends it, once."
+            yield Difference("renamed", entry_id, back[entry_id], meaning, remedy)
+            continue
         if not all_read():
             meaning = f"It may well lie in a folder that cannot be read. Last seen: {where}. Nobody knows of it now."
             remedy = (

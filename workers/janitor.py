@@ -135,7 +135,9 @@ class Janitor:
         if self._unproven:
             entries = several(self._unproven, "entry in sent/ has", "entries in sent/ have")
             yield Problem(
-                "unproven", f"{entries} no receipt. Nothing is deleted.", "To have it sent again: move it to pending/."
+                "unproven",
+                f"{entries} no receipt: whether the server has it is not known. Nothing is deleted.",
+                "To have it sent again: move it to pending/. Which and where: dropsafe verify --state sent",
             )
         if self._core.journal.lost:
             lines = several(self._core.journal.lost, "line", "lines")

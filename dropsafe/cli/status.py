@@ -150,7 +150,7 @@ def _print(fact: dict[str, Any], utc: bool) -> None:
         oldest = f" (oldest {_when(counts['oldest'], utc)})" if counts["waiting"] and counts["oldest"] else ""
         print(
             f"waiting {number(counts['waiting'])}{oldest}    in hand {number(counts['inflight'])}    "
-            f"on hold {number(counts['hold'])}    delivered and kept {number(counts['sent'])}    "
+            f"on hold {number(counts['hold'])}    kept in sent/ {number(counts['sent'])}    "
             f"needs a person {number(fact['needs_a_person'])}"
         )
         if _age(counts["as_of"]) > _OLD_COUNT:

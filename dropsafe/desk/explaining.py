@@ -5,6 +5,7 @@ First what happened and where it is, then why, what it means for the data, and w
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from dropsafe.spool.receipts import Grade, Receipt
 from dropsafe.spool.states import State
 
 MOST_LINES = 5
+_THERE = "(in the folder of the spool)"
 _DETAIL = 120
 """Characters of a server's own words; `dropsafe show` has all of them."""
 
@@ -29,7 +31,9 @@ class Facts:
     on a command line; `successor` is the id that a readmitted one has now, `predecessor` that which it had. `has_lock`:
     whether the lock file of the worker that holds it is there. `was_changed`: whether its bytes are known not to be those that
     were accepted. `was_accepted`: whether the history says so. `path` is its
-    file's, which a person may have to look at and mend. `all_read`: whether it was looked for in all folders."""
+    file's, which a person may have to look at and mend; `place` is the same from the spool's folder on; `renamed` that under
+    which it waits to be given its name back. `all_read`: whether it
+    was looked for in all folders."""
 
     id: str
     word: str
@@ -57,6 +61,8 @@ class Facts:
     was_changed: bool = False
     was_accepted: bool = True
     path: str = ""
+    place: str = ""
+    renamed: str = ""
     all_read: bool = True
     last: Mapping[str, Any] = field(default_factory=dict)
 
@@ -88,6 +94,10 @@ Words = tuple[list[str], list[tuple[str, str]]]
 
 def _subject(facts: Facts) -> str:
     return f"{shorten(facts.name, 40)} ({size(facts.size)}), accepted {ago(facts.age)}"
+
+
+def _back(facts: Facts) -> str:
+    return f"mv {shlex.quote(facts.place)} pending/   {_THERE}"
 
 
 def _tried(facts: Facts) -> str:
@@ -153,7 +163,7 @@ def _inflight(facts: Facts) -> Words:
         safe = "Nothing is lost: it is sent under the same key then. By hand, only while neither of the two runs:"
         return [first, unknown, safe], [
             ("to have it taken back", "dropsafe run"),
-            ("by hand", f"mv inflight/*/{facts.id}_* pending/   (in the folder of the spool)"),
+            ("by hand", _back(facts)),
         ]
     safe = "Nothing is lost: the next start, or the next `dropsafe deliver`, finds it and sends it under the same key."
     return [first, then, safe], [("to find it and send it", "dropsafe deliver")]
@@ -198,12 +208,7 @@ def _sent(facts: Facts) -> Words:
                 "Perhaps somebody moved it there, or its receipts file is gone. Whether the server has it is not known here.",
                 "It is kept: without a receipt nothing is ever removed from sent/.",
             ],
-            [
-                (
-                    "to send it again, under the same key",
-                    f"mv sent/*/{facts.id}_* pending/   (in the folder of the spool)",
-                )
-            ],
+            [("to send it again, under the same key", _back(facts))],
         )
     first = f"{_subject(facts)}, was delivered {ago(facts.delivered_ago)} to {facts.receipt.address}."
     kept = "It stays in sent/ for retention_days; its receipt is kept longer. Nothing is to be done."
@@ -306,7 +311,7 @@ def _discarded(facts: Facts) -> Words:
     if facts.reason is not None and facts.reason.kind == "duplicate":
         return (
             [f"{_subject(facts)}, is a second copy: {facts.reason.summary}", "It lies in discarded/ and is not sent."],
-            [("to remove it", f"rm discarded/*/{facts.id}_*   (in the folder of the spool)")],
+            [("to remove it", f"rm {shlex.quote(facts.place)}   {_THERE}")],
         )
     return (
         [
@@ -322,6 +327,14 @@ def _gone(facts: Facts) -> Words:
         return (
             [f"{facts.id} was readmitted, and is {facts.successor} since then."],
             [("to see that one", f"dropsafe explain {facts.successor}")],
+        )
+    if facts.renamed:
+        return (
+            [
+                f"{facts.id} waits in pending/ under a longer name, as file managers give it to copies: {facts.renamed}",
+                "A service gives it its name back, and sends it, once; so does `dropsafe deliver`. Nothing is lost.",
+            ],
+            [("to send what is due, once", "dropsafe deliver")],
         )
     event, at = facts.last.get("event", "nothing"), facts.last.get("at", "")
     if not facts.all_read:

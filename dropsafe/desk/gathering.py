@@ -11,6 +11,7 @@ from dropsafe.desk.standstill import Service, at_destination, serves
 from dropsafe.spool import Entry, Receipt, Spool
 from dropsafe.spool.buckets import due_time
 from dropsafe.spool.clock import from_iso
+from dropsafe.spool.copies import renamed_in_pending
 from dropsafe.spool.health import told
 from dropsafe.spool.journal import ARRIVALS, earlier_id, later_id, tries_in
 from dropsafe.spool.locks import lock_path
@@ -69,6 +70,7 @@ def _of_entry(spool: Spool, service: Service | None, entry: Entry) -> Facts:
         strikes=spool.core.strikes.count(entry.id),
         predecessor=earlier_id(history, entry.id),
         path=str(entry.path),
+        place=os.path.relpath(entry.path, spool.core.layout.root),
         was_changed=_was_changed(entry),
         was_accepted=any("earlier_id" in line or line["event"] in ARRIVALS for line in history),
     )
@@ -101,5 +103,12 @@ def _of_history(spool: Spool, entry_id: str) -> Facts:
     history = spool.history(entry_id)
     successor = later_id(history, entry_id)
     return Facts(
-        id=entry_id, word=entry_id, name="", state=None, last=history[-1], successor=successor, all_read=all_read()
+        id=entry_id,
+        word=entry_id,
+        name="",
+        state=None,
+        last=history[-1],
+        successor=successor,
+        renamed=renamed_in_pending(spool.core.layout).get(entry_id, ""),
+        all_read=all_read(),
     )

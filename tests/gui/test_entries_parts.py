@@ -94,9 +94,9 @@ CASES: dict[str, tuple[Facts, list[dict[str, str]], list[str]]] = {
     "on hold": (facts(State.HOLD), [], ["Take off hold", "Discard"]),
     "discarded": (facts(State.DISCARDED), [], ["Restore"]),
     "a second copy": (
-        facts(State.DISCARDED, reason=Reason("duplicate", "same", "x")),
+        facts(State.DISCARDED, reason=Reason("duplicate", "same", "x"), place="discarded/it's.xml"),
         [],
-        [f"rm discarded/*/{ID}_*   (in the folder of the spool)"],
+        ["""rm 'discarded/it'"'"'s.xml'   (in the folder of the spool)"""],
     ),
     "long gone": (facts(None), [], ["History"]),
     "readmitted": (facts(None, successor="20261124T110000.000Z_zzzz2345"), [], ["Show that one"]),

@@ -111,7 +111,7 @@ def test_what_it_shows_works_as_it_says(reader: Reader) -> None:
     reader.types(next_is("dropsafe", "init", "--config"))
     reader.types(next_is("dropsafe", "submit", "--config"))
     assert "1 entry delivered" in reader.types(next_is("dropsafe", "deliver", "--config"))
-    assert "delivered and kept 1" in reader.types(next_is("dropsafe", "status", "--config"))
+    assert "kept in sent/ 1" in reader.types(next_is("dropsafe", "status", "--config"))
     assert len(reader.server.set()) == 1
     reader.server.faults(error={"every_nth": 1, "status": 422})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,23 @@ def test_without_its_mark_a_spool_says_how_to_go_on_and_so_it_does(
         code, said = types("deliver", "--from", spool.path)
     assert (code, f"dropsafe import-receipts {spool.path}" in said) == (0, True)
     assert types("import", spool.path, "--spool", other)[0] == 0
+
+
+def test_the_mark_of_a_new_spool_serves_and_no_configuration_leads_to_that_one(
+    tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "a spool"
+    with Spool.create(root, group="") as spool:
+        made = spool.submit(b"one", name="r.xml").id
+    (root / "spool.json").unlink()
+    _, said = types("export", tmp_path / "out", "--spool", root)
+    command = said.partition("(dropsafe ")[2].partition(")")[0]
+    monkeypatch.setenv("DROPSAFE_CONFIG", str(tmp_path / "dropsafe.toml"))
+    assert types(*shlex.split(command))[0] == 0
+    assert not (tmp_path / "dropsafe.toml").exists()
+    (tmp_path / "a spool-new" / "spool.json").rename(root / "spool.json")
+    with Spool(root) as again:
+        assert again.find(made).state == "pending"
 
 
 def test_what_was_delivered_from_the_spools_own_folder_is_finished(

@@ -29,7 +29,7 @@ RECEIPT = Receipt(
     ID, "r.xml", "ab" * 32, 4096, "2026-11-23T14:30:01.123Z", "2026-11-23T14:30:02.000Z", "uploader-x", 1, 201,
     Grade.DIGEST, "srv-7", "https://reports.example.com/ingest",
 )  # fmt: skip
-BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0, path="/spool/failed/x")
+BASE = Facts(ID, "4k7q2m5x", "r.xml", State.PENDING, size=4096, age=120.0, path="/spool/failed/x", place=f"sent/{ID}_x")
 SENT = replace(BASE, state=State.SENT, receipt=RECEIPT, delivered_ago=60.0)
 DAMAGED = damage("its SHA-256 begins with 9c56cc51b374c3ba, that in the name is 0123456789abcdef.")
 REJECTED = Reason(
@@ -111,6 +111,11 @@ CASES: dict[str, tuple[Facts, list[str], list[str]]] = {
         ["show"],
     ),
     "sent without a receipt": (replace(SENT, receipt=None), ["no receipt for it", "It is kept"], ["mv"]),
+    "renamed": (
+        replace(BASE, state=None, renamed="/spool/pending/Copy of x"),
+        ["under a longer name", "/spool/pending/Copy of x", "sends it, once", "Nothing is lost"],
+        ["deliver"],
+    ),
     "expired": (replace(SENT, state=State.EXPIRED), ["left sent/ since", "it has every byte"], ["show"]),
     "refused": (
         replace(BASE, state=State.FAILED, reason=REJECTED),
@@ -318,6 +323,19 @@ def test_a_claim_whose_lock_file_is_gone_is_told_apart(spool_dir: Path, capsys: 
         assert "the next `dropsafe deliver`, finds it" in " ".join(told(capsys, made)["lines"])
         (spool_dir / "locks" / f"{hand.name}.lock").unlink()
         assert "lock file is gone" in told(capsys, made)["lines"][1]
+
+
+@pytest.mark.parametrize("place", ["", "20261123T140000-000/", "a folder's/"])
+def test_what_is_to_be_moved_back_is_named_where_it_lies(
+    spool_dir: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    with Spool(spool_dir) as spool:
+        made = spool.submit(b"x", name="r.xml").id
+        path = spool.find(made).path
+    (spool_dir / "sent" / place).mkdir(exist_ok=True)
+    path.rename(spool_dir / "sent" / place / path.name)
+    (command,) = (each["command"] for each in told(capsys, made)["commands"])
+    assert shlex.split(command)[:3] == ["mv", f"sent/{place}{path.name}", "pending/"]
 
 
 def test_an_edit_of_what_is_on_hold_is_noticed(spool_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:

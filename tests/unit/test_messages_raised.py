@@ -469,7 +469,9 @@ WAYS: dict[str, Callable[[Scene], object]] = {
     "This file of receipts cannot be read (…): what it proves looks unproven.": _receipts_unreadable,
     "spool_dir was changed, which a running service cannot follow. The configuration in force stays.": _other_spool,
     "The spool could not be put in order at the start (…). Nothing is lost; entries wait in it.": _recovery_failed,
-    "… no receipt. Nothing is deleted.": lambda scene: _janitor(scene, _unproven=2),
+    "… no receipt: whether the server has it is not known. Nothing is deleted.": lambda scene: _janitor(
+        scene, _unproven=2
+    ),
     "… of history could not be written. No report is touched by that.": _history_lost,
     "… cannot be read (…). Nothing is lost.": (
         lambda scene: unreadable(scene.drop_folder(), OSError(errno.EIO, os.strerror(errno.EIO)))

@@ -127,6 +127,27 @@ def test_what_a_dying_disk_will_not_read_is_listed_and_the_rest_is_there(
         assert good in {entry.id for entry in other.entries()}
 
 
+@pytest.mark.parametrize("state", [State.PENDING, State.HOLD])
+def test_a_folder_in_the_place_of_an_entry_is_named_as_missing(spool: Spool, tmp_path: Path, state: State) -> None:
+    made, other = submit(spool, b"gone", b"there")
+    if state is State.HOLD:
+        spool.hold(made)
+    path = spool.find(made).path
+    path.unlink()
+    path.mkdir()
+    deep = path.parent / "mine"
+    deep.mkdir()
+    done, troubles = exported(spool, tmp_path / "out")
+    assert (done.exported, done.missing, [(each.id, each.path) for each in troubles]) == (
+        1,
+        1,
+        [(made, str(path)), ("", str(deep))],
+    )
+    told = manifest(tmp_path / "out")
+    assert ([each["id"] for each in told["missing"]], told["unlisted"]) == ([made], [str(deep)])
+    assert spool.find(other).state is State.PENDING
+
+
 def test_a_folder_that_cannot_be_listed_is_not_taken_for_empty(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -196,13 +197,13 @@ def test_a_copy_of_a_reason_is_no_report(spool: Spool, pending: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["other bytes", "unknown", "the known one is damaged", "only a discarded copy is here"]
+    "case", ["other bytes", "unknown, with other bytes", "the known one is damaged", "only a discarded copy is here"]
 )
 def test_what_is_no_copy_of_what_is_known_is_adopted(spool: Spool, pending: Path, case: str) -> None:
     (made,) = submit(spool, b"once")
     path = spool.find(made).path
-    put(pending, f"Copy of {path.name}", b"other" if case == "other bytes" else b"once")
-    if case == "unknown":
+    put(pending, f"Copy of {path.name}", b"other" if "other bytes" in case else b"once")
+    if case.startswith("unknown"):
         path.unlink()
     elif case == "the known one is damaged":
         path.write_bytes(b"damaged")
@@ -211,11 +212,37 @@ def test_what_is_no_copy_of_what_is_known_is_adopted(spool: Spool, pending: Path
     assert adopt_settled(spool.core) == 1
 
 
-def test_a_copy_whose_original_goes_away_is_adopted_after_all(spool: Spool, pending: Path) -> None:
+@pytest.mark.parametrize("place", ["", "a folder/deeper/", "its bucket"])
+def test_an_entry_that_was_renamed_has_its_name_again_and_no_new_id(spool: Spool, pending: Path, place: str) -> None:
+    (made,) = submit(spool, b"once")
+    path = spool.find(made).path
+    folder = path.parent if place == "its bucket" else pending / place
+    folder.mkdir(parents=True, exist_ok=True)
+    path.rename(folder / f"Copy of {path.name}")
+    assert adopt_settled(spool.core) == 0
+    assert (ids(spool, State.PENDING), spool.find(made).path.name) == ([made], path.name)
+    last = spool.history(made)[-1]
+    assert (last["event"], last["renamed"]) == ("adopted", f"Copy of {path.name}")
+    assert spool.audit().counts["pending"] == 1
+
+
+def test_an_entry_of_another_spool_has_its_own_id_from_the_moment_it_is_whole(spool: Spool, pending: Path) -> None:
+    path = put(pending, f"Copy of {PROPER}", b"for")
+    foreign = ForeignFiles(spool.core)
+    assert [type(item) for item in foreign.scan()] == [Candidate]
+    digest = hashlib.sha256(b"foreign").hexdigest()[:16]
+    path.rename(whole := path.with_name(f"Copy of {PROPER.replace('9c56cc51b374c3ba', digest)}"))
+    whole.write_bytes(b"foreign")
+    assert list(foreign.scan()) == []
+    assert ids(spool, State.PENDING) == [PROPER[:29]]
+
+
+def test_a_copy_whose_original_goes_away_takes_its_place(spool: Spool, pending: Path) -> None:
     (made,) = submit(spool, b"once")
     path = spool.find(made).path
     put(pending, f"Copy of {path.name}", b"once")
     foreign = ForeignFiles(spool.core)
     assert [type(item) for item in foreign.scan()] == [Stranger]
     path.unlink()
-    assert [type(item) for item in foreign.scan()] == [Candidate]
+    assert list(foreign.scan()) == []
+    assert ids(spool, State.PENDING) == [made]

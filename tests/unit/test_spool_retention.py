@@ -68,6 +68,17 @@ def test_nothing_goes_without_a_receipt(spool: Spool, clock: ManualClock) -> Non
     assert ids(spool, State.SENT) == [made[1]]
 
 
+def test_what_lies_besides_the_buckets_is_not_passed_over_where_the_unproven_are_counted(spool: Spool) -> None:
+    (proven,) = delivered(spool, b"1")
+    submitted, other = submit(spool, b"2", b"3")
+    for made, place in ((submitted, ""), (other, "mine/"), (proven, "")):
+        (spool.path / "sent" / place).mkdir(exist_ok=True)
+        path = spool.find(made).path
+        path.rename(spool.path / "sent" / place / path.name)
+    done = expire(spool.core, KEEP)
+    assert (done.entries, done.unproven) == (0, 2)
+
+
 def test_nothing_goes_by_the_receipt_of_other_bytes(spool: Spool, clock: ManualClock) -> None:
     (made,) = delivered(spool, b"1")
     (path,) = receipt_files(spool.core.layout)

@@ -103,6 +103,16 @@ def put_a_stranger(spool: Spool, made: dict[str, str]) -> None:
     (spool.path / "hold" / "notes.txt").write_text("mine")
 
 
+def put_a_folder_there(spool: Spool, made: dict[str, str]) -> None:
+    path = entry_path(spool, made["pending"])
+    path.unlink()
+    path.mkdir()
+
+
+def put_a_folder_beside(spool: Spool, made: dict[str, str]) -> None:
+    (entry_path(spool, made["pending"]).parent / "mine").mkdir()
+
+
 def other_digest(spool: Spool, made: dict[str, str]) -> None:
     (path,) = (spool.path / "receipts").iterdir()
     content = path.read_text()
@@ -129,6 +139,8 @@ CASES: dict[str, tuple[Callable[[Spool, dict[str, str]], None], str, str]] = {
     "meta damaged": (spoil_meta, "meta", ""),
     "meta a link": (link_meta, "meta", ""),
     "a stranger": (put_a_stranger, "stranger", ""),
+    "a folder for an entry": (put_a_folder_there, "stranger", ""),
+    "a folder in a bucket of pending": (put_a_folder_beside, "stranger", ""),
 }
 
 

@@ -45,6 +45,13 @@ def removed(spool: Spool) -> str:
     return entry_id
 
 
+def renamed(spool: Spool) -> str:
+    (entry_id,) = submit(spool, b"renamed by hand")
+    path = spool.find(entry_id).path
+    path.rename(path.with_name(f"Copy of {path.name}"))
+    return entry_id
+
+
 def removed_in_hand(spool: Spool) -> str:
     (entry_id,) = submit(spool, b"removed in hand")
     hand = spool.take_hand("uploader")
@@ -90,6 +97,7 @@ def stations_damaged(spool: Spool) -> str:
 
 CASES: dict[str, tuple[Callable[[Spool], str], str, str]] = {
     "removed": (removed, "missing", "pending/"),
+    "renamed": (renamed, "renamed", "under a longer name"),
     "removed in hand": (removed_in_hand, "missing", "claimed by uploader-"),
     "no line": (unannounced, "unannounced", "history does not say"),
     "sent back": (sent_back, "delivered", "lies in pending/"),
