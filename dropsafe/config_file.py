@@ -94,7 +94,9 @@ def read(path: Path) -> Text:
     except OSError as error:
         raise _error_for(error)(
             f"the configuration file {path} cannot be read: {error.strerror}",
-            remedy="Make it readable for this user, or name another with --config.",
+            remedy="Name the file in it: --config FILE"
+            if isinstance(error, IsADirectoryError)
+            else "Make it readable for this user, or name another with --config.",
         ) from error
     try:
         text = content.decode("utf-8-sig")  # Windows editors put a mark in front

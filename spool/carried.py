@@ -182,6 +182,11 @@ class Carried:
         """The digests, by id, of those that `deliver --from` has delivered from here."""
         return {each.id: each.sha256 for each in self.receipts() if each.worker.startswith(f"{CARRIER}-")}
 
+    def unproven(self) -> set[str]:
+        """Ids that count as delivered there, though no receipt there says so."""
+        sent = {entry.id for entry in self.entries if entry.state is State.SENT}
+        return sent - {receipt.id for receipt in self.receipts()} if sent else sent
+
     def close(self) -> None:
         """Close what is open."""
         self._tree.close()
@@ -267,8 +272,8 @@ def refuse_unfinished(carried: Carried) -> None:
         raise DropsafeError(
             f"{carried.path} is an export that was not finished, so nothing in it says which station its reports are from. "
             "Nothing was changed.",
-            remedy="Finish it: the same dropsafe export again. If that is no longer possible: give the folder a name that "
-            "does not end in .incomplete; what is there then counts as this machine's station's.",
+            remedy="Finish it where it was begun, with the same command. If that is no longer possible: give the folder a name "
+            "that does not end in .incomplete; what is there then counts as this machine's station's.",
         )
 
 

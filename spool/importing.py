@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, cast
 
-from dropsafe.errors import DiskFullError, DropsafeError, QueueFullError
+from dropsafe.errors import DiskFullError, DropsafeError, QueueFullError, UsageError
 from dropsafe.spool import durable
 from dropsafe.spool.accept import never_fits, same_bytes
 from dropsafe.spool.buckets import accept_moment
@@ -87,15 +87,20 @@ class Import:
         self._here: dict[str, list[Entry]] = {}
         self._proven: dict[str, str] = {}
         self._delivered: dict[str, str] = {}
-        self._sent: set[str] = set()
+        self._unproven: set[str] = set()
         self._taken: dict[str, set[str]] = {}
         """By id, the digests that have come in by this import: somebody may have copied an entry's file there."""
 
     def run(self, done: Imported) -> Iterator[NotTaken]:
         """What was not taken, as it is found; the figures go to `done`. Raises LockTimeout, SpoolError, NoPermission;
-        DropsafeError for an export that was not finished."""
+        DropsafeError for an export that was not finished; UsageError for this spool itself."""
         self._done = done
         refuse_unfinished(self._carried)
+        if os.path.realpath(self._carried.path) == os.path.realpath(self._core.layout.root):
+            raise UsageError(
+                f"{self._carried.path} is this spool itself: all of it is here. Nothing was changed.",
+                remedy="To see whether all in it is as it should be: dropsafe verify --all",
+            )
         with closing(import_lock(self._core)):
             self._look()
             for entry in self._carried.entries:
@@ -129,11 +134,10 @@ class Import:
             else {}
         )
         self._delivered = self._carried.delivered()
-        if any(entry.state is State.SENT for entry in self._carried.entries):
-            self._sent = {receipt.id for receipt in self._carried.receipts()}
+        self._unproven = self._carried.unproven()
 
     def _one(self, entry: CarriedEntry) -> NotTaken | None:
-        if entry.state is State.SENT and entry.id not in self._sent:
+        if entry.state is State.SENT and entry.id in self._unproven:
             return self._not(
                 entry,
                 "It counts as delivered there, and no receipt there says so. It was not taken.",

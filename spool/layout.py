@@ -9,6 +9,7 @@ import os
 import shlex
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 from dropsafe.errors import NoPermission, SpoolError
 from dropsafe.spool.platform import system
@@ -22,6 +23,7 @@ DEFAULT_GROUP = "dropsafe"
 STATE_FOLDERS = tuple(state.value for state in State if state is not State.EXPIRED)
 FOLDERS = (*STATE_FOLDERS, "receipts", "meta", "intake", "journal", "locks")
 LOCK_FOLDERS = ("strikes", "ballast")
+_IN_LOCKS = tuple(f"locks/{name}" for name in LOCK_FOLDERS)
 PAUSE_FILE = "paused.json"
 STATIONS_FILE = "stations.json"
 OF_THE_SYSTEM = "lost+found"
@@ -95,6 +97,11 @@ def is_spool(folder: str) -> bool:
     return os.path.lexists(os.path.join(folder, MARK))
 
 
+def spool_of(path: str) -> Path | None:
+    """The spool in which it lies, if it does."""
+    return next((folder for folder in Path(path).parents if is_spool(str(folder))), None)
+
+
 def _without_mark(root: str) -> str:
     """`init` refuses a folder that holds entries, so it is not named there."""
     mount = "If its disk is not mounted, mount it."
@@ -124,6 +131,20 @@ def not_a_folder(root: str) -> SpoolError:
         f"{root} is not a folder, so it is no spool. Nothing was changed.",
         remedy="Name the folder of the spool: --spool DIR, or spool_dir in the configuration.",
     )
+
+
+def folder_missing(path: str, data: str) -> SpoolError | None:
+    """The error for a path that is not there because a folder of the spool itself is gone; None if that is not why. `data`:
+    what it means for the reports."""
+    root = spool_of(path)
+    parts = Path(path).relative_to(root).parts if root else ()
+    for own, name in ((FOLDERS, "/".join(parts[:1])), (_IN_LOCKS, "/".join(parts[:2]))):
+        if name in own and not os.path.lexists(f"{root}/{name}"):
+            return SpoolError(
+                f"The folder {name}/ of the spool {root} is missing. {data}",
+                remedy="If somebody moved it away, put it back. Else have it made anew: dropsafe repair --yes",
+            )
+    return None
 
 
 def open_layout(path: str) -> Layout:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def plan(core: Core, done: Planning, stop: Watch = lambda _: False) -> Iterator[
             if stop(done):
                 done.stopped = True
                 return
-    yield from _copies(core, done)
+    yield from copies(core, done.twice)
     yield from _proofs(core.layout, done)
     done.ids |= unseen.keys()
     if all_read():  # else the entry of what seems to have none may lie where nobody could look
@@ -126,7 +126,8 @@ def _rights(layout: Layout) -> Iterator[Step | Left]:
             yield Step(Kind.RIGHTS, path)
         else:
             why = "it belongs to another user, and the service or the spool's group may not use it as they must"
-            yield Left(path, why, f"Ask an administrator for: chmod {wanted:o} and chgrp {root.st_gid} of that file.")
+            whose = f"chgrp {root.st_gid}" if layout.folder_mode & stat.S_ISGID else f"chown {root.st_uid}"
+            yield Left(path, why, f"Ask an administrator for: chmod {wanted:o} and {whose} of that file.")
 
 
 def _ours(layout: Layout) -> Iterator[tuple[str, int]]:
@@ -280,14 +281,15 @@ _KEEP_FIRST = (State.INFLIGHT, State.PENDING, State.HOLD, State.FAILED, State.QU
 """Which of two copies goes on. A copy that is delivered, and proven, goes before all."""
 
 
-def _copies(core: Core, done: Planning) -> Iterator[Step]:
-    """Of entries in two places with the same bytes all but one. What was discarded stays where it is."""
-    if not done.twice:
+def copies(core: Core, twice: Collection[str]) -> Iterator[Step]:
+    """Of the entries that are in two places (`twice`, by id) with the same bytes all but one. What was discarded stays
+    where it is."""
+    if not twice:
         return
     places: dict[str, list[Entry]] = {}
     for state in ENTRY_STATES:
         for path, name in files_of(core.layout, state):
-            if name[:ID_LENGTH] in done.twice and is_entry_name(name):
+            if name[:ID_LENGTH] in twice and is_entry_name(name):
                 try:
                     places.setdefault(name[:ID_LENGTH], []).extend(_as_entry(state, path))
                 except FileNotFoundError:

@@ -80,18 +80,21 @@ class UndoList:
         durable.fsync("undo.fsync", self._descriptor, self.path)
 
 
-def commands_in(lines: Iterable[str]) -> list[tuple[str, str]]:
-    """(what was done, the command that takes it back) of an undo list, the newest first, but for what was not done."""
+def commands_in(lines: Iterable[str]) -> list[tuple[str, str]] | None:
+    """(what was done, the command that takes it back) of an undo list, the newest first, but for what was not done; None if
+    no line of it is one of ours."""
     found: list[tuple[str, str, str]] = []
+    is_ours = False
     for line in lines:
         with suppress(ValueError, KeyError, TypeError):  # torn by a crash, or none of ours
             told = parse_json(line)
+            is_ours = is_ours or bool(told["path"])
             if "not_done" in told:
                 if found and found[-1][0] == told["path"]:
                     found.pop()
             elif told.get("undo"):
                 found.append((told["path"], f"{told['did']}: {told['path']}", told["undo"]))
-    return [(did, undo) for _, did, undo in reversed(found)]
+    return [(did, undo) for _, did, undo in reversed(found)] if is_ours else None
 
 
 def _free_name(core: Core) -> str:

@@ -16,7 +16,7 @@ from dropsafe.errors import NO_ROOM, AcceptError, DiskFullError, DropsafeError, 
 from dropsafe.spool import durable
 from dropsafe.spool.clock import Clock
 from dropsafe.spool.entry import Meta
-from dropsafe.spool.layout import Layout, no_permission
+from dropsafe.spool.layout import Layout, folder_missing, no_permission
 from dropsafe.spool.limits import Limits
 from dropsafe.spool.meta import MetaFolder
 from dropsafe.spool.names import EntryName, entry_name, new_id
@@ -157,6 +157,8 @@ class Stager:
             )
         where = error.filename if error.filename and error.errno != errno.EROFS else f"the spool {self._layout.root}"
         what = "Mount that disk for writing" if error.errno == errno.EROFS else "Mend what the system complains of"
+        if error.errno == errno.ENOENT and error.filename and folder_missing(error.filename, ""):
+            what = "Have the folder of the spool made anew: dropsafe repair --yes (or put it back)"
         return AcceptError(
             f"{name!r} was not accepted: {error.strerror or error} ({where}). Its source is untouched, and nothing else "
             "was disturbed.",

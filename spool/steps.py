@@ -116,7 +116,8 @@ class Step:
 
     @property
     def does(self) -> str:
-        return WORDS[self.kind][1]
+        does = WORDS[self.kind][1]
+        return f"{does}: {self.other}" if self.kind is Kind.COPY and self.other else does
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from dropsafe.plural import several
 from dropsafe.printable import printable
 from dropsafe.spool.accept import same_bytes
 from dropsafe.spool.conservation import Equation
+from dropsafe.spool.core import Core
 from dropsafe.spool.entry import Entry
 from dropsafe.spool.finding import find_all
 from dropsafe.spool.layout import Layout
@@ -23,6 +24,7 @@ from dropsafe.spool.listing import ENTRY_STATES, files_of, is_entry_name, strang
 from dropsafe.spool.misplaced import hidden_in, outside
 from dropsafe.spool.moves import is_intact, is_settled
 from dropsafe.spool.names import ID_LENGTH, REASON_SUFFIX, is_id
+from dropsafe.spool.plan import copies
 from dropsafe.spool.platform import regular
 from dropsafe.spool.proofs import unproven
 from dropsafe.spool.reasons import read_reason
@@ -52,6 +54,8 @@ class Verified:
     moved: int = 0
     stopped: bool = False
     equation: Equation | None = None
+    copied: set[str] = field(default_factory=set)
+    """Ids of which a copy was told that goes beside what was delivered, so that no more need be said of it."""
     ids: set[str] = field(default_factory=set)
     _sent: dict[str, str] = field(default_factory=dict)
     _twice: set[str] = field(default_factory=set)
@@ -84,7 +88,7 @@ def verify(
                 done.stopped = True
                 return
     yield from _unproven(layout, done)
-    yield from _in_two_places(layout, done)
+    yield from _in_two_places(spool.core, done)
     yield from _reasons_alone(layout)
     yield from _meta(layout, done)
     for stranger in strangers(layout):
@@ -187,21 +191,27 @@ def _broken_lines(path: str) -> int:
     return broken
 
 
-def _in_two_places(layout: Layout, done: Verified) -> Iterator[Difference]:
+def _in_two_places(core: Core, done: Verified) -> Iterator[Difference]:
+    """Of two with the same bytes, that which a repair would move, if it would."""
     if not done._twice:
         return
+    planned = {step.id: step for step in copies(core, done._twice)}
     places: dict[str, list[str]] = {}
     for state in ENTRY_STATES:
-        for path, name in files_of(layout, state):
+        for path, name in files_of(core.layout, state):
             if name[:ID_LENGTH] in done._twice and is_entry_name(name):
                 places.setdefault(name[:ID_LENGTH], []).append(path)
     for entry_id, paths in places.items():
         there = [path for path in paths if os.path.lexists(path) and not is_settled(path)]
         if len(there) > 1:
-            if _same(there[0], there[1]):
-                meaning = f"The same report, with the same bytes, is also at {there[1]}. Nothing is lost."
-                remedy = "`dropsafe repair --yes` moves one of the two to discarded/."
-                yield Difference("twice", entry_id, there[0], meaning, remedy)
+            step = planned.get(entry_id)
+            if step is not None or _same(there[0], there[1]):
+                path, other = (step.path, step.other) if step else (there[0], there[1])
+                meaning = f"The same report, with the same bytes, is also at {other}. Nothing is lost."
+                remedy = f"dropsafe repair --yes: {step.does}." if step else "What can be done: dropsafe repair"
+                if step and os.path.dirname(step.other).startswith(core.layout.sent):
+                    done.copied.add(entry_id)
+                yield Difference("twice", entry_id, path, meaning, remedy)
                 continue
             meaning = f"The same id is also at {there[1]}. Nothing is lost; where they meet, both are kept."
             yield Difference(

@@ -23,11 +23,13 @@ def run_from(source: str, patience: float, context: Context) -> int:
     """The exit code; those of `dropsafe deliver`."""
     from dropsafe import log
     from dropsafe.cli.deliver import link_to_a_person
-    from dropsafe.cli.export import tell
+    from dropsafe.cli.export import Teller
     from dropsafe.cli.progress import Sign
     from dropsafe.cli.trouble import INTERRUPTED
+    from dropsafe.cli.words import quoted, several
     from dropsafe.spool.carried import Carried, refuse_empty
     from dropsafe.spool.carried_hand import CarriedHand
+    from dropsafe.spool.states import State
     from dropsafe.workers.deliver import deliver_carried
     from dropsafe.workers.http import HttpTransport
     from dropsafe.workers.settings import Settings
@@ -45,22 +47,32 @@ def run_from(source: str, patience: float, context: Context) -> int:
         stopped = link.stopping()
         sign.close()
         states = _others(carried)
+        due = {entry.id for entry in carried.entries if entry.state in (State.PENDING, State.INFLIGHT)}
+        unproven = len(carried.unproven() - due)  # what waits, too, is told as such
         absent = list(carried.not_there())
         code = int(report.exit_code)
         if code == ExitCode.OK and (hand.waiting or hand.left.deferred):
             code = ExitCode.TEMPORARY
-        if absent and code in (ExitCode.OK, ExitCode.TEMPORARY):
+        if (absent or unproven) and code in (ExitCode.OK, ExitCode.TEMPORARY):
             code = ExitCode.NEEDS_A_PERSON
         code = INTERRUPTED if stopped else code
         if context.options.json:
             for each in absent:
                 print(json.dumps(asdict(each)))
-            told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states}
+            told = {"waiting": hand.waiting, "delivered_before": hand.before, "others": states, "no_receipt": unproven}
             print(json.dumps({**asdict(report), **told, "left_there": asdict(hand.left), "exit_code": int(code)}))
         else:
+            teller = Teller()
             for each in absent:
-                tell(each.id, each.file, each.why, each.remedy)
+                teller.tell(each.id, each.file, each.why, each.remedy)
+            teller.end()
             _tell(report, hand, states, source, stopped=stopped)
+            if unproven:
+                print(
+                    f"! {several(unproven, 'entry counts', 'entries count')} as delivered there, and no receipt there says so. "
+                    "Nothing of that was sent.\n    To have them sent again under their keys: move them to a folder called "
+                    f"pending, and give the same command. Which they are: dropsafe import {quoted(source)}"
+                )
     return int(code)
 
 
@@ -102,4 +114,5 @@ def _tell(report: DeliveryReport, hand: CarriedHand, states: dict[str, int], sou
         counts = ", ".join(f"{number(count)} in {state}/" for state, count in states.items())
         print(f"A person decides about {counts}: they were not sent. To work on them: dropsafe import {quoted(source)}")
     if report.delivered or hand.before:
-        print(f"On the machine from which it comes: dropsafe import-receipts {quoted(source)}")
+        command = f"dropsafe --spool SPOOL import-receipts {quoted(source)}"
+        print(f"On the machine from which it comes, with the places of its spool and of this copy there: {command}")

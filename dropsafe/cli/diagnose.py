@@ -29,12 +29,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.desk.bundle_file import write_bundle
+    from dropsafe.desk.bundle_file import refuse_existing, write_bundle
 
     if args.dest and args.preview:
         raise UsageError(
             "--preview writes no file, so none can be named. Nothing was written.", remedy="Leave one out."
         )
+    if args.dest:
+        refuse_existing(args.dest)
     bundle = _bundle(context, args.names)
     if args.preview:
         _show(bundle, context.options.json)

@@ -37,7 +37,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
-    from dropsafe.cli.export import tell
+    from dropsafe.cli.export import Teller
     from dropsafe.cli.progress import Progress, interruptible
     from dropsafe.cli.trouble import INTERRUPTED
     from dropsafe.spool.carried import Carried, refuse_empty
@@ -46,7 +46,7 @@ def run(args: Namespace, context: Context) -> int:
 
     config, spool = context.config, context.spool
     spool.core.stations.visit(place_of(config.path), config["station_name"])
-    done = Imported()
+    done, teller = Imported(), Teller()
     try:
         with interruptible() as asked, Carried(args.source) as carried:
             refuse_empty(carried)
@@ -61,11 +61,12 @@ def run(args: Namespace, context: Context) -> int:
                     if context.options.json:
                         print(json.dumps(asdict(trouble)))
                     else:
-                        tell(trouble.id, trouble.file, trouble.why, trouble.remedy)
+                        teller.tell(trouble.id, trouble.file, trouble.why, trouble.remedy)
     finally:
         if done.seen and context.options.json:
             print(json.dumps({"summary": done.told()}))
         elif done.seen:
+            teller.end()
             _tell_end(done, args.source)
     if done.full is not None:
         raise done.full

@@ -30,14 +30,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace, context: Context) -> int:
+    from dropsafe.cli.export import Teller
     from dropsafe.cli.progress import Progress, interruptible
     from dropsafe.cli.trouble import INTERRUPTED
-    from dropsafe.printable import printable
     from dropsafe.spool.carried import Carried, refuse_empty
     from dropsafe.spool.receipt_import import Finished, import_receipts
     from dropsafe.spool.recovery import recover_orphans
 
-    spool, done = context.spool, Finished()
+    spool, done, teller = context.spool, Finished(), Teller()
     recover_orphans(spool.core, {})  # what a dead worker had in hand waits again, and can be finished
     with (
         interruptible() as asked,
@@ -55,24 +55,25 @@ def run(args: Namespace, context: Context) -> int:
             if context.options.json:
                 print(json.dumps(asdict(unmatched)))
             else:
-                head = unmatched.id or printable(unmatched.why)
-                print(f"! {head}")
-                for line in (unmatched.why, unmatched.remedy) if unmatched.id else (unmatched.remedy,):
-                    print(f"    {line}")
+                teller.tell(unmatched.id, "", unmatched.why, unmatched.remedy)
     if context.options.json:
         print(json.dumps({"summary": asdict(done)}))
     else:
-        _tell_end(done, args.source)
+        teller.end()
+        _tell_end(done, args.source, unfinished=carried.is_unfinished)
     if done.stopped:
         return INTERRUPTED
     return ExitCode.NEEDS_A_PERSON if done.unmatched or done.unread else ExitCode.OK
 
 
-def _tell_end(done: Finished, source: str) -> None:
+def _tell_end(done: Finished, source: str, *, unfinished: bool) -> None:
     from dropsafe.cli.words import quoted, several
 
     if not (done.seen or done.unread or done.stopped):
         print(f"0 entries finished: there is no receipt in {source}, so nobody has delivered from it yet.")
+        if unfinished:
+            print("It is an export that was not finished: finish it where it was begun, with the same command.")
+            return
         print(f"To send from there what waits (unpack a .zip before): dropsafe deliver --from {quoted(source)}")
         return
     print(f"{several(done.finished, 'entry', 'entries')} finished by their receipts, and not sent again.")

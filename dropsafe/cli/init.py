@@ -22,6 +22,7 @@ def run(args: Namespace, context: Context) -> int:
     import json
 
     from dropsafe.cli.files import write_new
+    from dropsafe.cli.words import quoted
     from dropsafe.config import Config
     from dropsafe.spool import Spool, limits_from
     from dropsafe.spool.health import disk_is_low, disk_problem
@@ -53,7 +54,7 @@ def run(args: Namespace, context: Context) -> int:
     full = disk_problem(low, limits_from(config)) if low else None
     for note in filter(None, (caution, f"{full.text} {full.remedy}" if full else "", carried)):
         print(f"! {note}")
-    command = f"dropsafe --config {context.config_path}" if context.options.config else "dropsafe"
+    command = f"dropsafe --config {quoted(str(context.config_path))}" if context.options.config else "dropsafe"
     command += f" --instance {context.instance}" if context.instance else ""
     if args.url and not made and config.get("destination.url") != args.url:
         print(f"It does not have that address yet:  {command} config set destination.url {args.url}")

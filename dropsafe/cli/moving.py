@@ -60,11 +60,16 @@ class Command:
 
     def arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ids", nargs="*", metavar="ID", help=ID_HELP)
+        in_scripts = (
+            "needed for several where nobody can be asked"
+            if self.must_say
+            else "where nobody can be asked (a script, a pipe) it goes on without"
+        )
         every = f"all that the other options choose; of {self.usual}/ if none does" if self.usual else "all of --state"
         parser.add_argument("--all", action="store_true", help=every)
         add_filters(parser, [state.value for state in sources_of(self.event)])
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--yes", action="store_true", help=f"do not ask; {in_scripts}")
 
     def run(self, args: Namespace, context: Context) -> int:
         filtered = args.all or is_filtered(args)

@@ -5,6 +5,7 @@ What `--help` shows, the manual page and shell completion are all made from thes
 
 from __future__ import annotations
 
+import os
 from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -32,7 +33,16 @@ def exits_of(command: Command) -> dict[int, str]:
 class _Parser(ArgumentParser):
     """Says of what is missing only what must be there; argparse names also what may be left out."""
 
+    words: Sequence[str] = ()
+    """Those that are parsed."""
+
     def error(self, message: str) -> NoReturn:
+        dashed = [word for word in self.words if word.startswith("-") and os.path.lexists(word)]
+        if dashed:
+            name = f"./{dashed[0]}"
+            super().error(
+                f"{dashed[0]} begins like an option. If the file is meant, write {name}. Nothing was changed."
+            )
         if message.startswith(_MISSING):
             missing = message.removeprefix(_MISSING).split(", ")
             optional = {action.metavar for action in self._actions if action.nargs in ("*", "?")}
@@ -43,6 +53,8 @@ class _Parser(ArgumentParser):
 
 def parsed(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     """Options may stand anywhere, also between the other words; after `--` nothing is an option."""
+    if isinstance(parser, _Parser):
+        parser.words = words
     takes_all = any(action.nargs == REMAINDER for action in parser._actions)
     return parser.parse_args(words) if takes_all or "--" in words else parser.parse_intermixed_args(words)
 

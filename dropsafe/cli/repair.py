@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from dropsafe.errors import ExitCode
+from dropsafe.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from dropsafe.cli.context import Context
@@ -83,8 +83,14 @@ def _show(path: str) -> int:
     from dropsafe.spool.repair import commands_in
 
     with open(path, encoding="utf-8", errors="replace") as file:
-        for did, undo in commands_in(file):
-            print(f"# {printable(did)}\n{undo}")
+        commands = commands_in(file)
+    if commands is None:
+        raise UsageError(
+            f"{path} is no undo list. Nothing was changed.",
+            remedy="A repair says in its last line how its list is called: journal/repair-….jsonl in the spool.",
+        )
+    for did, undo in commands:
+        print(f"# {printable(did)}\n{undo}")
     return ExitCode.OK
 
 
@@ -127,6 +133,7 @@ class _Teller:
         print(f"? left to you: {printable(left.path)}\n    {printable(left.why)}\n    {printable(left.remedy)}")
 
     def end(self, done: Planning, undo: str) -> None:
+        from dropsafe.cli.words import quoted
         from dropsafe.plural import several
 
         mended = self._steps - self._refused if self._acts else 0
@@ -139,7 +146,7 @@ class _Teller:
         read = f"{several(done.entries, 'entry was', 'entries were')} looked at{stopped}"
         if self._acts and self._steps:
             print(f"{read}: {several(mended, 'step', 'steps')} done, {self._refused} not. No report was deleted.")
-            print(f"How to take each step back by hand is in {undo}")
+            print(f"How to take each step back by hand: dropsafe repair --show-undo {quoted(undo)}")
         elif self._steps:
             print(f"{read}: {several(self._steps, 'step', 'steps')} to do. Nothing was changed.")
             print("To have that done: dropsafe repair --yes", file=sys.stdout)

@@ -6,12 +6,13 @@ What others move meanwhile is missing from the result, and is no error.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dropsafe.errors import DropsafeError, UsageError
+from dropsafe.errors import DropsafeError, EntryNotFound, UsageError
 from dropsafe.spool import Entry, Spool
 from dropsafe.spool.finding import beginning, find_all, not_one
+from dropsafe.spool.journal import later_id
 from dropsafe.spool.names import is_id
 from dropsafe.spool.states import Event, State, transition
 
@@ -98,7 +99,7 @@ def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], 
         if len(matches) == 1:
             found |= matches
         else:
-            errors.append(not_one(sorted(matches), word))
+            errors.append(_readmitted(spool, word, matches) or not_one(sorted(matches), word))
     possible = []
     for entry in found.values():
         try:
@@ -111,6 +112,21 @@ def named(spool: Spool, ids: Sequence[str], event: Event) -> tuple[list[Entry], 
             message = f"{entry.id} cannot be {event.value}: {why}. Nothing was changed."
             errors.append(type(error)(message, remedy=f"{how} What can be done: dropsafe explain {entry.id}"))
     return possible, errors
+
+
+def _readmitted(spool: Spool, word: str, matches: Collection[str]) -> EntryNotFound | None:
+    """The error for the id that an entry had until it was readmitted, as far as the history goes; None for any other."""
+    before = spool.core.journal.ids_beginning(word) if word and not matches else set()
+    if len(before) != 1:
+        return None
+    (entry_id,) = before
+    later = later_id(spool.core.journal.of(entry_id), entry_id)
+    if not later:
+        return None
+    return EntryNotFound(
+        f"{entry_id} was readmitted, and is {later} now. Nothing was changed.",
+        remedy=f"What became of it: dropsafe explain {later}",
+    )
 
 
 def move(

@@ -23,7 +23,7 @@ from dropsafe.errors import (
     TemporaryError,
     UsageError,
 )
-from dropsafe.spool.layout import is_spool
+from dropsafe.spool.layout import folder_missing, spool_of
 
 STANDS: Final = "What was done by then stands; nothing is lost."
 """What an error of the system means for the data, where nothing more is known."""
@@ -75,7 +75,9 @@ def for_people(error: Exception, data: str = STANDS) -> DropsafeError | None:
     if found is None or (found is _NO_PATH and not error.filename):
         return None
     where = error.filename
-    if found in (_FULL, _ONLY_READ) and (spool := _spool_of(where)):
+    if error.errno == errno.ENOENT and isinstance(where, str) and (gone := folder_missing(where, data)):
+        return gone
+    if found in (_FULL, _ONLY_READ) and isinstance(where, str) and (spool := spool_of(where)):
         where = f"the spool {spool}"  # of which file is chance, and concerns nobody
     message = f"{error.strerror or type(error).__name__}{f': {where}' if where else ''}. {data}".rstrip()
     told = found.kind(message, remedy=_how_to_get_access(where) if found is _REFUSED else found.remedy)
@@ -99,12 +101,6 @@ def unexpected(what: str) -> dict[str, Any]:
         "remedy": "The details are in the log; please report them.",
         "exit_code": int(ExitCode.WORKER_FAILED),
     }
-
-
-def _spool_of(path: object) -> Path | None:
-    """The spool in which it lies, if it does."""
-    folders = Path(path).parents if isinstance(path, str) else ()
-    return next((folder for folder in folders if is_spool(str(folder))), None)
 
 
 def _how_to_get_access(path: object) -> str:

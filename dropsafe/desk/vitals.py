@@ -56,6 +56,10 @@ def _why_there(spool: Spool, code: str) -> dict[str, str]:
     """Why the entries of that state are there, the commonest reason first, from the first of them."""
     if code not in (State.FAILED, State.QUARANTINE):
         return {}
-    reasons = (spool.reason(entry) for entry in islice(spool.entries(code), _REASONS_READ))
+    entries = spool.entries(code)
+    reasons = [spool.reason(entry) for entry in islice(entries, _REASONS_READ)]
     counts = Counter(reason.brief for reason in reasons if reason)
-    return {"detail": "\n".join(f"{count:,} × {brief}" for brief, count in counts.most_common())}
+    lines = [f"{count:,} × {brief}" for brief, count in counts.most_common()]
+    if lines and next(entries, None) is not None:
+        lines[0] = f"{lines[0]} (of the first {_REASONS_READ} looked at)"
+    return {"detail": "\n".join(lines)}

@@ -123,6 +123,21 @@ RAISED: dict[str, tuple[str, ...]] = {
     "unit/test_cli_carrying.py::test_what_cannot_be_read_is_named_and_makes_it_end_with_1": (
         "It is not in this export, or not all of it, as its manifest says: …",
     ),
+    "unit/test_cli_carrying.py::test_what_is_no_copy_is_a_mistake_and_changes_nothing[command0]": (
+        "… is this spool itself: all of it is here. Nothing was changed.",
+    ),
+    "unit/test_cli_carrying.py::test_an_entry_that_is_not_in_the_state_named_is_not_exported": (
+        "… is in … and not in …. Nothing was exported.",
+    ),
+    "unit/test_cli_moving.py::test_each_of_the_six_moves_from_every_state_of_the_table_and_no_other[readmit]": (
+        "… was readmitted, and is … now. Nothing was changed.",
+    ),
+    "unit/test_cli_main.py::test_a_folder_of_the_spool_that_is_missing_is_named_with_what_makes_it[locks]": (
+        "The folder …/ of the spool … is missing. …",
+    ),
+    "unit/test_spool_repair.py::test_the_commands_of_an_undo_list_are_told_as_they_are_typed": (
+        "… is no undo list. Nothing was changed.",
+    ),
     "unit/test_cli_carrying.py::test_an_import_names_what_its_export_lacks": (
         "Nothing of this folder of the spool is in this export, as its manifest says: it was left out there.",
     ),

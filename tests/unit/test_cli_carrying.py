@@ -86,7 +86,7 @@ def test_without_its_mark_a_spool_says_how_to_go_on_and_so_it_does(
     with RawServer(answering(201)) as server:
         monkeypatch.setenv("DROPSAFE_DESTINATION__URL", server.url)
         code, said = types("deliver", "--from", spool.path)
-    assert (code, f"dropsafe import-receipts {spool.path}" in said) == (0, True)
+    assert (code, f"dropsafe --spool SPOOL import-receipts {spool.path}" in said) == (0, True)
     assert types("import", spool.path, "--spool", other)[0] == 0
 
 
@@ -184,6 +184,10 @@ def test_what_is_no_copy_is_a_mistake_and_changes_nothing(
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"")
     assert types(*command, tmp_path / "holiday")[0] == 2
     assert types(*command, tmp_path / "nowhere")[0] == 2
+    if command == ["import"]:
+        submit(spool, b"one")
+        code, said = types("import", spool.path / ".." / spool.path.name)
+        assert (code, "is this spool itself" in said) == (2, True)
     assert [path.name for path in (tmp_path / "holiday").iterdir()] == ["beach.jpg"]
 
 
@@ -219,6 +223,28 @@ def test_a_delivery_from_a_copy_names_what_should_be_there_and_is_not(
     assert ("1 entry delivered" in said, "! hold/" in said) == (True, True)
 
 
+def test_what_lies_in_sent_without_a_receipt_is_counted_and_of_many_alike_the_first_are_told(
+    spool: Spool, other: Path, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "copy" / "sent").mkdir(parents=True)
+    submit(spool, *(b"%d" % number for number in range(23)))
+    for path in sorted((spool.path / "pending").rglob("*_report*")):
+        path.rename(folder / path.name)
+    with RawServer(answering(201)) as server:
+        monkeypatch.setenv("DROPSAFE_DESTINATION__URL", server.url)
+        code, said = types("deliver", "--from", tmp_path / "copy")
+    assert (code, "23 entries count as delivered there, and no receipt" in said) == (1, True)
+    code, said = types("import", tmp_path / "copy", "--spool", other)
+    assert (code, said.count("\n! 2"), "! … and 3 more like that" in said) == (1, 20, True)
+    assert len(types.json("import", tmp_path / "copy", "--spool", other)[1]) == 24
+
+
+def test_an_entry_that_is_not_in_the_state_named_is_not_exported(spool: Spool, tmp_path: Path, types: Typed) -> None:
+    (made,) = submit(spool, b"one")
+    code, said = types("export", tmp_path / "out", made, "--state", "hold")
+    assert (code, f"{made} is in pending/ and not in hold/" in said, (tmp_path / "out").exists()) == (2, True, False)
+
+
 def test_an_unfinished_export_is_not_sent_under_another_stations_name(
     spool: Spool, tmp_path: Path, types: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +253,8 @@ def test_an_unfinished_export_is_not_sent_under_another_stations_name(
     types("export", tmp_path / "out")
     (tmp_path / "out" / "manifest.json").unlink()
     (tmp_path / "out").rename(tmp_path / "out.incomplete")
+    code, said = types("import-receipts", tmp_path / "out.incomplete")
+    assert (code, "finish it where it was begun" in said, "dropsafe deliver" in said) == (0, True, False)
     code, said = types("deliver", "--from", tmp_path / "out.incomplete", "--patience", "0")
     assert (code, "was not finished" in said, "Nothing was changed" in said) == (1, True, True)
     code, said = types("import", tmp_path / "out.incomplete")

@@ -21,6 +21,7 @@ from dropsafe import paths
 from dropsafe.cli.context import Context
 from dropsafe.cli.main import main
 from dropsafe.config import Config
+from dropsafe.desk import vitals
 from dropsafe.errors import NoPermission
 from dropsafe.paths import system_places
 from dropsafe.spool import Reason, Spool
@@ -104,8 +105,9 @@ def test_init_says_why_the_places_are_the_machines(
     monkeypatch.setattr(paths, "system_places", lambda _, *, reason: replace(places, reason=reason))
     assert main(["init", "--private"]) == 0
     assert "it is the service's, because an administrator asks" in capsys.readouterr().out
-    assert main(["init", "--private", "--config", str(tmp_path / "other.toml")]) == 0
-    assert "because" not in capsys.readouterr().out
+    assert main(["init", "--private", "--config", str(tmp_path / "an other.toml")]) == 0
+    told = capsys.readouterr().out
+    assert ("because" in told, f"dropsafe --config '{tmp_path / 'an other.toml'}' submit" in told) == (False, True)
 
 
 def test_deliver_without_a_configuration_says_that_there_is_no_file_and_how_to_name_one(
@@ -246,7 +248,9 @@ def test_status_says_what_needs_a_person_and_ends_with_1(station: Path, capsys: 
     assert (fact["needs_a_person"], fact["counts"]["failed"], fact["condition"]) == (1, 1, "NO SERVICE")
 
 
-def test_status_and_list_say_why_in_the_servers_own_words(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_and_list_say_why_in_the_servers_own_words(
+    station: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Spool(station / "spool") as spool:
         for number in range(3):
             rejected(spool, b"%d" % number)
@@ -255,6 +259,10 @@ def test_status_and_list_say_why_in_the_servers_own_words(station: Path, capsys:
     assert main(["status"]) == 1
     told = capsys.readouterr().out
     assert told.index('3 × 422 "field x"') < told.index("1 × 422: unknown station")
+    with monkeypatch.context() as patched:
+        patched.setattr(vitals, "_REASONS_READ", 2)
+        assert main(["status"]) == 1
+    assert '2 × 422 "field x" (of the first 2 looked at)' in capsys.readouterr().out
     assert main(["list", "--state", "failed"]) == 0
     assert capsys.readouterr().out.count('422 "field x"') == 3
 

@@ -122,6 +122,15 @@ def test_only_what_must_be_there_is_said_to_be_missing(capsys: pytest.CaptureFix
     assert "what is missing: DEST. Nothing was changed. More: dropsafe export --help" in capsys.readouterr().err
 
 
+def test_a_file_that_begins_like_an_option_is_told_as_one_can_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.xml").touch()
+    assert main(["submit", "-dash.xml"]) == 2
+    assert "write ./-dash.xml. Nothing was changed." in capsys.readouterr().err
+
+
 def test_help_lists_every_command_and_no_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     told = capsys.readouterr().out
@@ -278,6 +287,21 @@ def test_a_disk_that_cannot_be_written_is_told_by_the_spool_not_by_one_of_its_fi
     lock = tmp_path / "spool" / "locks" / "admission.lock"
     guarded(partial(raises(OSError(errno.EROFS, "Read-only file system", str(lock))), Namespace(), None))
     assert f"Read-only file system: the spool {tmp_path / 'spool'}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["locks", "journal", "sent"])
+def test_a_folder_of_the_spool_that_is_missing_is_named_with_what_makes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    dropsafe.Spool.create(tmp_path / "spool", group="").close()
+    (tmp_path / "spool" / name).rename(tmp_path / "away")
+    gone = FileNotFoundError(errno.ENOENT, "No such file", str(tmp_path / "spool" / name / "x" / "y"))
+    assert guarded(partial(raises(gone), Namespace(), None)) == 73
+    told = capsys.readouterr().err
+    assert (f"The folder {name}/ of the spool {tmp_path / 'spool'} is missing." in told, "repair --yes" in told) == (
+        True,
+        True,
+    )
 
 
 def test_no_name_from_outside_writes_on_the_terminal(run_as: RunAs, capsys: pytest.CaptureFixture[str]) -> None:

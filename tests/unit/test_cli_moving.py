@@ -106,6 +106,10 @@ def test_each_of_the_six_moves_from_every_state_of_the_table_and_no_other(
             assert expected in states(spool_dir).values()
             if name != "readmit":
                 assert states(spool_dir)[made] == expected
+            else:
+                capsys.readouterr()
+                assert main([name, made]) == 2
+                assert re.search(f"{made} was readmitted, and is [0-9T.Z]+_[a-z2-7]+ now", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", SIX)

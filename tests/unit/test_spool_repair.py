@@ -146,6 +146,8 @@ def test_the_commands_of_an_undo_list_are_told_as_they_are_typed(
     with open(tmp_path / "undo", "a") as file:
         file.write('{"torn')
     assert not lost.exists()
+    assert main(["repair", "--spool", str(spool.path), "--show-undo", str(spool.path / "spool.json")]) == 2
+    capsys.readouterr()
     assert main(["repair", "--spool", str(spool.path), "--show-undo", str(tmp_path / "undo")]) == 0
     told = capsys.readouterr().out
     assert told.startswith(f"# misplaced: {lost}\n")

@@ -169,6 +169,19 @@ def test_it_changes_nothing_at_all(spool: Spool, case: str) -> None:
     assert tree(spool) == before
 
 
+def test_of_two_copies_it_says_what_a_repair_would_do_and_where_the_other_is(spool: Spool) -> None:
+    made = in_every_state(spool)
+    copy_into_hold(spool, made)
+    (found,) = differences(spool)
+    failed, held = str(entry_path(spool, made["failed"])), str(spool.path / "hold" / os.path.basename(found.path))
+    assert (found.path, found.meaning.count(held)) == (failed, 1)
+    assert found.remedy.endswith(f"the other goes on: {held}.")
+    path = entry_path(spool, made["pending"])
+    (spool.path / "sent" / path.name).write_bytes(path.read_bytes())
+    remedies = [each.remedy for each in differences(spool) if each.id == made["pending"] and each.kind == "twice"]
+    assert remedies == ["What can be done: dropsafe repair"], "without a receipt it leaves both"
+
+
 def test_two_of_one_id_with_other_bytes_are_not_said_to_be_the_same(spool: Spool) -> None:
     made = in_every_state(spool)
     copy_into_hold(spool, made)
