@@ -151,8 +151,8 @@ class ForeignFiles:
                 is_copy = self._is_copy(item)
                 if not is_copy and self._is_back(item):
                     continue
-            except (FileNotFoundError, FileExistsError):
-                continue  # one of the two has moved on: at the next look it is known
+            except (FileNotFoundError, FileExistsError, DropsafeError):
+                continue  # one of the two has moved on, or the spool is busy: at the next look it is known
             except OSError:
                 is_copy = False  # which intake tells
             yield Stranger(path, _COPY, _REMOVE) if is_copy else item
