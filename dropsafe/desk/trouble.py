@@ -75,7 +75,7 @@ def for_people(error: Exception, data: str = STANDS) -> DropsafeError | None:
     if found is None or (found is _NO_PATH and not error.filename):
         return None
     where = error.filename
-    if error.errno == errno.ENOENT and isinstance(where, str) and (gone := folder_missing(where, data)):
+    if error.errno == errno.ENOENT and isinstance(where, str) and (gone := folder_missing(where, data or STANDS)):
         return gone
     if found in (_FULL, _ONLY_READ) and isinstance(where, str) and (spool := spool_of(where)):
         where = f"the spool {spool}"  # of which file is chance, and concerns nobody

@@ -34,6 +34,7 @@ from dropsafe.spool.plan import Planning, plan
 from dropsafe.spool.platform import system
 from dropsafe.spool.sources import open_source, rewindable
 from dropsafe.spool.states import State
+from dropsafe.spool.steps import Left, Step
 from dropsafe.spool.verify import Verified, verify
 from dropsafe.supervisor import service
 from dropsafe.supervisor.recovering import Recovering
@@ -286,8 +287,8 @@ def _receipts_unreadable(scene: Scene) -> None:
     list(verify(scene.spool, (State.SENT,), 0, Verified()))
 
 
-def _planned(scene: Scene) -> None:
-    list(plan(scene.spool.core, Planning()))
+def _planned(scene: Scene) -> list[Step | Left]:
+    return list(plan(scene.spool.core, Planning()))
 
 
 def _copied(scene: Scene, folder: str, content: bytes) -> Path:
@@ -316,7 +317,8 @@ def _other_bytes_outside(scene: Scene) -> None:
 def _another_users(scene: Scene) -> None:
     (scene.spool.path / "hold").chmod(0o500)
     scene.patch.setattr(os, "geteuid", lambda: 4711)
-    _planned(scene)
+    remedies = [found.remedy for found in _planned(scene) if isinstance(found, Left)]
+    assert any(f"chown {os.getuid()} of" in remedy for remedy in remedies), "of a private spool the group cannot help"
 
 
 def _unreadable_in_pending(scene: Scene) -> None:

@@ -107,6 +107,15 @@ CASES: dict[str, tuple[Callable[[Spool], str], str, str]] = {
 }
 
 
+def test_a_copy_of_what_was_delivered_is_told_once_and_as_a_repair_mends_it(spool: Spool) -> None:
+    (entry_id,) = delivered(spool, b"a backup was put over it")
+    sent = spool.find(entry_id).path
+    copy = spool.path / "pending" / sent.name
+    copy.write_bytes(sent.read_bytes())
+    (told,) = (each for each in found(spool) if each.id == entry_id)
+    assert (told.kind, told.path, told.remedy.endswith(f"goes on: {sent}.")) == ("twice", str(copy), True)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_each_difference_of_the_books_is_named_with_its_id(spool: Spool, case: str) -> None:
     wreck, kind, words = CASES[case]
