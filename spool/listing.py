@@ -53,9 +53,13 @@ _DEEP = "a folder inside a bucket"
 _AWAY = "Move it out of the spool."
 _SEND_OR_AWAY = "If it should be sent, move it to pending/; else out of the spool."
 _META = "If it says what was submitted with an entry, give it back its name, meta/HOUR/ID.json; else move it out of the spool."
-_REPORT = "dropsafe repair puts it back, or says what is known of it. By hand, to have it sent: mv it into pending/"
+_REPORT = (
+    "dropsafe repair puts it back, or says what is known of it. By hand, unless it was discarded or held: "
+    "mv it into pending/"
+)
 _REPORTS = (
-    "dropsafe repair puts them back, or says what is known of them. By hand, to have them sent: mv them into pending/"
+    "dropsafe repair puts them back, or says what is known of them. By hand, unless they were discarded or held: "
+    "mv them into pending/"
 )
 _NAMES_IN = {
     "tmp": (HOLDER_NAME, _SEND_OR_AWAY),
