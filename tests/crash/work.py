@@ -99,6 +99,14 @@ def put_into_pending(base: Path, witness: Witness) -> None:
         witness.wrote(payload)
 
 
+def renamed_by_hand(base: Path, witness: Witness) -> None:
+    waiting(base, witness, 0)
+    with opened(base) as spool:
+        path = spool.find(spool.submit(PAYLOADS[0], name="report.xml").id).path
+    witness.wrote(PAYLOADS[0])
+    path.rename(path.with_name(f"Copy of {path.name}"))
+
+
 def delivered(base: Path, witness: Witness) -> None:
     waiting(base, witness)
     with opened(base) as spool:
