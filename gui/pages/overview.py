@@ -36,7 +36,7 @@ class OverviewPage(Page):
         self._runs: bool | None = None
         self._waiting = Figure(self.tr("waiting"))
         self._in_hand = Figure(self.tr("being sent"))
-        self._delivered = Figure(self.tr("kept in sent/"))
+        self._delivered = Figure(self.tr("delivered and kept"))
         self._needs = Figure(self.tr("need a person"))
         self._hold = Figure(self.tr("on hold"))
         figures = row(self._waiting, self._in_hand, self._delivered, self._hold, self._needs, spacing=GRID * 3)
