@@ -18,6 +18,7 @@ from dropsafe.desk.trouble import for_people
 from dropsafe.errors import Busy, NoPermission, TemporaryError
 from dropsafe.log import log_unexpected
 from dropsafe.schemas.methods import shapes, wrong
+from dropsafe.supervisor.ipc import refusals
 from dropsafe.supervisor.ipc.endpoint import Peer
 from dropsafe.supervisor.ipc.pool import Pool
 from dropsafe.supervisor.ipc.rpc import Code, RpcError
@@ -156,7 +157,7 @@ class Dispatcher:
             self.errors += 1
             self.last_error = f"{method.name}: {type(error).__name__}: {error}"
         log_unexpected(_log, f"{method.name}, asked by a guest, met an error that was not expected", error)
-        return RpcError(Code.INTERNAL, f"{method.name} met an unexpected error, which is in the service's log")
+        return refusals.internal(method.name)
 
 
 def _not_allowed(method: Method) -> NoPermission:

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, Protocol
 
-from dropsafe.errors import TemporaryError, UsageError
-from dropsafe.supervisor.ipc import rpc
+from dropsafe.supervisor.ipc import refusals, rpc
 from dropsafe.supervisor.ipc.endpoint import Endpoint, Gone, Line, Peer, Watch
 from dropsafe.supervisor.ipc.frames import FrameError
 from dropsafe.supervisor.ipc.guests import Action, Event, Guest, Guests, Stage
@@ -86,7 +85,7 @@ class _GuestCall(Call):
             payload = rpc.answer(self.id, result)
         except Exception as error:  # noqa: BLE001 - whatever a handler returned; it is logged and counted
             self._server.unexpected(f"what {self.method} returned cannot be sent", error)
-            payload = rpc.error(self.id, _internal(self.method))
+            payload = rpc.error(self.id, refusals.internal(self.method))
         self._server.give(self, payload)
 
     def fail(self, error: RpcError) -> None:
@@ -256,11 +255,7 @@ class Server:
         if self._complained is None or now - self._complained >= COMPLAIN_EVERY:
             self._complained = now
             _log.warning("no room for another connection; %d refused since the start", self.refused)
-        busy = TemporaryError(
-            "The service has as many connections as it serves at once. Nothing was changed.",
-            remedy="Try again in a moment, and close windows and programs that are not needed.",
-        )
-        return RpcError.of(busy, Code.BUSY)
+        return refusals.busy()
 
     def _serve(self, connection: _Connection) -> None:
         line, guest = connection.line, connection.guest
@@ -292,7 +287,7 @@ class Server:
             self._send(connection, reply, rpc.error(error.request_id, error))
 
     def _greet(self, connection: _Connection, request: Request) -> None:
-        refusal = _refusal(request)
+        refusal = refusals.of_hello(request)
         if refusal is None and not self._guests.greet(connection.guest):
             refusal = self._busy()
         if refusal is not None:
@@ -309,7 +304,7 @@ class Server:
             self._accept(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is logged and counted, and the guest gets an answer
             self.unexpected(f"{call.method} could not be begun", error)
-            call.fail(_internal(call.method))
+            call.fail(refusals.internal(call.method))
 
     def _deliver(self) -> list[_Connection]:
         """Begin to send the answers that are there. The connections they are for."""
@@ -324,7 +319,7 @@ class Server:
 
     def _time_is_over(self, connection: _Connection) -> None:
         if self._step(connection, Event.DEADLINE) is Action.TELL_TOO_LATE and connection.call is not None:
-            connection.call.fail(_too_late(connection.call.method))
+            connection.call.fail(refusals.too_late(connection.call.method))
 
     def _send(self, connection: _Connection, event: Event, payload: bytes) -> None:
         self._step(connection, event)
@@ -354,7 +349,7 @@ class Server:
             self._turn(until)
         for connection in list(self._connections.values()):
             if connection.guest.stage is Stage.WORKING and connection.call is not None:
-                connection.call.fail(_stopped(connection.call.method))
+                connection.call.fail(refusals.stopped(connection.call.method))
         self._deliver()
 
     def _leave_those_without_answer_under_way(self) -> bool:
@@ -370,41 +365,3 @@ class Server:
         self._connections.clear()
         self._lines.clear()
         self._endpoint.close()
-
-
-def _refusal(request: Request) -> RpcError | None:
-    """Why this first request is not accepted."""
-    if request.method != HELLO:
-        return InvalidRequest(Code.INVALID_REQUEST, "the first request is hello", request.id)
-    protocol = request.params.get("protocol")
-    oldest, newest = (protocol.get("from"), protocol.get("to")) if isinstance(protocol, dict) else (None, None)
-    if type(oldest) is not int or type(newest) is not int:  # a bool is not meant
-        return RpcError(Code.INVALID_PARAMS, 'hello has "protocol": {"from": NUMBER, "to": NUMBER}')
-    if not oldest <= PROTOCOL <= newest:
-        other = UsageError(
-            f"This program speaks versions {oldest} to {newest} of the protocol, and the service speaks {PROTOCOL}. "
-            "Nothing was changed.",
-            remedy="Use the program that was installed with the service, or restart the service after an update.",
-        )
-        return RpcError.of(other)
-    return None
-
-
-def _internal(method: str) -> RpcError:
-    return RpcError(Code.INTERNAL, f"{method} met an unexpected error, which is in the service's log")
-
-
-def _too_late(method: str) -> RpcError:
-    late = TemporaryError(
-        f"The service found no answer to {method} in time. What it has begun goes on.",
-        remedy="Look at the status before asking again.",
-    )
-    return RpcError.of(late, Code.TOO_LATE)
-
-
-def _stopped(method: str) -> RpcError:
-    stopped = TemporaryError(
-        f"The service was stopped before it had the answer to {method}.",
-        remedy="Look at what was done, and ask again when the service runs.",
-    )
-    return RpcError.of(stopped, Code.BUSY)
