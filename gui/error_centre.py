@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QObject, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QMetaObject, QObject, Qt, QTimer, Signal
 from shiboken6 import isValid
 
 from dropsafe.gui.trouble import Trouble, trouble_of
@@ -124,7 +124,11 @@ class ErrorCentre(QObject):
 
     def _on_uncaught(self, _kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if isinstance(error, KeyboardInterrupt):
-            QTimer.singleShot(0, QCoreApplication.quit)  # it may come amid the painting of the window that is closed
+            # Queued, for it may come amid the painting of the window that is closed; by Qt alone, without a call of Python
+            # that the next Ctrl-C would interrupt.
+            app = QCoreApplication.instance()
+            if app is not None:
+                QMetaObject.invokeMethod(app, "quit", Qt.ConnectionType.QueuedConnection)
         else:
             self._unexpected(error.with_traceback(trace), "The window")
         # A slot that raised would else keep its page alive for as long as the interpreter remembers the error.

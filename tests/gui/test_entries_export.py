@@ -56,10 +56,12 @@ def test_what_is_chosen_is_exported_without_a_service_and_nothing_else(
     before = sorted(entry.path for entry in spool.entries())
     page.show_view({"state": "failed"})
     until(lambda: page._model.rowCount() == 2 and page._model.row(1), "the refused")
+    chosen = page._model.row(1)
+    assert chosen is not None
     page._table.selectRow(1)
     save_to(page, place)
     until(lambda: "1 report (" in words(page) and "exported to" in words(page), "what was exported")
-    assert payloads(place) == {"line-3-0001.xml"}
+    assert payloads(place) == {chosen["name"]}
     assert sorted(entry.path for entry in spool.entries()) == before
     assert desktop.told() == []
 
